@@ -1,0 +1,14 @@
+"""What knows images: denoisers, trained and classical, and the networks behind them."""
+
+from .base import CallableDenoiser as CallableDenoiser
+from .base import Denoiser as Denoiser
+from .base import as_denoiser as as_denoiser
+from .cascade import LoFiDenoiser as LoFiDenoiser
+from .geometry import PatchGeometry as PatchGeometry
+from .geometry import circle_offsets as circle_offsets
+from .geometry import pixel_coordinates as pixel_coordinates
+from .geometry import square_offsets as square_offsets
+from .lofi import LoFi as LoFi
+from .lofi import MultiMLP as MultiMLP
+from .lofi import PatchFinder as PatchFinder
+from .noise_filter import NoiseFilter as NoiseFilter

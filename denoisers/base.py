@@ -1,0 +1,104 @@
+"""What a denoiser is: a module with ``forward(x, sigma)`` and the noise range it was trained on."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["CallableDenoiser", "Denoiser", "as_denoiser", "sigma_column"]
+
+
+def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
+    """Noise level as a column that broadcasts against images, (B, 1, 1, 1), in the precision of ``x``.
+
+    Args:
+        sigma: noise standard deviation in the units of ``x``, >= 0: a number or one value a sample, (B,).
+        x: images (B, C, H, W).
+
+    Raises:
+        ValueError: ``sigma`` is negative, not finite, or has neither 1 nor B values.
+
+    >>> sigma_column(0.1, torch.zeros(2, 1, 4, 4)).shape
+    torch.Size([2, 1, 1, 1])
+    """
+    if isinstance(sigma, Tensor) and sigma.is_complex():
+        raise ValueError("sigma: a noise level is real, got a complex tensor")
+    s = torch.as_tensor(sigma, dtype=x.real.dtype, device=x.device).reshape(-1)
+    if s.numel() not in (1, x.shape[0]):
+        raise ValueError(f"sigma: expected one value or {x.shape[0]} (one a sample), got {s.numel()}")
+    if not bool((s.detach() >= 0).all()) or not bool(torch.isfinite(s.detach()).all()):
+        raise ValueError(f"sigma: a noise level is finite and not negative, got {s.detach().tolist()}")
+    return s.expand(x.shape[0]).reshape(-1, 1, 1, 1)
+
+
+def check_images(x: Tensor, channels: int | None = None) -> None:
+    """Raise unless ``x`` is a non-empty batch of real floating images (B, C, H, W) with ``channels`` channels."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x: expected a torch.Tensor, got {type(x).__name__}")
+    if x.is_complex():
+        raise TypeError("x: this denoiser works on real images; wrap it (solvers do) or pass real and imaginary part")
+    if not x.is_floating_point():
+        raise TypeError(f"x: expected floating point images, got {x.dtype}")
+    if x.ndim != 4:
+        raise ValueError(f"x: expected images of shape (B, C, H, W), got {tuple(x.shape)}")
+    if x.numel() == 0:
+        raise ValueError(f"x: empty batch or image, shape {tuple(x.shape)}")
+    if channels is not None and x.shape[1] != channels:
+        raise ValueError(f"x: this denoiser takes {channels} channel(s), got {x.shape[1]} in {tuple(x.shape)}")
+
+
+class Denoiser(nn.Module):
+    r"""Base of all denoisers: an estimate of :math:`x` from :math:`x + \sigma n`, :math:`n \sim N(0, I)`.
+
+    Attributes:
+        sigma_range: (lowest, highest) noise standard deviation seen in training, in the denoiser's own
+            intensity units; ``None`` when every level is fine (classical methods).
+        channels: number of channels the denoiser takes; ``None`` for any.
+        intensity_range: the intensities seen in training, (low, high); ``None`` when the denoiser commutes with
+            every affine change of units, ``D(a x + b, a sigma) = a D(x, sigma) + b`` for a > 0.
+
+    >>> class Shrink(Denoiser):
+    ...     def forward(self, x, sigma):
+    ...         return x / (1 + sigma_column(sigma, x) ** 2)
+    >>> Shrink()(torch.ones(1, 1, 2, 2), 1.0).mean().item()
+    0.5
+    """
+
+    sigma_range: tuple[float, float] | None = None
+    channels: int | None = None
+    intensity_range: tuple[float, float] | None = (0.0, 1.0)
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Denoise images (B, C, H, W) that carry white noise of standard deviation ``sigma``, float or (B,)."""
+        raise NotImplementedError("a denoiser writes forward(x, sigma)")
+
+
+class CallableDenoiser(Denoiser):
+    """Any function ``(x, sigma) -> x`` as a denoiser (also deepinv's, whose argument order is the same).
+
+    >>> CallableDenoiser(lambda x, sigma: x / 2)(torch.ones(1, 1, 1, 1), 0.1).item()
+    0.5
+    """
+
+    def __init__(self, function: Callable[[Tensor, float | Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self.function(x, sigma)
+
+
+def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
+    """``obj`` as a :class:`Denoiser`: itself if it is one, else a wrapper around any callable ``(x, sigma)``.
+
+    Raises:
+        TypeError: ``obj`` cannot be called.
+
+    >>> as_denoiser(lambda x, sigma: x).sigma_range is None
+    True
+    """
+    if isinstance(obj, Denoiser):
+        return obj
+    if not callable(obj):
+        raise TypeError(f"denoiser: expected a callable (x, sigma) -> x, got {type(obj).__name__}")
+    return CallableDenoiser(obj)

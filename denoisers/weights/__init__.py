@@ -1,0 +1,105 @@
+"""Trained weights: safetensors files that carry their card, found by name or by path, checked when loaded.
+
+A card says what the numbers are: architecture and preset, channels, noise range, training data and recipe, and
+the measured PSNR. It travels inside the file together with a hash of the tensors.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["WeightFileError", "available", "load_weights", "save_weights", "tensors_hash"]
+
+_FOLDER = Path(__file__).parent
+
+
+class WeightFileError(ValueError):
+    """A weight file that is truncated, altered, or not one of ours."""
+
+
+def tensors_hash(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes, types and bytes of all tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def available(family: str) -> dict[str, Path]:
+    """Shipped weights of a family of networks, by versioned name.
+
+    >>> "natural-gray@1" in available("lofi")
+    True
+    """
+    found = {}
+    for path in sorted(_FOLDER.glob(f"{family}-*-v*.safetensors")):
+        name, _, version = path.stem.removeprefix(f"{family}-").rpartition("-v")
+        found[f"{name}@{version}"] = path
+    return found
+
+
+def _resolve(name: str, family: str) -> Path:
+    if str(name).endswith(".safetensors") or os.sep in str(name):
+        path = Path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"weights: no file {str(name)!r}")
+        return path
+    shipped = available(family)
+    if name in shipped:
+        return shipped[name]
+    versions = [key for key in shipped if key.rpartition("@")[0] == name]
+    if not versions:
+        raise ValueError(f"weights: expected one of {sorted(shipped)}, a .safetensors file, or None; got {name!r}")
+    return shipped[max(versions, key=lambda key: int(key.rpartition("@")[2]))]
+
+
+def load_weights(name: str, *, family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and card of shipped weights (``"natural-gray"``: newest version, ``"natural-gray@1"``) or of a file.
+
+    Raises:
+        ValueError: no such name. FileNotFoundError: no such file.
+        WeightFileError: the file is truncated or altered, has no card, or belongs to another family.
+
+    >>> load_weights("natural-gray", family="lofi")[1]["channels"]
+    1
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = _resolve(name, family)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        card = json.loads(metadata["card"])
+    except KeyError as error:
+        raise WeightFileError(f"weights: {path.name} carries no card; save it with save_weights") from error
+    except (SafetensorError, ValueError, OSError) as error:
+        raise WeightFileError(f"weights: {path.name} is damaged or no safetensors file ({error})") from error
+    if card.get("sha256") != tensors_hash(state):
+        raise WeightFileError(f"weights: {path.name} is altered: its tensors do not have the hash of its card")
+    if card.get("family") != family:
+        raise WeightFileError(f"weights: {path.name} holds a {card.get('family')!r} network, expected {family!r}")
+    return state, card
+
+
+def save_weights(path: str | Path, state: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write tensors and their card (which gets the hash) to a safetensors file, atomically.
+
+    Raises:
+        ValueError: ``card`` does not name its ``family``.
+    """
+    from safetensors.torch import save_file
+
+    if "family" not in card:
+        raise ValueError("card: needs the key 'family', the kind of network, such as 'lofi'")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    card = {**card, "sha256": tensors_hash(state)}
+    partial = Path(path).with_suffix(".partial")
+    save_file(state, partial, metadata={"card": json.dumps(card)})
+    os.replace(partial, path)

@@ -1,0 +1,249 @@
+"""What an operator is: a linear map on batches, of which everything follows from ``A``."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .linalg import cg, column, implicit_solve, power_norm
+
+if TYPE_CHECKING:
+    from .compose import Adjoint
+
+__all__ = ["LinearOperator", "check_batch"]
+
+_DOUBLE = (torch.float64, torch.complex128)
+
+
+def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:
+    """Raise unless ``value`` is a non-empty floating batch (B, *shape); real values may stand for complex ones.
+
+    Raises:
+        TypeError: not a tensor, integers, or complex where the operator is real.
+        ValueError: wrong rank or shape, empty batch.
+
+    >>> check_batch("y", torch.zeros(2, 1, 4), (1, 4), complex_data=False)
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+    expected = ("B", *shape)
+    if value.ndim != len(expected):
+        hint = "; add the batch axis, for instance x[None]" if value.ndim == len(shape) else ""
+        raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}{hint}")
+    if tuple(value.shape[1:]) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
+    if value.shape[0] == 0:
+        raise ValueError(f"{name}: empty batch, shape {tuple(value.shape)}")
+    if not (value.is_floating_point() or value.is_complex()):
+        raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
+    if value.is_complex() and not complex_data:
+        raise TypeError(f"{name}: this operator expects real values, got {value.dtype}")
+
+
+class LinearOperator(nn.Module):
+    r"""Linear map :math:`A` from images (B, C, H, W) to data (B, ...), immutable once made.
+
+    A subclass sets ``in_shape`` and writes ``A``; all else has a default. Inner products are real,
+    :math:`\langle a, b\rangle = \mathrm{Re} \sum a \bar b`, so the adjoint of an operator on real images takes the
+    real part. Precision follows the argument: constants are buffers and are cast to it.
+
+    Attributes:
+        in_shape, out_shape: shapes without the batch axis; ``out_shape`` is found by one call where it is not set.
+        in_dtype, out_dtype: ``torch.float32`` or ``torch.complex64``; only real or complex matters.
+
+    >>> class Half(LinearOperator):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.in_shape = (1, 4, 4)
+    ...     def A(self, x):
+    ...         return x[..., :2, :]
+    >>> op = Half()
+    >>> op.out_shape, op.A_adjoint(torch.ones(1, 1, 2, 4)).sum().item()
+    ((1, 2, 4), 8.0)
+    """
+
+    in_shape: tuple[int, ...]
+    in_dtype: torch.dtype = torch.float32
+    _out_shape: tuple[int, ...] | None = None
+    _out_dtype: torch.dtype | None = None
+
+    # ---- the one method to write, and what has a default
+
+    def A(self, x: Tensor) -> Tensor:
+        """Measure images (B, *in_shape), without noise."""
+        raise NotImplementedError(f"{type(self).__name__} has to write A(x)")
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        """Adjoint for the real inner product, data (B, *out_shape) -> images; by default the derivative of ``A``."""
+        with torch.inference_mode(False):
+            y = y.clone() if y.is_inference() else y
+            x = self._zeros(y.shape[0], y, self.in_dtype)
+            create = torch.is_grad_enabled()
+            with torch.enable_grad():
+                ax = self.A(x.requires_grad_())
+                if ax.shape != y.shape:
+                    raise ValueError(f"y: expected shape {('B', *ax.shape[1:])}, got {tuple(y.shape)}")
+                (gradient,) = torch.autograd.grad(ax, x, y.to(ax.dtype), create_graph=create, materialize_grads=True)
+        return gradient
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        """Normal operator on images."""
+        return self.A_adjoint(self.A(x))
+
+    def solve_normal(
+        self,
+        b: Tensor,
+        gamma: float | Tensor,
+        *,
+        x0: Tensor | None = None,
+        rtol: float | None = None,
+        max_iter: int = 500,
+    ) -> Tensor:
+        r"""Solve :math:`(I + \gamma A^* A) x = b` for each sample, :math:`\gamma \ge 0` a number or (B,).
+
+        By default with conjugate gradients from ``x0`` to the relative residual ``rtol`` (1e-6 in single, 1e-10 in
+        double precision) and implicit derivatives of first order with respect to b, gamma and A; operators with a
+        closed form override it and need none of the options.
+        """
+        g = self._gamma(gamma, b)
+
+        def matrix(x: Tensor) -> Tensor:
+            return x + g * self.A_adjoint_A(x)
+
+        def solve(v: Tensor, start: Tensor | None) -> Tensor:
+            return cg(matrix, v, x0=start, rtol=rtol, max_iter=max_iter)[0]
+
+        return implicit_solve(matrix, b, solve, x0=x0)
+
+    def prox_l2(
+        self,
+        z: Tensor,
+        y: Tensor,
+        gamma: float | Tensor,
+        *,
+        x0: Tensor | None = None,
+        rtol: float | None = None,
+        **_: Any,
+    ) -> Tensor:
+        r"""Proximal map :math:`\arg\min_x \frac\gamma2 \|Ax - y\|^2 + \frac12 \|x - z\|^2`, gamma >= 0 or (B,).
+
+        Raises:
+            ValueError: ``gamma`` is negative or not finite, or a shape does not fit.
+        """
+        check_batch("z", z, self.in_shape, self.in_dtype.is_complex)
+        check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
+        g = self._gamma(gamma, z)
+        return self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
+
+    def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int = 500, **_: Any) -> Tensor:
+        """Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero."""
+        check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
+        return cg(self.A_adjoint_A, self.A_adjoint(y), rtol=rtol, max_iter=max_iter)[0]
+
+    def norm(self) -> float:
+        """Largest singular value, by power iteration from a fixed random image."""
+        x = torch.randn(1, *self.in_shape, generator=torch.Generator().manual_seed(0), dtype=self.in_dtype)
+        with torch.no_grad():
+            return power_norm(self.A_adjoint_A, x.to(self._device()))
+
+    # ---- names that others know
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``A(x)`` after a check of the argument; no noise is added."""
+        check_batch("x", x, self.in_shape, self.in_dtype.is_complex)
+        return self.A(x)
+
+    def A_A_adjoint(self, y: Tensor) -> Tensor:
+        """``A(A_adjoint(y))``."""
+        return self.A(self.A_adjoint(y))
+
+    def A_vjp(self, x: Tensor, v: Tensor) -> Tensor:
+        """Vector-Jacobian product at ``x``: the adjoint, since A is linear (deepinv's name)."""
+        return self.A_adjoint(v)
+
+    # ---- shapes and kinds
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the data without the batch axis."""
+        if self._out_shape is None:
+            self._measure_output()
+        assert self._out_shape is not None
+        return self._out_shape
+
+    @out_shape.setter
+    def out_shape(self, shape: tuple[int, ...]) -> None:
+        self._out_shape = tuple(shape)
+
+    @property
+    def out_dtype(self) -> torch.dtype:
+        """Kind of the data: ``torch.float32`` or ``torch.complex64``."""
+        if self._out_dtype is None:
+            self._measure_output()
+        assert self._out_dtype is not None
+        return self._out_dtype
+
+    @out_dtype.setter
+    def out_dtype(self, dtype: torch.dtype) -> None:
+        self._out_dtype = dtype
+
+    def _measure_output(self) -> None:
+        if not hasattr(self, "in_shape"):
+            raise AttributeError(f"{type(self).__name__}: set self.in_shape, (C, H, W) without batch, in __init__")
+        with torch.no_grad():
+            y = self.A(torch.zeros(1, *self.in_shape, dtype=self.in_dtype, device=self._device()))
+        self._out_shape = self._out_shape or tuple(y.shape[1:])
+        self._out_dtype = self._out_dtype or (torch.complex64 if y.is_complex() else torch.float32)
+
+    def _device(self) -> torch.device:
+        for tensor in (*self.buffers(), *self.parameters()):
+            return tensor.device
+        return torch.device("cpu")
+
+    def _zeros(self, batch: int, like: Tensor, kind: torch.dtype) -> Tensor:
+        double = like.dtype in _DOUBLE
+        real = torch.float64 if double else torch.float32
+        dtype = real.to_complex() if kind.is_complex else real
+        return torch.zeros(batch, *self.in_shape, dtype=dtype, device=like.device)
+
+    def _gamma(self, gamma: float | Tensor, like: Tensor) -> Tensor:
+        try:
+            g = column(gamma, like)
+        except ValueError as error:
+            raise ValueError(f"gamma: {error}") from None
+        values = g.detach()
+        if not bool((values >= 0).all() & torch.isfinite(values).all()):
+            raise ValueError(f"gamma: expected finite values >= 0, got {values.flatten().tolist()}")
+        return g
+
+    # ---- algebra
+
+    @property
+    def H(self) -> "LinearOperator":
+        """Adjoint as an operator; ``op.H.H is op``."""
+        from .compose import Adjoint
+
+        return Adjoint(self)
+
+    def __matmul__(self, other: "LinearOperator") -> "LinearOperator":
+        from .compose import Compose
+
+        return Compose(self, other) if isinstance(other, LinearOperator) else NotImplemented
+
+    def __add__(self, other: "LinearOperator") -> "LinearOperator":
+        from .compose import Sum
+
+        return Sum(self, other) if isinstance(other, LinearOperator) else NotImplemented
+
+    def __mul__(self, factor: float | complex) -> "LinearOperator":
+        from .compose import Scaled
+
+        return Scaled(self, factor) if isinstance(factor, (int, float, complex)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "LinearOperator":
+        return self * -1.0
+
+    def __sub__(self, other: "LinearOperator") -> "LinearOperator":
+        return self + (-other)

@@ -1,0 +1,183 @@
+"""Linear algebra of batches: real inner products, conjugate gradients without units, implicit derivatives."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["CGInfo", "cg", "column", "default_rtol", "dot", "implicit_solve", "power_norm"]
+
+Map = Callable[[Tensor], Tensor]
+Solve = Callable[[Tensor, Tensor | None], Tensor]  # right-hand side, start
+
+
+class CGInfo(NamedTuple):
+    """How a CG run ended, per sample: iterations (B,) and relative residual (B,)."""
+
+    iterations: Tensor
+    residual: Tensor
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    r"""Real inner product of each sample, :math:`\mathrm{Re} \sum a \bar b` over all axes but the first -> (B,).
+
+    >>> dot(torch.tensor([[1j, 2.0]]), torch.tensor([[1j, 1.0]])).tolist()
+    [3.0]
+    """
+    a, b = a.flatten(1), b.flatten(1)
+    if a.is_complex() or b.is_complex():
+        return (a * b.conj()).real.sum(1)
+    return (a * b).sum(1)
+
+
+def column(value: float | Tensor, like: Tensor) -> Tensor:
+    """A number or one value a sample, (B,), shaped to broadcast against the batch ``like``.
+
+    >>> column(2.0, torch.zeros(3, 1, 4, 4)).shape
+    torch.Size([3, 1, 1, 1])
+    """
+    v = torch.as_tensor(value, dtype=like.real.dtype, device=like.device).reshape(-1)
+    if v.numel() not in (1, like.shape[0]):
+        raise ValueError(f"expected one value or {like.shape[0]} (one a sample), got {v.numel()}")
+    return v.expand(like.shape[0]).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def default_rtol(dtype: torch.dtype) -> float:
+    """Relative residual that CG works to where none is given: 1e-6 in single, 1e-10 in double precision."""
+    return 1e-10 if dtype in (torch.float64, torch.complex128) else 1e-6
+
+
+def cg(
+    apply: Map,
+    b: Tensor,
+    *,
+    x0: Tensor | None = None,
+    rtol: float | None = None,
+    max_iter: int = 500,
+    precond: Map | None = None,
+) -> tuple[Tensor, CGInfo]:
+    r"""Conjugate gradients for :math:`M x = b`, M self-adjoint and positive semi-definite, for each sample alone.
+
+    A sample stops once :math:`\|b - Mx\| \le \mathrm{rtol}\,\|b\|` and is not touched any more, so a batch gives what
+    its samples give one by one. There is no absolute tolerance: c b gives c x for every scale c; b = 0 gives x = 0.
+
+    Args:
+        apply: M, on batches.
+        b: right-hand side (B, ...), real or complex.
+        x0: start, such as the solution of a similar system; zero by default.
+        rtol: relative residual; default :func:`default_rtol`.
+        max_iter: bound of the number of iterations.
+        precond: approximate inverse of M, self-adjoint and positive.
+
+    Hestenes, Stiefel 1952, doi:10.6028/jres.049.044.
+
+    >>> x, info = cg(lambda v: 2 * v, torch.ones(1, 3))
+    >>> x.tolist(), info.iterations.tolist()
+    ([[0.5, 0.5, 0.5]], [1])
+    """
+    rtol = default_rtol(b.dtype) if rtol is None else rtol
+    size = b.detach().flatten(1).abs().amax(1)
+    nonzero = size > 0
+    scale = column(torch.where(nonzero, size, torch.ones_like(size)), b)  # keeps squares within range
+    b = b / scale
+    if x0 is None:
+        x, r = torch.zeros_like(b), b
+    else:
+        x = torch.where(column(nonzero.to(b.real.dtype), b) > 0, x0 / scale, torch.zeros_like(b))
+        r = b - apply(x)
+    goal = rtol * dot(b, b).sqrt()
+    z = r if precond is None else precond(r)
+    p, rz = z, dot(r, z)
+    iterations = torch.zeros_like(size, dtype=torch.long)
+    for _ in range(max_iter):
+        active = (dot(r, r).sqrt() > goal) & nonzero
+        if not bool(active.any()):
+            break
+        mp = apply(p)
+        curvature = dot(p, mp)
+        active = active & (curvature > 0)
+        if not bool(active.any()):
+            break
+        alpha = torch.where(active, rz / torch.where(active, curvature, torch.ones_like(curvature)), 0.0)
+        x = x + column(alpha, x) * p
+        r = r - column(alpha, r) * mp
+        z = r if precond is None else precond(r)
+        rz_new = dot(r, z)
+        beta = torch.where(active, rz_new / torch.where(rz > 0, rz, torch.ones_like(rz)), 0.0)
+        p, rz = z + column(beta, p) * p, rz_new
+        iterations = iterations + active
+    norm = dot(b, b).sqrt()
+    residual = dot(r, r).sqrt() / torch.where(nonzero, norm, torch.ones_like(norm))
+    return x * scale, CGInfo(iterations, residual.detach())
+
+
+def power_norm(normal: Map, x: Tensor, *, max_iter: int = 200, rtol: float = 1e-5) -> float:
+    r"""Largest singular value :math:`\|A\|_2` by power iteration on :math:`A^* A`, from the start ``x`` (1, ...).
+
+    >>> round(power_norm(lambda v: 9 * v, torch.ones(1, 2)), 4)
+    3.0
+    """
+    value = 0.0
+    for _ in range(max_iter):
+        length = float(dot(x, x).sqrt())
+        if length == 0:
+            return 0.0
+        x = x / length
+        y = normal(x)
+        new = float(dot(x, y))
+        if abs(new - value) <= rtol * abs(new):
+            value = new
+            break
+        value, x = new, y
+    return max(value, 0.0) ** 0.5
+
+
+class _SecondDerivative(torch.autograd.Function):
+    """Identity on a gradient; raises when it is differentiated again, instead of giving a wrong number."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        raise RuntimeError(
+            "second derivative through solve_normal / prox_l2: its gradient is implicit and of first order only; "
+            "unroll the iterations (operators.linalg.cg is differentiable) where you need it"
+        )
+
+
+class _Correction(torch.autograd.Function):
+    """Value 0; derivative that of ``solve(residual)`` for a self-adjoint ``solve``."""
+
+    @staticmethod
+    def forward(ctx: Any, residual: Tensor, solve: Solve) -> Tensor:
+        ctx.solve = solve
+        ctx.save_for_backward(residual)
+        return torch.zeros_like(residual)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (residual,) = ctx.saved_tensors
+        with torch.no_grad():
+            gradient = ctx.solve(gradients[0], None)
+        if torch.is_grad_enabled():
+            gradient = _SecondDerivative.apply(gradient, residual, gradients[0])
+        return gradient, None
+
+
+def implicit_solve(matrix: Map, b: Tensor, solve: Solve, *, x0: Tensor | None = None) -> Tensor:
+    r"""``solve(b, x0)`` for the self-adjoint ``matrix`` M, with the first derivatives of :math:`M^{-1} b`.
+
+    .. math:: dx = M^{-1} (db - dM\,x)
+
+    with respect to ``b`` and everything that M depends on, at the price of one more solve and no stored iterations.
+    A second derivative raises RuntimeError.
+    """
+    with torch.no_grad():
+        x = solve(b, x0)
+    if not torch.is_grad_enabled():
+        return x
+    residual = b - matrix(x)
+    return x + _Correction.apply(residual, solve) if residual.requires_grad else x

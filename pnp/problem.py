@@ -1,0 +1,97 @@
+"""What a solver works out once for a measurement, before it iterates."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.linalg import cg, column, dot
+
+from .calibration import Calibration, calibrate
+from .noise_level import estimate_noise
+
+__all__ = ["Problem", "data_gain", "prepare", "rough_estimate"]
+
+_GAMMA_LIMIT = 1e4  # of gamma times the squared norm of A: beyond it the data are as good as exact
+
+
+class Problem(NamedTuple):
+    """A measurement, prepared: everything per sample, (B,) but for the images.
+
+    Attributes:
+        aty: A* y, an image.
+        noise_std: per real component of the data, in the units of y.
+        image_noise: noise_std / sqrt(mean diagonal of A* A): what the noise amounts to in the image.
+        calibration: affine map to the denoiser's units.
+        gamma_limit: largest weight of the data.
+        alive: whether the sample holds anything but zeros.
+    """
+
+    aty: Tensor
+    noise_std: Tensor
+    image_noise: Tensor
+    calibration: Calibration
+    gamma_limit: Tensor
+    alive: Tensor
+
+
+@torch.no_grad()
+def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
+    """Mean diagonal of A* A for each sample of a batch of images, from two random signs a pixel -> (B,)."""
+    generator = torch.Generator().manual_seed(0)
+    total = torch.zeros(like.shape[0], dtype=like.real.dtype, device=like.device)
+    for _ in range(2):
+        signs = torch.randint(2, like.shape[1:], generator=generator).to(like.real) * 2 - 1
+        ax = op.A(signs.to(like.dtype).expand_as(like))
+        total = total + dot(ax, ax) / signs.numel()
+    return total / 2
+
+
+def _laplacian(x: Tensor) -> Tensor:
+    """Negative Laplacian along the last two axes with free borders: gradient's normal operator."""
+    out = torch.zeros_like(x)
+    for axis in (-2, -1):
+        d = x.diff(dim=axis)
+        zero = torch.zeros_like(x.narrow(axis, 0, 1))
+        out = out + torch.cat((zero, d), axis) - torch.cat((d, zero), axis)
+    return out
+
+
+@torch.no_grad()
+def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
+    r"""Smooth least squares, :math:`(A^* A + \mu \nabla^* \nabla) x = A^* y` with :math:`\mu` = 1 % of the mean
+    diagonal of :math:`A^* A`: fills holes, hardly blurs. For images without two spatial axes A* y over the gain.
+    """
+    if aty.ndim != 4:
+        return aty / column(torch.where(gain > 0, gain, torch.ones_like(gain)), aty)
+    mu = column(0.01 * gain, aty)
+    return cg(lambda x: op.A_adjoint_A(x) + mu * _laplacian(x), aty, rtol=1e-2, max_iter=60)[0]
+
+
+def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> tuple[Problem, Tensor, str]:
+    """The :class:`Problem` of data ``y``, a rough image to start from, and how the noise level was found.
+
+    Raises:
+        ValueError: ``noise_std`` is negative or not finite, or has neither 1 nor B values; the operator is zero.
+    """
+    aty = op.A_adjoint(y)
+    batch, real = y.shape[0], aty.real.dtype
+    if noise_std is None:
+        sigma, source = estimate_noise(op, y)
+    else:
+        sigma = torch.as_tensor(noise_std, dtype=real, device=y.device).reshape(-1)
+        source = "given"
+        if sigma.numel() not in (1, batch):
+            raise ValueError(f"noise_std: expected one value or {batch} (one a sample), got {sigma.numel()}")
+        if not bool(((sigma >= 0) & torch.isfinite(sigma)).all()):
+            raise ValueError(f"noise_std: expected finite values >= 0, got {sigma.tolist()}")
+    sigma = sigma.to(real).expand(batch)
+    gain = data_gain(op, aty)
+    if not bool((gain > 0).all()):
+        raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
+    start = rough_estimate(op, aty.detach(), gain)
+    limit = torch.full_like(gain, _GAMMA_LIMIT / op.norm() ** 2)
+    alive = y.detach().abs().flatten(1).amax(1) > 0
+    problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, alive)
+    return problem, start, source

@@ -1,0 +1,304 @@
+"""The one loop: a solver is ``init`` and ``step``; iterating, stopping, guarding, reporting happen here."""
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from denoisers.base import as_denoiser
+from operators.adapt import as_operator
+from operators.base import LinearOperator, check_batch
+from operators.linalg import column, dot
+
+from .calibration import denoise, describe_split
+from .problem import Problem, prepare
+from .result import Record, Result
+from .schedules import Schedule, value_at
+from .stopping import Stop
+
+__all__ = ["Expert", "Solver", "State"]
+
+Callback = Callable[["State", Record], bool | None]
+T = TypeVar("T")
+
+
+class State(NamedTuple):
+    """Where a solve stands; all tensors batch first, so that samples are independent of each other.
+
+    Attributes:
+        step: number of iterations done.
+        x: the denoiser's output (B, C, H, W).
+        x_data: the data-consistent image.
+        dual: scaled dual variable of ADMM (zeros in methods without one).
+        rho: penalty of the last iteration, (B,).
+        problem: what was worked out once.
+        source: how the noise level was found.
+    """
+
+    step: int
+    x: Tensor
+    x_data: Tensor
+    dual: Tensor
+    rho: Tensor
+    problem: Problem
+    source: str
+
+
+class Expert(NamedTuple):
+    """Penalty and denoiser strength by hand, numbers or functions of the step, in the units of the image.
+
+    ``sigma`` is the standard deviation handed to the denoiser; ``rho`` the penalty, gamma = 1 / (rho noise_std^2).
+    """
+
+    rho: Schedule
+    sigma: Schedule
+
+
+class Solver(nn.Module):
+    r"""Base of the solvers of :math:`\min_x \frac{1}{2\sigma_n^2} \|Ax - y\|^2 + \lambda R(x)`, R given by a denoiser.
+
+    A subclass writes ``step`` and sets ``annealing``, ``balance`` and ``start``; see :class:`pnp.PnPADMM` for the
+    arguments. Calling a solver gives the reconstruction, :meth:`solve` all that is known about it. Gradients are
+    tracked where grad mode is on and the data, the start, ``noise_std``, an expert's value or the operator's
+    constants require them, or where the solver was put into training mode (then the denoiser's parameters, too).
+    """
+
+    annealing: int  # iterations over which sigma falls
+    balance: float  # gamma = sigma^2 / (balance * strength * noise_std^2)
+    start: float = 49 / 255  # first sigma in calibrated units (DPIR)
+
+    def __init__(
+        self,
+        op: Any,
+        denoiser: Any,
+        *,
+        noise_std: float | Tensor | None = None,
+        strength: float = 1.0,
+        stop: Stop | None = None,
+        calibration: Any = "auto",
+        expert: Expert | None = None,
+    ) -> None:
+        super().__init__()
+        if not (isinstance(strength, (int, float)) and 0 < strength < float("inf")):
+            raise ValueError(f"strength: expected a positive number, got {strength!r}")
+        if expert is not None and strength != 1.0:
+            raise ValueError("strength: give either strength or expert=Expert(rho, sigma), not both")
+        self.op: LinearOperator = as_operator(op)
+        self.denoiser = as_denoiser(denoiser)
+        self.noise_std, self.strength, self.stop = noise_std, float(strength), stop or Stop()
+        self.calibration, self.expert = calibration, expert
+        self.training = False
+
+    def train(self, mode: bool = True) -> "Solver":
+        """Track gradients of the denoiser's parameters; its layers stay in the mode they are in."""
+        self.training = mode
+        return self
+
+    # ---- to be written by a method
+
+    def step(self, state: State, y: Tensor) -> State:
+        """One iteration; pure."""
+        raise NotImplementedError
+
+    def init(self, y: Tensor, *, x0: Tensor | None = None) -> State:
+        """State before the first iteration: checks, noise level, calibration, a rough first image."""
+        check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)
+        if not bool(torch.isfinite(torch.view_as_real(y) if y.is_complex() else y).all()):
+            raise ValueError("y: holds NaN or infinite values")
+        problem, rough, source = prepare(self.op, y, self.noise_std, self.calibration)
+        if x0 is not None:
+            check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
+            if x0.shape[0] != y.shape[0]:
+                raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
+        x = rough if x0 is None else x0.to(rough.dtype)
+        return State(0, x, x, torch.zeros_like(x), torch.ones_like(problem.noise_std), problem, source)
+
+    # ---- the mathematics that methods share
+
+    def levels(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
+        """Denoiser strength sigma, penalty rho and data weight gamma of the coming iteration, (B,) each."""
+        problem = state.problem
+        noise, scale = problem.noise_std, problem.calibration.scale
+        if self.expert is not None:
+            like = torch.ones_like(noise)
+            rho = value_at(self.expert.rho, state.step) * like
+            sigma = value_at(self.expert.sigma, state.step) * like
+            return sigma, rho, self._limited(1 / (rho * noise**2), problem)
+        low, high = self.denoiser.sigma_range or (0.0, float("inf"))
+        end = problem.image_noise / scale
+        end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(min=low)
+        first = end.clamp(min=min(self.start, high))
+        part = min(state.step / max(self.annealing - 1, 1), 1.0) if low < high else 1.0
+        sigma = first * (end / first) ** part * scale
+        rho = self.balance * self.strength / sigma**2
+        return sigma, rho, self._limited(1 / (rho * noise**2), problem)
+
+    @staticmethod
+    def _limited(gamma: Tensor, problem: Problem) -> Tensor:
+        return torch.minimum(torch.nan_to_num(gamma, nan=float("inf"), posinf=float("inf")), problem.gamma_limit)
+
+    def fit_data(self, z: Tensor, gamma: Tensor, state: State) -> Tensor:
+        """Proximal map of the data term at ``z``, warm-started from the last data-consistent image."""
+        b = z + column(gamma, z) * state.problem.aty
+        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=1e-8 if b.real.dtype == torch.float64 else 1e-5)
+
+    def denoise(self, x: Tensor, sigma: Tensor, state: State) -> Tensor:
+        """The denoiser in the units of the image."""
+        return denoise(self.denoiser, x, sigma, state.problem.calibration)
+
+    # ---- the loop
+
+    def iterate(self, y: Tensor, state: State | None = None) -> Iterator[State]:
+        """States after each iteration, without end; samples go on whatever the others do."""
+        state = self.init(y) if state is None else state
+        while True:
+            state = self.step(state, y)
+            yield state
+
+    def solve(
+        self,
+        y: Tensor,
+        *,
+        x0: Tensor | None = None,
+        state: State | None = None,
+        callback: Callback | None = None,
+    ) -> Result:
+        """Reconstruct from data ``y`` (B, *op.out_shape).
+
+        Args:
+            x0: image to start from instead of a rough estimate.
+            state: of an earlier solve of the same data, to continue it.
+            callback: called with the state and the :class:`Record` of each iteration; a true answer stops.
+
+        Raises:
+            TypeError, ValueError: ``y``, ``x0`` or ``noise_std`` do not fit; the message names the argument.
+        """
+        with self._gradients(y, x0):
+            state = self.init(y, x0=x0) if state is None else state
+            run = _Run(state, self.stop)
+            settled = 0 if self.expert is not None else self.annealing
+            for new in self.iterate(y, state):
+                sigma, _, gamma = self.levels(run.state)
+                record = run.advance(new, sigma, gamma, new.step >= settled)
+                if callback is not None and callback(run.state, record):
+                    run.finish("stopped")
+                if run.finished or len(run.history) >= self.stop.max_iter:
+                    break
+            run.finish("max_iter")
+            x, x_data = run.answer()
+            return Result(x, x_data, run.reasons, run.history, self._report(run, x, y), run.state)
+
+    def forward(self, y: Tensor, op: Any = None) -> Tensor:
+        """The reconstruction (B, C, H, W); with ``op`` in place of the solver's own operator, if given."""
+        result = (self if op is None else self.with_op(op)).solve(y)
+        if result.reason in ("diverged", "not_finite"):
+            warnings.warn(f"{type(self).__name__}: {result.reason}: {result.message}", RuntimeWarning, stacklevel=2)
+        return result.x
+
+    def with_op(self, op: Any) -> "Solver":
+        """The same solver for another operator."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)
+        other.op = as_operator(op)
+        return other
+
+    def _gradients(self, y: Tensor, x0: Tensor | None) -> contextlib.AbstractContextManager:
+        values = [y, x0, self.noise_std, *(self.expert or ()), *self.op.parameters(), *self.op.buffers()]
+        wanted = self.training or any(isinstance(v, Tensor) and v.requires_grad for v in values)
+        return contextlib.nullcontext() if wanted else torch.no_grad()
+
+    def _report(self, run: "_Run", x: Tensor, y: Tensor) -> dict[str, Any]:
+        problem = run.state.problem
+        sigmas = torch.stack([r.sigma / problem.calibration.scale for r in run.history])
+        with torch.no_grad():
+            rest = self.op.A(run.answer()[1]) - y
+            misfit = (dot(rest, rest) / (rest[0].numel() * (2 if rest.is_complex() else 1))).sqrt()
+        report = {
+            "noise_std": problem.noise_std,
+            "noise_std from": run.state.source,
+            "misfit (root mean square of A x_data - y)": misfit,
+            "strength": self.strength if self.expert is None else "by expert",
+            "denoiser sees": describe_split(self.denoiser, x),
+            "sigma in denoiser units, lowest": sigmas.amin(0),
+            "sigma in denoiser units, highest": sigmas.amax(0),
+            "fixed-point residual": run.history[-1].residual,
+            "scale": problem.calibration.scale,
+            "offset": problem.calibration.offset,
+        }
+        if bool((run.history[-1].gamma >= problem.gamma_limit).any()):
+            report["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
+        version = getattr(self.denoiser, "card", {}).get("sha256")
+        if version:
+            report["weights"] = version[:16]
+        trained = self.denoiser.sigma_range
+        if trained and bool((sigmas.amax() > trained[1] * 1.001) | (sigmas.amin() < trained[0] * 0.999)):
+            report["note"] = f"sigma left the denoiser's training range {trained}"
+            warnings.warn(
+                f"{type(self).__name__}: the denoiser was trained for sigma in {trained} (images in [0, 1]), "
+                f"and was used from {float(sigmas.amin()):.3g} to {float(sigmas.amax()):.3g}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return report
+
+
+class _Run:
+    """Bookkeeping of one solve: which samples go on, which iterate was the best, what happened."""
+
+    def __init__(self, state: State, stop: Stop) -> None:
+        self.state, self.stop = state, stop
+        self.history: list[Record] = []
+        self.reasons = ["" if alive else "converged" for alive in state.problem.alive.tolist()]
+        self.bound = stop.growth * dot(state.x, state.x).sqrt().detach()
+        self.best = (state.x, state.x_data)
+        self.best_residual = torch.full_like(self.bound, float("inf"))
+
+    @property
+    def finished(self) -> bool:
+        return all(self.reasons)
+
+    def finish(self, reason: str) -> None:
+        self.reasons = [r or reason for r in self.reasons]
+
+    def advance(self, new: State, sigma: Tensor, gamma: Tensor, settled: bool) -> Record:
+        """Take over ``new`` where samples still run, and decide which of them end."""
+        old = self.state
+        running = torch.tensor([not r for r in self.reasons], device=new.x.device)
+        change = dot(new.x - old.x, new.x - old.x)
+        dual_change = dot(new.dual - old.dual, new.dual - old.dual) if settled else torch.zeros_like(change)
+        size = dot(new.x, new.x).sqrt().detach()
+        residual = ((change + dual_change).sqrt() / torch.where(size > 0, size, torch.ones_like(size))).detach()
+        finite = torch.isfinite(residual) & torch.isfinite(size)
+        self.state = State(
+            new.step,
+            *(_choose(running & finite, a, b) for a, b in zip(new[1:5], old[1:5], strict=True)),
+            *new[5:],
+        )
+        better = running & finite & (residual < self.best_residual)
+        self.best = (_choose(better, new.x, self.best[0]), _choose(better, new.x_data, self.best[1]))
+        self.best_residual = torch.where(better, residual, self.best_residual)
+        for b in torch.nonzero(running).flatten().tolist():
+            if not finite[b]:
+                self.reasons[b] = "not_finite"
+            elif size[b] > self.bound[b]:
+                self.reasons[b] = "diverged"
+            elif settled and residual[b] <= self.stop.tolerance:
+                self.reasons[b] = "converged"
+        self.history.append(Record(new.step, residual, sigma.detach(), gamma.detach()))
+        return self.history[-1]
+
+    def answer(self) -> tuple[Tensor, Tensor]:
+        """The last iterates; for samples that failed, the best ones; zeros for samples of zeros."""
+        failed = torch.tensor([r in ("diverged", "not_finite") for r in self.reasons], device=self.state.x.device)
+        alive = self.state.problem.alive
+        pair = zip(self.best, (self.state.x, self.state.x_data), strict=True)
+        x, x_data = (_choose(failed, best, last) for best, last in pair)
+        return _choose(alive, x, torch.zeros_like(x)), _choose(alive, x_data, torch.zeros_like(x_data))
+
+
+def _choose(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)

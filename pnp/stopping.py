@@ -1,0 +1,39 @@
+"""When a solve ends, and what the end is called."""
+
+from dataclasses import dataclass
+
+__all__ = ["MESSAGES", "Stop"]
+
+MESSAGES = {
+    "converged": "the fixed-point residual fell below the tolerance",
+    "max_iter": "the iterations ran out before the residual fell below the tolerance; try Stop(max_iter=...) larger",
+    "stopped": "the callback asked to stop",
+    "diverged": "the iterates grew without bound; the best finite one is returned. Try a larger strength, check the "
+    "operator with operators.check(op), and whether noise_std is in the units of y",
+    "not_finite": "an iterate was not finite; the best finite one is returned. Check the operator with "
+    "operators.check(op), and the denoiser on the adjoint image",
+}
+
+
+@dataclass(frozen=True)
+class Stop:
+    r"""Each sample ends by itself, at the latest after ``max_iter`` iterations.
+
+    Attributes:
+        tolerance: relative fixed-point residual, :math:`\sqrt{\|\Delta x\|^2 + \|\Delta u\|^2} / \|x\|` from one
+            iteration to the next, below which a sample has converged (not before the schedule's end).
+        max_iter: number of iterations.
+        growth: a sample diverges when its norm exceeds this multiple of the first iterate's.
+    """
+
+    tolerance: float = 1e-3
+    max_iter: int = 200
+    growth: float = 1e3
+
+    def __post_init__(self) -> None:
+        if not self.tolerance >= 0:
+            raise ValueError(f"tolerance: expected a number >= 0, got {self.tolerance}")
+        if self.max_iter < 1:
+            raise ValueError(f"max_iter: expected at least 1, got {self.max_iter}")
+        if not self.growth > 1:
+            raise ValueError(f"growth: expected a number > 1, got {self.growth}")

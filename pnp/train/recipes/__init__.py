@@ -1,0 +1,8 @@
+"""One file per set of shipped weights: everything that it takes to train them again."""
+
+from .lofi import LOFI_NATURAL_GRAY, LOFI_NATURAL_RGB
+from .recipe import DenoiserRecipe
+
+__all__ = ["RECIPES", "DenoiserRecipe"]
+
+RECIPES: dict[str, DenoiserRecipe] = {r.name: r for r in (LOFI_NATURAL_GRAY, LOFI_NATURAL_RGB)}
