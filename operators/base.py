@@ -1,14 +1,11 @@
 """What an operator is: a linear map on batches, of which everything follows from ``A``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .linalg import cg, column, implicit_solve, power_norm
-
-if TYPE_CHECKING:
-    from .compose import Adjoint
 
 __all__ = ["LinearOperator", "check_batch"]
 
@@ -188,10 +185,14 @@ class LinearOperator(nn.Module):
         self._out_dtype = dtype
 
     def _measure_output(self) -> None:
+        # not AttributeError: inside a property torch would hide it behind "no attribute 'out_shape'"
         if not hasattr(self, "in_shape"):
-            raise AttributeError(f"{type(self).__name__}: set self.in_shape, (C, H, W) without batch, in __init__")
-        with torch.no_grad():
-            y = self.A(torch.zeros(1, *self.in_shape, dtype=self.in_dtype, device=self._device()))
+            raise TypeError(f"{type(self).__name__}: set self.in_shape, (C, H, W) without batch, in __init__")
+        try:
+            with torch.no_grad():
+                y = self.A(torch.zeros(1, *self.in_shape, dtype=self.in_dtype, device=self._device()))
+        except AttributeError as error:
+            raise TypeError(f"{type(self).__name__}.A: {error}") from error
         self._out_shape = self._out_shape or tuple(y.shape[1:])
         self._out_dtype = self._out_dtype or (torch.complex64 if y.is_complex() else torch.float32)
 

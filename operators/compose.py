@@ -127,8 +127,8 @@ class Stack(LinearOperator):
 
     :meth:`split` gives them back in their own shapes. Data are complex if those of one operator are.
 
-    >>> from operators.mask import Identity
-    >>> op = stack(Identity((2, 2)), 2.0 * Identity((2, 2)))
+    >>> half = Weighted(torch.full((1, 2, 2), 0.5))
+    >>> op = stack(half, 2.0 * half)
     >>> [tuple(part.shape) for part in op.split(op(torch.ones(1, 1, 2, 2)))]
     [(1, 1, 2, 2), (1, 1, 2, 2)]
     """

@@ -112,25 +112,37 @@ def cg(
     return x * scale, CGInfo(iterations, residual.detach())
 
 
-def power_norm(normal: Map, x: Tensor, *, max_iter: int = 200, rtol: float = 1e-5) -> float:
-    r"""Largest singular value :math:`\|A\|_2` by power iteration on :math:`A^* A`, from the start ``x`` (1, ...).
+def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-6) -> float:
+    r"""Largest singular value :math:`\|A\|_2` by Lanczos steps on :math:`A^* A` from the start ``x``, not zero.
+
+    The largest of the batch, should A hold constants with a batch axis. It approaches from below: as accurate as the
+    power iteration that its name remembers, in a fraction of the steps. Lanczos 1950, doi:10.6028/jres.045.026.
 
     >>> round(power_norm(lambda v: 9 * v, torch.ones(1, 2)), 4)
     3.0
     """
-    value = 0.0
+    v, old, beta, top = x / column(dot(x, x).sqrt(), x), torch.zeros_like(x), torch.zeros(1), 0.0
+    diagonal: list[Tensor] = []
+    off: list[Tensor] = []
     for _ in range(max_iter):
-        length = float(dot(x, x).sqrt())
-        if length == 0:
-            return 0.0
-        x = x / length
-        y = normal(x)
-        new = float(dot(x, y))
-        if abs(new - value) <= rtol * abs(new):
-            value = new
+        w = normal(v)
+        alpha = dot(v, w)
+        w = w - column(alpha, w) * v - column(beta, w) * old
+        diagonal.append(alpha.double())
+        size = len(diagonal)
+        small = torch.diag_embed(torch.stack(torch.broadcast_tensors(*diagonal), -1))
+        if off:
+            side = torch.stack(torch.broadcast_tensors(*off), -1)
+            small = small + torch.diag_embed(side, 1) + torch.diag_embed(side, -1)
+        new = float(torch.linalg.eigvalsh(small).max())
+        beta = dot(w, w).sqrt()
+        # an exhausted Krylov space, or no news from one more step
+        if float(beta.max()) <= torch.finfo(beta.dtype).eps * new or (size > 2 and new - top <= rtol * new):
+            top = new
             break
-        value, x = new, y
-    return max(value, 0.0) ** 0.5
+        top, old, v = new, v, w / column(torch.where(beta > 0, beta, torch.ones_like(beta)), w)
+        off.append(beta.double())
+    return max(top, 0.0) ** 0.5
 
 
 class _SecondDerivative(torch.autograd.Function):

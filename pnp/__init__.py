@@ -1,0 +1,39 @@
+"""pnp: plug-and-play reconstruction. What composes operators and denoisers, and the public names of both."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import denoisers as _denoisers
+import operators as _operators
+
+from .admm import PnPADMM as PnPADMM
+from .hqs import PnPHQS as PnPHQS
+from .noise_level import estimate_noise as estimate_noise
+from .result import Record as Record
+from .result import Result as Result
+from .schedules import log_schedule as log_schedule
+from .solver import Expert as Expert
+from .solver import Solver as Solver
+from .solver import State as State
+from .stopping import Stop as Stop
+
+if TYPE_CHECKING:
+    from denoisers import *  # noqa: F403
+    from operators import *  # noqa: F403
+
+_MODULES = ("metrics", "data", "plot", "train")
+
+
+def __getattr__(name: str) -> Any:
+    """Public names of ``operators`` and ``denoisers``, and this package's own modules, when they are asked for."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    for package in (_operators, _denoisers):
+        if not name.startswith("_") and hasattr(package, name):
+            return getattr(package, name)
+    raise AttributeError(f"module 'pnp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    public = {n for package in (_operators, _denoisers) for n in dir(package) if not n.startswith("_")}
+    return sorted(public | set(globals()) | set(_MODULES))

@@ -60,13 +60,13 @@ def _laplacian(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
-    r"""Smooth least squares, :math:`(A^* A + \mu \nabla^* \nabla) x = A^* y` with :math:`\mu` = 1 % of the mean
+    r"""Smooth least squares, :math:`(A^* A + \mu \nabla^* \nabla) x = A^* y` with :math:`\mu` = 10 % of the mean
     diagonal of :math:`A^* A`: fills holes, hardly blurs. For images without two spatial axes A* y over the gain.
     """
     if aty.ndim != 4:
         return aty / column(torch.where(gain > 0, gain, torch.ones_like(gain)), aty)
-    mu = column(0.01 * gain, aty)
-    return cg(lambda x: op.A_adjoint_A(x) + mu * _laplacian(x), aty, rtol=1e-2, max_iter=60)[0]
+    mu = column(0.1 * gain, aty)
+    return cg(lambda x: op.A_adjoint_A(x) + mu * _laplacian(x), aty, rtol=1e-4, max_iter=100)[0]
 
 
 def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> tuple[Problem, Tensor, str]:

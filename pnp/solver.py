@@ -70,6 +70,7 @@ class Solver(nn.Module):
     annealing: int  # iterations over which sigma falls
     balance: float  # gamma = sigma^2 / (balance * strength * noise_std^2)
     start: float = 49 / 255  # first sigma in calibrated units (DPIR)
+    end: float = 1.0  # last sigma over the noise level in the image
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class Solver(nn.Module):
             sigma = value_at(self.expert.sigma, state.step) * like
             return sigma, rho, self._limited(1 / (rho * noise**2), problem)
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
-        end = problem.image_noise / scale
+        end = self.end * problem.image_noise / scale
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(min=low)
         first = end.clamp(min=min(self.start, high))
         part = min(state.step / max(self.annealing - 1, 1), 1.0) if low < high else 1.0

@@ -1,0 +1,71 @@
+"""What the operator doctor hands back: a table for people, an object for tests."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["ADVICE", "Finding", "Report"]
+
+# what each failure means and what to do about it
+ADVICE = {
+    "shape": "the declared shapes are not those of the results: correct in_shape / out_shape",
+    "finite": "NaN or Inf for a finite image: look for a division by zero or an overflow",
+    "dtype": "the result has another precision than the argument: cast constants with c.to(x.dtype), and take the "
+    "real part in A_adjoint where images are real",
+    "device": "the result lies on another device than the argument: keep constants as buffers",
+    "linear": "A(a x + b v) is not a A(x) + b A(v): A has an offset, clips, takes magnitudes, or adds noise",
+    "hidden state": "the same call gave different results: A or A_adjoint keeps something between calls, or is random",
+    "batch": "a sample's result depends on the others in its batch: avoid statistics and reshapes over axis 0",
+    "adjoint": "Re<Ax, y> is not Re<x, A_adjoint y>: gradients would point the wrong way; delete A_adjoint from a "
+    "LinearOperator to have it derived",
+    "normal": "A_adjoint_A(x) is not A_adjoint(A(x)) (or A_A_adjoint not A(A_adjoint(y)))",
+    "vjp": "autograd's derivative of A is not A_adjoint: training and solving would disagree",
+    "gradgrad": "second derivatives are wrong: write A and A_adjoint in differentiable torch operations",
+    "prox_l2": "x + gamma A*A x is not z + gamma A*y at the result: wrong closed form, or solved too loosely",
+    "units": "prox_l2(c z, c y) is not c prox_l2(z, y) for c = 1e-6: a tolerance in absolute units",
+    "norm": "norm() is not the largest singular value: step sizes would be wrong",
+}
+
+
+class Finding(NamedTuple):
+    """One test: ``passed`` is None where the object lacks what is tested; ``value`` should not exceed ``tolerance``."""
+
+    name: str
+    passed: bool | None
+    value: float
+    tolerance: float
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`check` found; ``print(report)`` shows a table, ``assert report.ok`` serves in a test."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No test failed."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The tests that failed."""
+        return tuple(f for f in self.findings if f.passed is False)
+
+    def raise_if_failed(self) -> None:
+        """Raise AssertionError with the table unless all is well."""
+        if not self.ok:
+            raise AssertionError(str(self))
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        word = {True: "ok", False: "FAIL", None: "-"}
+        rows = [f"{self.subject}: {'all well' if self.ok else f'{len(self.failures)} of the tests failed'}"]
+        for f in self.findings:
+            value = f"{f.value:9.2g} (at most {f.tolerance:.0e})" if f.tolerance else " " * 10
+            rows.append(f"  {word[f.passed]:4}  {f.name:13} {value:28}{'' if f.passed else f.message}".rstrip())
+        rows += [f"  {f.message}" for f in self.findings if f.passed and f.message]
+        return "\n".join(rows)

@@ -1,0 +1,280 @@
+"""The doctor passes what is sound and finds each planted fault, by name and in words."""
+
+import numpy as np
+import pytest
+import torch
+
+from operators.check import check
+from operators.compose import Weighted, stack
+from operators.gradient import Gradient
+from tests.operators.cases import ComplexFFT, ComplexMap, Convolution, MaskedFFT, mask
+
+SOUND = {
+    "real to complex": MaskedFFT(mask()),
+    "complex": ComplexFFT(mask()),
+    "trainable": Convolution(),
+    "trainable complex": ComplexMap(),
+    "adjoint": MaskedFFT(mask()).H,
+    "stack": stack(Convolution(), 3 * Gradient((5, 6))),
+    "tiny": 1e-7 * Convolution(),
+}
+
+
+class Plain:
+    """Duck typed, no base class: y = 2 x, with room for faults."""
+
+    in_shape = (1, 4, 4)
+
+    def A(self, x):
+        return 2 * x
+
+    def A_adjoint(self, y):
+        return 2 * y
+
+
+class WrongFactor(Plain):
+    def A_adjoint(self, y):
+        return 4 * y
+
+
+class WrongAdjoint(Plain):
+    def A_adjoint(self, y):
+        return 2 * y.flip(-1)
+
+
+class NotReal(Plain):
+    def A(self, x):
+        return torch.fft.fft2(x)
+
+    def A_adjoint(self, y):
+        return torch.fft.ifft2(y, norm="forward")
+
+
+class Remembers(Plain):
+    gain = 2.0
+
+    def A(self, x):
+        y = self.gain * x
+        self.gain = self.gain * 1.01
+        return y
+
+
+class AdjointRemembers(Plain):
+    def A(self, x):
+        self.last = float(x.detach().abs().max())
+        return 2 * x
+
+    def A_adjoint(self, y):
+        return 2 * y * self.last
+
+
+class Noisy(Plain):
+    def A(self, x):
+        return 2 * x + 1e-3 * torch.randn_like(x)
+
+
+class BatchMean(Plain):
+    def A(self, x):
+        return 2 * x - x.mean(0, keepdim=True)
+
+    A_adjoint = A
+
+
+class Position(Plain):
+    def A(self, x):
+        return x * torch.arange(1, len(x) + 1, dtype=x.dtype).reshape(-1, 1, 1, 1)
+
+    A_adjoint = A
+
+
+class Magnitude(Plain):
+    def A(self, x):
+        return 2 * x.abs()
+
+
+class Offset(Plain):
+    def A(self, x):
+        return 2 * x + 1e-6
+
+
+class Saturates(Plain):
+    def A(self, x):
+        return 2 * x.clamp(-50, 50)
+
+
+class WrongNormal(Plain):
+    def A_adjoint_A(self, x):
+        return 2 * x
+
+
+class LosesPrecision(Plain):
+    def A(self, x):
+        return (2 * x).float()
+
+
+class HiddenSingle(Plain):
+    def A(self, x):
+        return (2.1 * x.float()).to(x.dtype)
+
+    def A_adjoint(self, y):
+        return (2.1 * y.float()).to(y.dtype)
+
+
+class OnlyDouble(Plain):
+    def A(self, x):
+        return x @ torch.eye(4, dtype=torch.float64)
+
+
+class Detached(Plain):
+    def A(self, x):
+        return torch.from_numpy(2 * x.detach().numpy())
+
+
+class AdjointDetached(Plain):
+    def A_adjoint(self, y):
+        return 2 * y.detach()
+
+
+class WrongDerivative(Plain):
+    def A(self, x):
+        return 3 * x - x.detach()
+
+
+class WrongShape(Plain):
+    out_shape = (1, 8, 8)
+
+
+class NotFinite(Plain):
+    def A(self, x):
+        return 2 * x + torch.where(x == x.amax(), float("nan"), 0.0)
+
+
+class WrongProx(Plain):
+    def prox_l2(self, z, y, gamma):
+        g = gamma.reshape(-1, 1, 1, 1)
+        return (z + 2 * g * y) / (1 + 2 * g)
+
+
+class UnitsInProx(Plain):
+    def prox_l2(self, z, y, gamma):
+        g = gamma.reshape(-1, 1, 1, 1)
+        x = (z + 2 * g * y) / (1 + 4 * g)
+        return torch.where(x.abs() < 1e-5, 0.0, x)
+
+
+class WrongNorm(Plain):
+    def norm(self):
+        return 4.0
+
+
+class RaisesInAdjoint(Plain):
+    def A_adjoint(self, y):
+        raise KeyError("maps")
+
+
+FAULTS = [
+    (WrongFactor, "adjoint", "lacks the factor 0.5"),
+    (WrongAdjoint, "adjoint", "gradients would point the wrong way"),
+    (NotReal, "dtype", "real part"),
+    (Remembers, "hidden state", "keeps something between calls"),
+    (AdjointRemembers, "hidden state", "keeps something between calls"),
+    (Noisy, "hidden state", "or is random"),
+    (BatchMean, "batch", "depends on the others"),
+    (Position, "batch", "depends on the others"),
+    (Magnitude, "linear", "magnitudes"),
+    (Offset, "linear", "offset"),
+    (Saturates, "linear", "clips"),
+    (WrongNormal, "normal", "A_adjoint_A"),
+    (LosesPrecision, "dtype", "cast constants"),
+    (HiddenSingle, "linear", "single precision inside"),
+    (OnlyDouble, "dtype", "float32 raised"),
+    (Detached, "vjp", "cuts the graph"),
+    (AdjointDetached, "gradgrad", "A_adjoint cuts the graph"),
+    (WrongDerivative, "vjp", "derivative of A is not A_adjoint"),
+    (WrongShape, "shape", "correct in_shape / out_shape"),
+    (NotFinite, "finite", "NaN or Inf"),
+    (WrongProx, "prox_l2", "closed form"),
+    (UnitsInProx, "units", "absolute units"),
+    (WrongNorm, "norm", "step sizes"),
+    (RaisesInAdjoint, "raised", "KeyError"),
+]
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float32])
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_operators_pass(name, dtype):
+    report = check(SOUND[name], dtype=dtype)
+    assert report.ok and bool(report), report
+    assert all(f.passed for f in report.findings), report  # nothing was skipped
+    report.raise_if_failed()
+
+
+@pytest.mark.parametrize("fault, name, words", FAULTS, ids=[f[0].__name__ for f in FAULTS])
+def test_planted_faults_are_found(fault, name, words):
+    report = check(fault())
+    found = {f.name: f for f in report.failures}
+    assert name in found, report
+    assert words in found[name].message, report
+    assert "FAIL" in str(report) and words in str(report)
+    with pytest.raises(AssertionError, match="failed"):
+        report.raise_if_failed()
+
+
+@pytest.mark.parametrize("fault", [WrongAdjoint, Remembers, BatchMean, Magnitude, WrongNormal, WrongProx])
+def test_planted_faults_are_found_in_single_precision(fault):
+    assert not check(fault(), dtype=torch.float32).ok
+
+
+@pytest.mark.parametrize("fault", [WrongNormal, WrongShape, WrongNorm, UnitsInProx, AdjointDetached])
+def test_a_single_fault_gives_a_single_finding(fault):
+    assert len(check(fault()).failures) == 1, check(fault())
+
+
+def test_a_plain_object_passes_and_what_it_lacks_is_skipped():
+    report = check(Plain())
+    assert report.ok, report
+    assert [f.name for f in report.findings if f.passed is None] == ["normal", "prox_l2", "units"]
+
+    class OnlyForward:
+        def A(self, x):
+            return 2 * x
+
+    report = check(OnlyForward(), in_shape=(1, 4, 4))
+    assert report.ok and "no A_adjoint: not tested" in str(report)
+
+
+def test_a_wrong_adjoint_of_one_pixel_in_a_thousand_is_found():
+    class Tiny(Weighted):
+        def A_adjoint(self, y):
+            w = self.weights.to(y.dtype).clone()
+            w[0, 3, 4] = 0
+            return w * y
+
+    assert {f.name for f in check(Tiny(torch.ones(1, 32, 32))).failures} >= {"adjoint", "vjp"}
+
+
+def test_an_object_that_only_takes_single_precision_is_tested_in_it():
+    class Single(Plain):
+        def A(self, x):
+            return x @ (2 * torch.eye(4))
+
+        A_adjoint = A
+
+    report = check(Single())
+    assert [f.name for f in report.failures] == ["dtype"] and "float32" in report.subject
+
+
+def test_what_cannot_be_tested_is_said():
+    with pytest.raises(TypeError, match="op: expected an object with a method A"):
+        check(np.eye(3))
+    with pytest.raises(ValueError, match="in_shape"):
+        check(type("Shapeless", (), {"A": lambda self, x: x})())
+    with pytest.raises(TypeError, match="dtype"):
+        check(Plain(), dtype=torch.float16)
+    broken = check(type("Broken", (Plain,), {"A": lambda self, x: [x]})())
+    assert "A returned list" in str(broken) and not broken.ok
+
+
+def test_reports_repeat():
+    assert str(check(Convolution())) == str(check(Convolution()))
+    assert str(check(Convolution(), seed=1)) != str(check(Convolution(), seed=2))

@@ -1,0 +1,120 @@
+"""Products, sums, multiples, stacks and weights against the algebra of their matrices."""
+
+import pytest
+import torch
+
+from operators.compose import Compose, Scaled, Stack, Sum, Weighted, stack
+from operators.gradient import Gradient
+from tests.contracts import dense, operator_laws, random_data, random_image, relative
+from tests.operators.cases import BatchMask, ComplexFFT, ComplexMap, Convolution, MaskedFFT, mask
+
+CONV, SHARP = Convolution(seed=1), Convolution(seed=2)
+WEIGHTS = torch.linspace(0, 2, 30, dtype=torch.float64).reshape(1, 5, 6)
+CASES = {
+    "product": Weighted(WEIGHTS, dtype=torch.complex64) @ MaskedFFT(mask()),
+    "real inside complex": ComplexFFT(mask()) @ Weighted(WEIGHTS),
+    "normal": CONV.H @ CONV,
+    "sum": CONV + SHARP,
+    "difference": CONV - SHARP,
+    "real plus complex": Weighted(WEIGHTS) + MaskedFFT(mask()),
+    "multiple": -2.5 * CONV,
+    "complex multiple": (0.5 - 2j) * MaskedFFT(mask()),
+    "nothing": 0.0 * CONV,
+    "adjoint": CONV.H,
+    "complex adjoint": ComplexMap().H,
+    "adjoint to real": MaskedFFT(mask()).H,
+    "stack": stack(CONV, Gradient((5, 6)), 0.1 * SHARP),
+    "mixed stack": stack(MaskedFFT(mask()), CONV),
+    "weights": Weighted(WEIGHTS),
+    "broadcast weights": Weighted(torch.rand(6), shape=(2, 3, 6)),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "nothing"])
+def test_laws(name):
+    operator_laws(CASES[name])
+
+
+@pytest.mark.parametrize("name", ["product", "complex multiple", "mixed stack"])
+def test_laws_in_single_precision(name):
+    operator_laws(CASES[name], dtype=torch.float32)
+
+
+def test_matrices_of_products_and_sums():
+    a, b = dense(CONV), dense(SHARP)
+    torch.testing.assert_close(dense(CONV.H @ SHARP), a.mT @ b)
+    torch.testing.assert_close(dense(CONV - 2 * SHARP), a - 2 * b)
+    torch.testing.assert_close(dense(stack(CONV, SHARP)), torch.cat([a, b], 1))
+    torch.testing.assert_close(dense(CONV.H), a.mT)
+    torch.testing.assert_close(dense(-CONV), -a)
+
+
+def test_zero_multiple():
+    op, x = CASES["nothing"], random_image(CONV)
+    assert float(op.A(x).detach().abs().max()) == 0 and op.norm() == 0
+    torch.testing.assert_close(op.solve_normal(x, 3.0), x)
+
+
+def test_the_double_adjoint_is_the_operator_itself():
+    assert CONV.H.H is CONV
+    assert isinstance(CONV @ CONV.H, Compose) and isinstance(2 * CONV, Scaled) and isinstance(CONV + CONV, Sum)
+
+
+def test_multiples_keep_closed_forms():
+    class Counted(Weighted):
+        calls = 0
+
+        def solve_normal(self, b, gamma, **options):
+            Counted.calls += 1
+            return super().solve_normal(b, gamma, **options)
+
+    op, z = 3.0 * Counted(WEIGHTS), random_image(Weighted(WEIGHTS))
+    x = op.prox_l2(z, z, 0.5)
+    assert Counted.calls == 1
+    assert relative(x + 0.5 * 9 * WEIGHTS**2 * x, z + 0.5 * 3 * WEIGHTS * z) < 1e-12
+
+
+def test_a_stack_splits_into_the_parts():
+    op = Stack(MaskedFFT(mask()), CONV)
+    x = random_image(op)
+    first, second = op.split(op.A(x))
+    assert torch.equal(first, op.operators[0](x)) and torch.equal(second, op.operators[1](x))
+
+
+def test_whitening_is_weighted_least_squares():
+    w = torch.rand(2, 3, 5, dtype=torch.float64) + 0.1
+    op, y = Weighted(w.sqrt()) @ CONV, random_data(CONV)
+    matrix = dense(CONV)[0]
+    target = torch.linalg.solve(
+        torch.eye(30) + 2 * matrix.T @ (w.flatten()[:, None] * matrix), 2 * matrix.T @ (w.flatten() * y[0].flatten())
+    )
+    x = op.prox_l2(torch.zeros(3, 1, 5, 6, dtype=torch.float64), w.sqrt() * y, 2.0)
+    assert relative(x[:1].flatten(1), target[None]) < 1e-8
+
+
+def test_what_does_not_fit_is_said():
+    with pytest.raises(ValueError, match="outer operator is not"):
+        Gradient((3, 3)) @ CONV
+    with pytest.raises(ValueError, match="complex data"):
+        Weighted(WEIGHTS) @ MaskedFFT(mask())
+    with pytest.raises(ValueError, match="cannot add"):
+        CONV + Gradient((5, 6))
+    with pytest.raises(ValueError, match="different images"):
+        stack(CONV, Gradient((4, 4)))
+    with pytest.raises(ValueError, match="nothing to stack"):
+        stack()
+    with pytest.raises(ValueError, match="factor"):
+        float("nan") * CONV
+    with pytest.raises(ValueError, match="complex multiple"):
+        1j * CONV
+    with pytest.raises(ValueError, match="weights"):
+        Weighted(torch.tensor([1.0, float("inf")]))
+    with pytest.raises(TypeError):
+        CONV @ 3
+    with pytest.raises(TypeError):
+        CONV * "2"
+
+
+def test_norms_of_constants_with_a_batch_axis():
+    weights = torch.tensor([1.0, 3.0, 2.0]).reshape(3, 1, 1, 1).expand(3, 1, 2, 2)
+    assert abs((2 * BatchMask(weights)).norm() - 6) < 1e-4
