@@ -94,6 +94,8 @@ class LoFiDenoiser(Denoiser):
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
             are done in tiles, with the same result.
 
+    Pretrained weights come in eval mode and frozen; ``requires_grad_()`` to fine-tune them.
+
     Raises:
         ValueError: unknown name or preset, wrong number of channels, negative sigma.
         FileNotFoundError: no such weight file. ``denoisers.weights.WeightFileError``: it is damaged.
@@ -131,7 +133,7 @@ class LoFiDenoiser(Denoiser):
         self.to(memory_format=torch.channels_last)
         if state is not None:
             self.load_state_dict(state)
-            self.eval()
+            self.eval().requires_grad_(False)  # requires_grad_() again to fine-tune
 
     @property
     def radius(self) -> int:

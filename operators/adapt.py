@@ -72,11 +72,13 @@ class DeepinvOperator(LinearOperator):
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options: Any) -> Tensor:
         if not self._closed_form:
             return super().solve_normal(b, gamma, **options)
-        g = self._own(self._gamma(gamma, b).reshape(-1, 1))
+        g = self._gamma(gamma, b)
+        some = self._own(torch.where(g > 0, g, 1.0).reshape(-1, 1))  # deepinv divides by gamma
         zero = torch.zeros(b.shape[0], *self.out_shape, dtype=self.out_dtype, device=b.device)
         # with data 0 the proximal map is the solve; image by image, since not every physics takes a batch of gamma
-        parts = [self.physics.prox_l2(*v) for v in zip(self._own(b).split(1), self._own(zero).split(1), g, strict=True)]
-        return cast(torch.cat(parts), b, self.in_dtype.is_complex)
+        triples = zip(self._own(b).split(1), self._own(zero).split(1), some, strict=True)
+        x = cast(torch.cat([self.physics.prox_l2(*triple) for triple in triples]), b, self.in_dtype.is_complex)
+        return torch.where(g > 0, x, b)
 
 
 def _columns(apply: Callable[[Any], Any], shape: tuple[int, ...], x: Any) -> Any:

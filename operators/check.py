@@ -82,9 +82,9 @@ def _outside(p: _Patient) -> Iterator[Finding]:
         results["A_adjoint"] = p.op.A_adjoint(p.data(1))
     wrong = [f"{k} gave {tuple(v.shape)}, not {expected[k]}" for k, v in results.items() if v.shape != expected[k]]
     yield _verdict("shape", not wrong, "; ".join(wrong))
-    yield _verdict("finite", all(bool(torch.isfinite(v).all()) for v in results.values()), "not finite")
     moved = [f"{k} gave {v.device} for {x.device}" for k, v in results.items() if v.device != x.device]
     yield _verdict("device", not moved, "; ".join(moved))
+    yield _verdict("finite", all(bool(torch.isfinite(v).all()) for v in results.values()), "not finite")
     lost = []
     for real in (torch.float64, torch.float32):
         for name in results:
@@ -110,7 +110,8 @@ def _behaviour(p: _Patient) -> Iterator[Finding]:
     first = {name: getattr(p.op, name)(pair[0]) for name, pair in names.items()}
     for name, pair in names.items():  # something else in between, then again
         getattr(p.op, name)(pair[1])
-    again = [_error(getattr(p.op, name)(pair[0]), first[name]) for name, pair in names.items()]
+    # the adjoint first: it now follows A of another image than before
+    again = [_error(getattr(p.op, name)(names[name][0]), first[name]) for name in reversed(names)]
     yield p.finding("hidden state", max(*again, _error(p.op.A(x), ax)))
 
     gaps = []
@@ -147,7 +148,8 @@ def _derivatives(p: _Patient) -> Iterator[Finding]:
         return
     x, v, y = p.image(5), p.image(6), p.data(7)
     expected, av = p.op.A_adjoint(y), p.op.A(v).detach()
-    x.requires_grad_(), y.requires_grad_()
+    x.requires_grad_()
+    y.requires_grad_()
     with torch.enable_grad():
         ax, aty = p.op.A(x), p.op.A_adjoint(y)
         if not ax.requires_grad:

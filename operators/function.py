@@ -86,7 +86,8 @@ class FunctionOperator(LinearOperator):
             return cast(self.adjoint(y), y, self.in_dtype.is_complex)
         return _Mutual.apply(y, partial(self._call, self.adjoint, True), partial(self._call, self.function, None))
 
-    def _call(self, function: Function, to_image: bool | None, value: Tensor) -> Tensor:
+    def _call(self, function: Function | None, to_image: bool | None, value: Tensor) -> Tensor:
+        assert function is not None  # checked at the start for what autograd does not see through
         result = _numpy(function, value) if self._language == "numpy" else function(value)
         return cast(result, value, self.in_dtype.is_complex if to_image else None)
 

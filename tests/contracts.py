@@ -89,9 +89,9 @@ def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 def linear_law(op: Operator, *, dtype: torch.dtype = torch.float64, batch: int = 3) -> None:
-    """A(a x + b v) = a A(x) + b A(v), a and b complex for complex images."""
+    """A(a x + b v) = a A(x) + b A(v), a and b complex where images and data are."""
     x, v = (random_image(op, batch=batch, dtype=dtype, seed=s) for s in (1, 5))
-    a, b = (0.7 - 1.3j, 2j) if op.in_dtype.is_complex else (0.7, -1.3)
+    a, b = (0.7 - 1.3j, 2j) if op.in_dtype.is_complex and op.out_dtype.is_complex else (0.7, -1.3)
     assert relative(op.A(a * x + b * v), a * op.A(x) + b * op.A(v)) < _MAPS[dtype]
     assert float(op.A(0 * x).detach().abs().max()) == 0
 
@@ -163,13 +163,16 @@ def batch_law(op: Operator, *, dtype: torch.dtype = torch.float64, singles: Sequ
     n = len(own)
     x, y = random_image(op, batch=n, dtype=dtype), random_data(op, batch=n, dtype=dtype)
     x = x * torch.tensor([10.0**i for i in range(n)], dtype=dtype).reshape(-1, *[1] * (x.ndim - 1))
-    for name, value in (("A", x), ("A_adjoint", y), ("A_adjoint_A", x), ("A_dagger", y)):
+    for name, value in (("A", x), ("A_adjoint", y), ("A_adjoint_A", x)):
         whole = getattr(op, name)(value)
         alone = torch.cat([getattr(one, name)(value[i : i + 1]) for i, one in enumerate(own)])
         assert relative(whole, alone) < 10 * _MAPS[dtype], name
         assert torch.equal(whole, getattr(op, name)(value)), name
         if singles is None:
             assert relative(getattr(op, name)(value.flip(0)).flip(0), whole) < 10 * _MAPS[dtype], name
+    # seen through A, since rounding grows without bound along small singular values
+    alone = torch.cat([one.A(one.A_dagger(y[i : i + 1])) for i, one in enumerate(own)])
+    assert relative(op.A(op.A_dagger(y)), alone) < 100 * _MAPS[dtype]
     gamma = torch.arange(1, n + 1).to(dtype)
     alone = torch.cat([one.prox_l2(x[i : i + 1], y[i : i + 1], gamma[i : i + 1]) for i, one in enumerate(own)])
     assert relative(op.prox_l2(x, y, gamma), alone) < 10 * _MAPS[dtype]
@@ -219,7 +222,7 @@ def copy_law(op: Operator, *, batch: int = 3) -> None:
 def algebra_law(op: Operator, *, dtype: torch.dtype = torch.float64, batch: int = 3) -> None:
     """Multiples, sums, adjoint and products act as their matrices do."""
     x, y = random_image(op, batch=batch, dtype=dtype), random_data(op, batch=batch, dtype=dtype)
-    assert op.H.H is op
+    assert op.H.H is op or op.H.H.H is op.H  # the latter where op is itself an adjoint
     assert relative(op.H.A(y), op.A_adjoint(y)) == 0
     assert relative((2.5 * op - op).A(x), 1.5 * op.A(x)) < _MAPS[dtype]
     assert relative((op.H @ op).A(x), op.A_adjoint_A(x)) < _MAPS[dtype]

@@ -56,6 +56,8 @@ class ComplexMap(LinearOperator):
 class BatchMask(LinearOperator):
     """Pointwise weights with a batch axis, (1 or B, C, H, W)."""
 
+    weights: Tensor
+
     def __init__(self, weights: Tensor) -> None:
         super().__init__()
         self.register_buffer("weights", weights, persistent=False)

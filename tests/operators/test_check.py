@@ -77,14 +77,16 @@ class BatchMean(Plain):
     def A(self, x):
         return 2 * x - x.mean(0, keepdim=True)
 
-    A_adjoint = A
+    def A_adjoint(self, y):
+        return self.A(y)
 
 
 class Position(Plain):
     def A(self, x):
         return x * torch.arange(1, len(x) + 1, dtype=x.dtype).reshape(-1, 1, 1, 1)
 
-    A_adjoint = A
+    def A_adjoint(self, y):
+        return self.A(y)
 
 
 class Magnitude(Plain):
@@ -167,6 +169,11 @@ class WrongNorm(Plain):
         return 4.0
 
 
+class OtherDevice(Plain):
+    def A_adjoint(self, y):
+        return (2 * y).to("meta")  # a device that every machine has
+
+
 class RaisesInAdjoint(Plain):
     def A_adjoint(self, y):
         raise KeyError("maps")
@@ -191,6 +198,7 @@ FAULTS = [
     (Detached, "vjp", "cuts the graph"),
     (AdjointDetached, "gradgrad", "A_adjoint cuts the graph"),
     (WrongDerivative, "vjp", "derivative of A is not A_adjoint"),
+    (OtherDevice, "device", "keep constants as buffers"),
     (WrongShape, "shape", "correct in_shape / out_shape"),
     (NotFinite, "finite", "NaN or Inf"),
     (WrongProx, "prox_l2", "closed form"),
@@ -258,7 +266,8 @@ def test_an_object_that_only_takes_single_precision_is_tested_in_it():
         def A(self, x):
             return x @ (2 * torch.eye(4))
 
-        A_adjoint = A
+        def A_adjoint(self, y):
+            return self.A(y)
 
     report = check(Single())
     assert [f.name for f in report.failures] == ["dtype"] and "float32" in report.subject

@@ -94,25 +94,25 @@ def test_whitening_is_weighted_least_squares():
 
 def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match="outer operator is not"):
-        Gradient((3, 3)) @ CONV
+        _ = Gradient((3, 3)) @ CONV
     with pytest.raises(ValueError, match="complex data"):
-        Weighted(WEIGHTS) @ MaskedFFT(mask())
+        _ = Weighted(WEIGHTS) @ MaskedFFT(mask())
     with pytest.raises(ValueError, match="cannot add"):
-        CONV + Gradient((5, 6))
+        _ = CONV + Gradient((5, 6))
     with pytest.raises(ValueError, match="different images"):
         stack(CONV, Gradient((4, 4)))
     with pytest.raises(ValueError, match="nothing to stack"):
         stack()
     with pytest.raises(ValueError, match="factor"):
-        float("nan") * CONV
+        _ = float("nan") * CONV
     with pytest.raises(ValueError, match="complex multiple"):
-        1j * CONV
+        _ = 1j * CONV
     with pytest.raises(ValueError, match="weights"):
         Weighted(torch.tensor([1.0, float("inf")]))
     with pytest.raises(TypeError):
-        CONV @ 3
+        _ = CONV @ 3  # pyright: ignore[reportOperatorIssue]
     with pytest.raises(TypeError):
-        CONV * "2"
+        _ = CONV * "2"  # pyright: ignore[reportOperatorIssue]
 
 
 def test_norms_of_constants_with_a_batch_axis():

@@ -80,7 +80,9 @@ def test_tolerance_and_bound_are_kept():
 def test_unrolled_cg_has_second_derivatives():
     m, b = systems(batch=1, n=3)
     b.requires_grad_()
-    assert torch.autograd.gradgradcheck(lambda s, v: cg(lambda u: s * applied(m)(u), v)[0], (torch.ones(1).double().requires_grad_(), b))
+    assert torch.autograd.gradgradcheck(
+        lambda s, v: cg(lambda u: s * applied(m)(u), v)[0], (torch.ones(1).double().requires_grad_(), b)
+    )
 
 
 def test_implicit_solve_differentiates_the_matrix():

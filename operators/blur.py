@@ -1,0 +1,104 @@
+"""Convolution of images."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .base import LinearOperator
+from .kernels import gaussian_kernel as gaussian_kernel
+
+__all__ = ["Blur", "check_kernel", "gaussian_kernel", "kernel_spectrum"]
+
+
+def kernel_spectrum(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
+    """Transfer function (..., H, W // 2 + 1) of a kernel (..., h, w) whose origin is its tap (h // 2, w // 2)."""
+    h, w = kernel.shape[-2:]
+    padded = F.pad(kernel, (0, image_shape[1] - w, 0, image_shape[0] - h))
+    return torch.fft.rfft2(padded.roll((-(h // 2), -(w // 2)), (-2, -1)))
+
+
+def check_kernel(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
+    """A kernel (h, w), (C, h, w) or (1 | B, C, h, w) with four axes; raise where it does not fit the image."""
+    if kernel.ndim not in (2, 3, 4) or kernel.is_complex():
+        raise ValueError(f"kernel: expected real (h, w), (C, h, w) or (B, C, h, w), got {tuple(kernel.shape)}")
+    if kernel.shape[-2] > image_shape[0] or kernel.shape[-1] > image_shape[1]:
+        raise ValueError(f"kernel: {tuple(kernel.shape[-2:])} is larger than the image, {tuple(image_shape)}")
+    if not bool(torch.isfinite(kernel).all()) or not bool((kernel != 0).any()):
+        raise ValueError("kernel: expected finite values that are not all zero")
+    kernel = kernel if kernel.is_floating_point() else kernel.to(torch.float32)
+    return kernel.reshape(*[1] * (4 - kernel.ndim), *kernel.shape)
+
+
+class Blur(LinearOperator):
+    r"""Convolution :math:`(Ax)_p = \sum_q k_q x_{p - q}`, (B, C, H, W) -> (B, C, H, W), origin at tap (h//2, w//2).
+
+    A true convolution: the kernel is the image of a point. (Networks, and the course's code, correlate: flip the
+    kernel for theirs.)
+
+    Args:
+        kernel: (h, w), (C, h, w) or (1 | B, C, h, w), real, no larger than the image.
+        image_shape: (H, W).
+        channels: of the image; each is blurred alone.
+        boundary: ``"circular"``: the image continues periodically; adjoint, normal and prox in closed form by FFT.
+            ``"zero"``: it is surrounded by zeros ("same" convolution); prox by conjugate gradients.
+
+    Raises:
+        ValueError: a kernel that does not fit, or an unknown boundary.
+
+    >>> op = Blur(gaussian_kernel(1.0), (16, 16))
+    >>> round(op(torch.ones(1, 1, 16, 16)).mean().item(), 5)
+    1.0
+    """
+
+    kernel: Tensor
+
+    def __init__(
+        self, kernel: Tensor, image_shape: tuple[int, int], *, channels: int = 1, boundary: str = "circular"
+    ) -> None:
+        super().__init__()
+        full = check_kernel(kernel, image_shape)
+        if full.shape[1] not in (1, channels):
+            raise ValueError(f"channels: {channels} does not fit a kernel of shape {tuple(kernel.shape)}")
+        if boundary not in ("circular", "zero"):
+            raise ValueError(f"boundary: expected 'circular' or 'zero', got {boundary!r}")
+        self.boundary = boundary
+        self.image_shape = (int(image_shape[0]), int(image_shape[1]))
+        self.register_buffer("kernel", full.clone(), persistent=False)
+        self.in_shape = self.out_shape = (channels, *self.image_shape)
+        self.out_dtype = torch.float32
+
+    def _grid(self) -> tuple[int, int]:
+        if self.boundary == "circular":
+            return self.image_shape
+        h, w = self.kernel.shape[-2:]
+        return self.image_shape[0] + h - 1, self.image_shape[1] + w - 1  # room for the zeros around the image
+
+    def spectrum(self, like: Tensor) -> Tensor:
+        """Transfer function in the precision of ``like``."""
+        return kernel_spectrum(self.kernel.to(like.real.dtype), self._grid())
+
+    def _filter(self, x: Tensor, spectrum: Tensor) -> Tensor:
+        grid = self._grid()
+        out = torch.fft.irfft2(torch.fft.rfft2(x, s=grid) * spectrum, s=grid)
+        return out[..., : self.image_shape[0], : self.image_shape[1]]
+
+    def A(self, x: Tensor) -> Tensor:
+        return self._filter(x, self.spectrum(x))
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        return self._filter(y, self.spectrum(y).conj())
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        if self.boundary == "zero":
+            return self.A_adjoint(self.A(x))
+        return self._filter(x, self.spectrum(x).abs() ** 2)
+
+    def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
+        if self.boundary == "zero":
+            return super().solve_normal(b, gamma, **options)
+        return self._filter(b, 1 / (1 + self._gamma(gamma, b) * self.spectrum(b).abs() ** 2))
+
+    def norm(self) -> float:
+        if self.boundary == "zero":
+            return super().norm()
+        return float(self.spectrum(self.kernel.double()).abs().max())

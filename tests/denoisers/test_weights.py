@@ -1,0 +1,62 @@
+"""Weight files: names, cards, and files that are broken in every way."""
+
+import pytest
+import torch
+
+from denoisers import LoFiDenoiser
+from denoisers.weights import WeightFileError, available, load_weights, save_weights
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "own.safetensors"
+    network = LoFiDenoiser(None, preset="fast")
+    save_weights(path, network.state_dict(), {"family": "lofi", "preset": "fast", "channels": 1})
+    return path
+
+
+def test_names_versions_and_paths(file):
+    assert {"natural-gray@1", "natural-rgb@1"} <= set(available("lofi"))
+    newest, named = load_weights("natural-gray", family="lofi"), load_weights("natural-gray@1", family="lofi")
+    assert newest[1]["sha256"] == named[1]["sha256"]
+    assert LoFiDenoiser(str(file)).card["preset"] == "fast"
+
+
+def test_cards_tell_what_the_numbers_are():
+    for name in available("lofi"):
+        card = load_weights(name, family="lofi")[1]
+        assert {"family", "preset", "channels", "sigma_range", "recipe", "data", "psnr"} <= set(card)
+
+
+def test_unknown_name_lists_what_there_is():
+    with pytest.raises(ValueError, match=r"weights: .*natural-gray@1"):
+        LoFiDenoiser("natural-grey")
+    with pytest.raises(FileNotFoundError, match="weights"):
+        LoFiDenoiser("nowhere.safetensors")
+
+
+def test_truncated_and_altered_files(file):
+    data = file.read_bytes()
+    for length in (0, 4, 100, len(data) // 2, len(data) - 1):
+        file.write_bytes(data[:length])
+        with pytest.raises(WeightFileError, match="weights"):
+            LoFiDenoiser(str(file))
+    flipped = bytearray(data)
+    flipped[-5] ^= 1
+    file.write_bytes(bytes(flipped))
+    with pytest.raises(WeightFileError, match="altered"):
+        LoFiDenoiser(str(file))
+
+
+def test_file_of_another_kind(tmp_path):
+    from safetensors.torch import save_file
+
+    other = tmp_path / "other.safetensors"
+    save_file({"w": torch.zeros(1)}, other)
+    with pytest.raises(WeightFileError, match="no card"):
+        load_weights(str(other), family="lofi")
+    save_weights(other, {"w": torch.zeros(1)}, {"family": "xunit"})
+    with pytest.raises(WeightFileError, match="xunit"):
+        load_weights(str(other), family="lofi")
+    with pytest.raises(ValueError, match="family"):
+        save_weights(other, {}, {})
