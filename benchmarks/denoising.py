@@ -44,7 +44,7 @@ def tv(y: Tensor, sigma: float, truth: Tensor) -> Tensor:
     from denoisers import TVDenoiser
 
     denoiser = TVDenoiser()
-    candidates = [denoiser(y, sigma * factor) for factor in (0.6, 0.75, 0.9, 1.05, 1.2, 1.4)]
+    candidates = [denoiser(y, sigma * factor) for factor in (0.7, 0.85, 1.0, 1.15, 1.3)]
     return max(candidates, key=lambda x: float(psnr(x.clamp(0, 1), truth)))
 
 

@@ -12,3 +12,4 @@ from .lofi import LoFi as LoFi
 from .lofi import MultiMLP as MultiMLP
 from .lofi import PatchFinder as PatchFinder
 from .noise_filter import NoiseFilter as NoiseFilter
+from .tv import TVDenoiser as TVDenoiser

@@ -112,7 +112,11 @@ class LoFiDenoiser(Denoiser):
         self, weights: str | None = "natural-gray", *, preset: str = "accurate", channels: int = 1, max_memory=2e9
     ) -> None:
         super().__init__()
-        state, card = (None, {"preset": preset, "channels": channels}) if weights is None else load_weights(weights, family="lofi")
+        state, card = (
+            (None, {"preset": preset, "channels": channels})
+            if weights is None
+            else load_weights(weights, family="lofi")
+        )
         if card["preset"] not in _PRESETS:
             raise ValueError(f"preset: expected one of {sorted(_PRESETS)}, got {card['preset']!r}")
         if not max_memory > 0:

@@ -18,7 +18,9 @@ def pixel_coordinates(image_shape: tuple[int, int], *, device=None, dtype=None) 
     [-0.5, 0.0, 0.5]
     """
     axes = [
-        torch.linspace(-0.5, 0.5, n, device=device, dtype=dtype) if n > 1 else torch.zeros(1, device=device, dtype=dtype)
+        torch.linspace(-0.5, 0.5, n, device=device, dtype=dtype)
+        if n > 1
+        else torch.zeros(1, device=device, dtype=dtype)
         for n in image_shape
     ]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)

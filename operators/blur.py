@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import LinearOperator
-from .kernels import gaussian_kernel as gaussian_kernel
 
-__all__ = ["Blur", "check_kernel", "gaussian_kernel", "kernel_spectrum"]
+__all__ = ["Blur", "check_kernel", "kernel_spectrum"]
 
 
 def kernel_spectrum(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
@@ -45,6 +44,7 @@ class Blur(LinearOperator):
     Raises:
         ValueError: a kernel that does not fit, or an unknown boundary.
 
+    >>> from operators.kernels import gaussian_kernel
     >>> op = Blur(gaussian_kernel(1.0), (16, 16))
     >>> round(op(torch.ones(1, 1, 16, 16)).mean().item(), 5)
     1.0

@@ -7,6 +7,7 @@ import denoisers as _denoisers
 import operators as _operators
 
 from .admm import PnPADMM as PnPADMM
+from .baselines import tv_reconstruction as tv_reconstruction
 from .hqs import PnPHQS as PnPHQS
 from .noise_level import estimate_noise as estimate_noise
 from .result import Record as Record

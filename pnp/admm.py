@@ -38,7 +38,7 @@ class PnPADMM(Solver):
     doi:10.1109/TCI.2016.2629286.
 
     >>> import torch
-    >>> from operators.mask import Inpainting, random_mask
+    >>> from operators import Inpainting, random_mask
     >>> from denoisers import LoFiDenoiser
     >>> op = Inpainting(random_mask((32, 32), 0.5, seed=0))
     >>> x = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)

@@ -69,7 +69,9 @@ def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibrati
     batch, channels = x.shape[:2]
     if denoiser.channels == 1 and channels != 1:
         each = Calibration(*(v.repeat_interleave(channels) for v in calibration))
-        single = denoise(denoiser, x.reshape(batch * channels, 1, *x.shape[2:]), sigma.repeat_interleave(channels), each)
+        single = denoise(
+            denoiser, x.reshape(batch * channels, 1, *x.shape[2:]), sigma.repeat_interleave(channels), each
+        )
         return single.reshape(x.shape)
     if denoiser.channels not in (None, channels):
         raise ValueError(f"denoiser: takes {denoiser.channels} channels, the operator's images have {channels}")

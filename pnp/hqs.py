@@ -22,7 +22,7 @@ class PnPHQS(Solver):
     Zhang, Li, Zuo, Zhang, Van Gool, Timofte 2022, doi:10.1109/TPAMI.2021.3088914.
 
     >>> import torch
-    >>> from operators.blur import Blur, gaussian_kernel
+    >>> from operators import Blur, gaussian_kernel
     >>> from denoisers import LoFiDenoiser
     >>> op = Blur(gaussian_kernel(1.0), (32, 32))
     >>> x = torch.zeros(1, 1, 32, 32)

@@ -1,0 +1,23 @@
+# One command for everything that a change has to pass.
+.PHONY: check format lint types test slow build
+check: lint types test
+
+format:
+	ruff format .
+	ruff check --fix .
+
+lint:
+	ruff format --check .
+	ruff check .
+
+types:
+	pyright
+
+test:
+	pytest
+
+slow:
+	pytest -m slow
+
+build:
+	python -m pip wheel --no-deps -w dist .

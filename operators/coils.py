@@ -1,0 +1,75 @@
+"""Coil sensitivities from the calibration region of k-space."""
+
+import torch
+from torch import Tensor
+
+from .fourier import ifft2c
+
+__all__ = ["estimate_coil_maps"]
+
+
+def estimate_coil_maps(
+    kspace: Tensor,
+    *,
+    calibration: int = 24,
+    kernel: int = 6,
+    threshold: float = 0.02,
+    crop: float = 0.8,
+) -> Tensor:
+    r"""ESPIRiT sensitivities (B, coils, H, W) of k-space (B, coils, H, W), :math:`\sum_c |s_c|^2` = 1 in the object.
+
+    Windows of the fully sampled centre span a subspace; its projector, seen in the image domain, has at each pixel
+    the coils' sensitivities as its eigenvector of eigenvalue one. Phases are relative to the first virtual coil.
+
+    Args:
+        kspace: centred k-space, of which the middle ``calibration`` x ``calibration`` samples are measured.
+        calibration: side of the calibration square.
+        kernel: side of the windows.
+        threshold: singular values below this share of the largest are noise.
+        crop: eigenvalue below which there is no object, and the maps are zero.
+
+    Raises:
+        ValueError: k-space is not (B, coils, H, W), is smaller than the calibration square, or empty there.
+
+    Uecker et al. 2014, doi:10.1002/mrm.24751.
+
+    >>> from operators.fourier import fft2c
+    >>> maps = estimate_coil_maps(fft2c(torch.ones(1, 1, 32, 32) + 0j), calibration=16)
+    >>> maps.shape
+    torch.Size([1, 1, 32, 32])
+    """
+    if kspace.ndim != 4 or not kspace.is_complex():
+        raise ValueError(f"kspace: expected complex (B, coils, H, W), got {kspace.dtype} {tuple(kspace.shape)}")
+    if min(kspace.shape[-2:]) < calibration or calibration < kernel + 2:
+        raise ValueError(
+            f"calibration: expected {kernel + 2} ... {min(kspace.shape[-2:])} samples, got {calibration}"
+        )  # fmt: skip
+    return torch.stack([_maps(sample, calibration, kernel, threshold, crop) for sample in kspace])
+
+
+def _maps(kspace: Tensor, calibration: int, kernel: int, threshold: float, crop: float) -> Tensor:
+    coils, height, width = kspace.shape
+    top, left = height // 2 - calibration // 2, width // 2 - calibration // 2
+    square = kspace[:, top : top + calibration, left : left + calibration]
+    if not bool((square != 0).any()):
+        raise ValueError("kspace: zero in the calibration square")
+    windows = square.unfold(1, kernel, 1).unfold(2, kernel, 1)  # (coils, n, n, kernel, kernel)
+    rows = windows.permute(1, 2, 0, 3, 4).reshape(-1, coils * kernel * kernel)
+    _, values, v = torch.linalg.svd(rows, full_matrices=False)
+    basis = v[values > threshold * values[0]].reshape(-1, coils, kernel, kernel)
+    # window correlations as images: the projector's kernel, one coils x coils matrix a pixel
+    gram = torch.zeros(height, width, coils, coils, dtype=kspace.dtype, device=kspace.device)
+    for part in basis.split(16):
+        padded = torch.zeros(len(part), coils, height, width, dtype=kspace.dtype, device=kspace.device)
+        row, column = height // 2 - kernel // 2, width // 2 - kernel // 2
+        padded[..., row : row + kernel, column : column + kernel] = part
+        image = ifft2c(padded) * (height * width) ** 0.5 / kernel
+        gram += torch.einsum("kchw,kdhw->hwcd", image, image.conj())
+    eigenvalues, vectors = torch.linalg.eigh(gram)
+    first, value = vectors[..., -1], eigenvalues[..., -1]  # (H, W, coils), (H, W)
+    # the phase of an eigenvector is free: make it that of the strongest combination of coils, smooth in the image
+    _, _, combination = torch.linalg.svd(square.reshape(coils, -1).T, full_matrices=False)
+    reference = first @ combination[0].conj()
+    phase = reference / reference.abs().clamp_min(torch.finfo(value.dtype).tiny)
+    maps = first * phase.conj()[..., None] * (value > crop)[..., None]
+    return maps.permute(2, 0, 1)

@@ -1,0 +1,22 @@
+"""Centred orthonormal Fourier transforms: zero frequency and image centre in the middle, at index n // 2."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["fft2c", "ifft2c"]
+
+_AXES = (-2, -1)
+
+
+def fft2c(x: Tensor) -> Tensor:
+    """Centred unitary FFT over the last two axes; index n // 2 is the origin on both sides.
+
+    >>> round(fft2c(torch.ones(1, 1, 4, 4))[0, 0, 2, 2].real.item(), 5)
+    4.0
+    """
+    return torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(x, _AXES), norm="ortho"), _AXES)
+
+
+def ifft2c(y: Tensor) -> Tensor:
+    """Inverse, and adjoint, of :func:`fft2c`."""
+    return torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(y, _AXES), norm="ortho"), _AXES)

@@ -1,0 +1,1 @@
+"""Files that :mod:`pnp.data` reads."""
