@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linalg import cg, column, dot
+from operators.linalg import cg, column, dot, implicit_solve
 
 from .calibration import Calibration, calibrate
 from .noise_level import estimate_noise
@@ -58,7 +58,6 @@ def _laplacian(x: Tensor) -> Tensor:
     return out
 
 
-@torch.no_grad()
 def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     r"""Smooth least squares, :math:`(A^* A + \mu \nabla^* \nabla) x = A^* y` with :math:`\mu` = 10 % of the mean
     diagonal of :math:`A^* A`: fills holes, hardly blurs. For images without two spatial axes A* y over the gain.
@@ -66,7 +65,14 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     if aty.ndim != 4:
         return aty / column(torch.where(gain > 0, gain, torch.ones_like(gain)), aty)
     mu = column(0.1 * gain, aty)
-    return cg(lambda x: op.A_adjoint_A(x) + mu * _laplacian(x), aty, rtol=1e-4, max_iter=100)[0]
+
+    def matrix(x: Tensor) -> Tensor:
+        return op.A_adjoint_A(x) + mu * _laplacian(x)
+
+    def solve(b: Tensor, _: Tensor | None) -> Tensor:
+        return cg(matrix, b, rtol=1e-4, max_iter=100)[0]
+
+    return implicit_solve(matrix, aty, solve)
 
 
 def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> tuple[Problem, Tensor, str]:
@@ -90,7 +96,7 @@ def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> 
     gain = data_gain(op, aty)
     if not bool((gain > 0).all()):
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
-    start = rough_estimate(op, aty.detach(), gain)
+    start = rough_estimate(op, aty, gain)
     limit = torch.full_like(gain, _GAMMA_LIMIT / op.norm() ** 2)
     alive = y.detach().abs().flatten(1).amax(1) > 0
     problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, alive)

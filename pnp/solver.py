@@ -108,6 +108,9 @@ class Solver(nn.Module):
     def init(self, y: Tensor, *, x0: Tensor | None = None) -> State:
         """State before the first iteration: checks, noise level, calibration, a rough first image."""
         check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)
+        for tensor in (*self.op.buffers(), *self.op.parameters()):
+            if tensor.device != y.device:
+                raise ValueError(f"y: on device {y.device}, but the operator is on {tensor.device}; move one of them")
         if not bool(torch.isfinite(torch.view_as_real(y) if y.is_complex() else y).all()):
             raise ValueError("y: holds NaN or infinite values")
         problem, rough, source = prepare(self.op, y, self.noise_std, self.calibration)
@@ -131,7 +134,7 @@ class Solver(nn.Module):
             return sigma, rho, self._limited(1 / (rho * noise**2), problem)
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         end = self.end * problem.image_noise / scale
-        end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(min=low)
+        end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         first = end.clamp(min=min(self.start, high))
         part = min(state.step / max(self.annealing - 1, 1), 1.0) if low < high else 1.0
         sigma = first * (end / first) ** part * scale
@@ -235,15 +238,15 @@ class Solver(nn.Module):
         version = getattr(self.denoiser, "card", {}).get("sha256")
         if version:
             report["weights"] = version[:16]
-        trained = self.denoiser.sigma_range
-        if trained and bool((sigmas.amax() > trained[1] * 1.001) | (sigmas.amin() < trained[0] * 0.999)):
-            report["note"] = f"sigma left the denoiser's training range {trained}"
-            warnings.warn(
-                f"{type(self).__name__}: the denoiser was trained for sigma in {trained} (images in [0, 1]), "
-                f"and was used from {float(sigmas.amin()):.3g} to {float(sigmas.amax()):.3g}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+        trained, wanted = self.denoiser.sigma_range, problem.image_noise / problem.calibration.scale
+        if self.expert is not None:
+            wanted = sigmas.amax(0)
+        if trained and trained[0] < trained[1] and bool((wanted > trained[1]).any()):
+            report["note"] = f"noise in the image, {float(wanted.max()):.3g}, above the denoiser's range {trained}"
+            if float(wanted.max()) > 1.5 * trained[1]:
+                message = "was trained for sigma in {} (images in [0, 1]), but the noise in the image is {:.3g}"
+                text = f"{type(self).__name__}: the denoiser {message.format(trained, float(wanted.max()))}"
+                warnings.warn(text, RuntimeWarning, stacklevel=3)
         return report
 
 
