@@ -17,6 +17,7 @@ from operators.linalg import column, dot
 from .calibration import denoise, describe_split
 from .problem import Problem, prepare
 from .result import Record, Result
+from .run import Run
 from .schedules import Schedule, value_at
 from .stopping import Stop
 
@@ -183,7 +184,7 @@ class Solver(nn.Module):
         """
         with self._gradients(y, x0):
             state = self.init(y, x0=x0) if state is None else state
-            run = _Run(state, self.stop)
+            run = Run(state, self.stop)
             settled = 0 if self.expert is not None else self.annealing
             for new in self.iterate(y, state):
                 sigma, _, gamma = self.levels(run.state)
@@ -215,7 +216,7 @@ class Solver(nn.Module):
         wanted = self.training or any(isinstance(v, Tensor) and v.requires_grad for v in values)
         return contextlib.nullcontext() if wanted else torch.no_grad()
 
-    def _report(self, run: "_Run", x: Tensor, y: Tensor) -> dict[str, Any]:
+    def _report(self, run: Run, x: Tensor, y: Tensor) -> dict[str, Any]:
         problem = run.state.problem
         sigmas = torch.stack([r.sigma / problem.calibration.scale for r in run.history])
         with torch.no_grad():
@@ -248,61 +249,3 @@ class Solver(nn.Module):
                 text = f"{type(self).__name__}: the denoiser {message.format(trained, float(wanted.max()))}"
                 warnings.warn(text, RuntimeWarning, stacklevel=3)
         return report
-
-
-class _Run:
-    """Bookkeeping of one solve: which samples go on, which iterate was the best, what happened."""
-
-    def __init__(self, state: State, stop: Stop) -> None:
-        self.state, self.stop = state, stop
-        self.history: list[Record] = []
-        self.reasons = ["" if alive else "converged" for alive in state.problem.alive.tolist()]
-        self.bound = stop.growth * dot(state.x, state.x).sqrt().detach()
-        self.best = (state.x, state.x_data)
-        self.best_residual = torch.full_like(self.bound, float("inf"))
-
-    @property
-    def finished(self) -> bool:
-        return all(self.reasons)
-
-    def finish(self, reason: str) -> None:
-        self.reasons = [r or reason for r in self.reasons]
-
-    def advance(self, new: State, sigma: Tensor, gamma: Tensor, settled: bool) -> Record:
-        """Take over ``new`` where samples still run, and decide which of them end."""
-        old = self.state
-        running = torch.tensor([not r for r in self.reasons], device=new.x.device)
-        change = dot(new.x - old.x, new.x - old.x)
-        dual_change = dot(new.dual - old.dual, new.dual - old.dual) if settled else torch.zeros_like(change)
-        size = dot(new.x, new.x).sqrt().detach()
-        residual = ((change + dual_change).sqrt() / torch.where(size > 0, size, torch.ones_like(size))).detach()
-        finite = torch.isfinite(residual) & torch.isfinite(size)
-        self.state = State(
-            new.step,
-            *(_choose(running & finite, a, b) for a, b in zip(new[1:5], old[1:5], strict=True)),
-            *new[5:],
-        )
-        better = running & finite & (residual < self.best_residual)
-        self.best = (_choose(better, new.x, self.best[0]), _choose(better, new.x_data, self.best[1]))
-        self.best_residual = torch.where(better, residual, self.best_residual)
-        for b in torch.nonzero(running).flatten().tolist():
-            if not finite[b]:
-                self.reasons[b] = "not_finite"
-            elif size[b] > self.bound[b]:
-                self.reasons[b] = "diverged"
-            elif settled and residual[b] <= self.stop.tolerance:
-                self.reasons[b] = "converged"
-        self.history.append(Record(new.step, residual, sigma.detach(), gamma.detach()))
-        return self.history[-1]
-
-    def answer(self) -> tuple[Tensor, Tensor]:
-        """The last iterates; for samples that failed, the best ones; zeros for samples of zeros."""
-        failed = torch.tensor([r in ("diverged", "not_finite") for r in self.reasons], device=self.state.x.device)
-        alive = self.state.problem.alive
-        pair = zip(self.best, (self.state.x, self.state.x_data), strict=True)
-        x, x_data = (_choose(failed, best, last) for best, last in pair)
-        return _choose(alive, x, torch.zeros_like(x)), _choose(alive, x_data, torch.zeros_like(x_data))
-
-
-def _choose(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return torch.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)

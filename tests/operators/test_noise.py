@@ -1,0 +1,51 @@
+"""Noise: its level, its seeds."""
+
+import pytest
+import torch
+
+from operators import gaussian_noise, gaussian_noise_relative, gaussian_noise_snr, poisson_noise, std_from_snr
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
+def test_std_is_per_real_component(dtype):
+    y = torch.zeros(2, 20000, dtype=dtype)
+    out = gaussian_noise(y, torch.tensor([0.5, 2.0]), seed=3)
+    assert out.dtype == dtype
+    for part in (out.real, out.imag) if dtype.is_complex else (out,):
+        assert part.std(1).tolist() == pytest.approx([0.5, 2.0], rel=0.03)
+
+
+def test_seeds_are_of_the_samples():
+    y = torch.zeros(3, 4)
+    whole = gaussian_noise(y, 1.0, seed=5)
+    assert torch.equal(whole, gaussian_noise(y, 1.0, seed=5))
+    assert torch.equal(whole[1:2], gaussian_noise(y[:1], 1.0, seed=6))
+
+
+def test_snr_and_relative_norm():
+    y = torch.complex(torch.randn(2, 50000), torch.randn(2, 50000)) * torch.tensor([[1.0], [1e6]])
+    e = gaussian_noise_snr(y, 30.0) - y
+    assert (
+        20 * torch.log10(y.abs().square().sum(1).sqrt() / e.abs().square().sum(1).sqrt())
+    ).tolist() == pytest.approx([30, 30], abs=0.1)
+    assert torch.allclose(std_from_snr(y, 30.0), e.real.std(1), rtol=0.02)
+    x = torch.randn(2, 1, 5, 5, dtype=torch.float64)
+    ratio = (gaussian_noise_relative(x, 0.01) - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1)
+    assert ratio.tolist() == pytest.approx([0.01, 0.01], rel=1e-12)
+
+
+def test_poisson_mean_and_variance():
+    y = torch.full((1, 50000), 0.4)
+    out = poisson_noise(y, 50.0)
+    assert out.mean().item() == pytest.approx(0.4, rel=0.02) and out.var().item() == pytest.approx(0.4 / 50, rel=0.05)
+
+
+def test_bad_arguments_are_named():
+    for call, word in (
+        (lambda: gaussian_noise(torch.zeros(1, 2), -1.0), "std"),
+        (lambda: gaussian_noise_relative(torch.zeros(1, 2), float("nan")), "delta"),
+        (lambda: poisson_noise(torch.ones(1, 2), 0.0), "photons"),
+        (lambda: poisson_noise(-torch.ones(1, 2), 1.0), "y"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            call()

@@ -1,0 +1,57 @@
+"""Metrics agree with scikit-image."""
+
+import numpy as np
+import pytest
+import torch
+
+from pnp.metrics import nrmse, psnr, ssim
+
+skimage = pytest.importorskip("skimage.metrics")
+
+
+@pytest.fixture
+def pair():
+    g = torch.Generator().manual_seed(0)
+    ref = torch.rand(2, 3, 21, 30, generator=g, dtype=torch.float64)
+    return ref + 0.1 * torch.randn(ref.shape, generator=g, dtype=torch.float64), ref
+
+
+def test_psnr_and_nrmse(pair):
+    x, ref = pair
+    for b in range(2):
+        a, r = x[b].numpy(), ref[b].numpy()
+        assert psnr(x, ref, data_range=2.0)[b].item() == pytest.approx(
+            skimage.peak_signal_noise_ratio(r, a, data_range=2.0), abs=1e-9
+        )
+        assert nrmse(x, ref)[b].item() == pytest.approx(skimage.normalized_root_mse(r, a), abs=1e-12)
+    assert psnr(ref, ref).tolist() == [float("inf")] * 2
+
+
+@pytest.mark.parametrize("data_range", [1.0, 3.0])
+def test_ssim(pair, data_range):
+    x, ref = pair
+    for window, options in (
+        ("uniform", {}),
+        ("gaussian", {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}),
+    ):
+        out = ssim(x, ref, data_range=data_range, window=window)
+        for b in range(2):
+            each = [
+                skimage.structural_similarity(x[b, c].numpy(), ref[b, c].numpy(), data_range=data_range, **options)
+                for c in range(3)
+            ]
+            assert out[b].item() == pytest.approx(np.mean(each), abs=1e-6)
+
+
+def test_bad_input_is_named(pair):
+    x, ref = pair
+    for call, error, word in (
+        (lambda: psnr(x[0], ref[0]), ValueError, "B, C, H, W"),
+        (lambda: psnr(x, ref[:1]), ValueError, "shapes"),
+        (lambda: psnr(x + 0j, ref + 0j), TypeError, "abs"),
+        (lambda: psnr(x, ref, data_range=0.0), ValueError, "data_range"),
+        (lambda: ssim(x[..., :5], ref[..., :5]), ValueError, "window"),
+        (lambda: ssim(x, ref, window="box"), ValueError, "window"),
+    ):
+        with pytest.raises(error, match=word):
+            call()
