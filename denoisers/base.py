@@ -21,7 +21,7 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
     >>> sigma_column(0.1, torch.zeros(2, 1, 4, 4)).shape
     torch.Size([2, 1, 1, 1])
     """
-    if isinstance(sigma, Tensor) and sigma.is_complex():
+    if torch.is_tensor(sigma) and torch.is_complex(sigma):
         raise ValueError("sigma: a noise level is real, got a complex tensor")
     s = torch.as_tensor(sigma, dtype=x.real.dtype, device=x.device).reshape(-1)
     if s.numel() not in (1, x.shape[0]):

@@ -147,7 +147,7 @@ class LoFi(nn.Module):
         field = image if self.noise_filter is None else torch.cat((self.noise_filter(image), image), 1)
         if coordinates is not None:
             return self._query(field, coordinates)
-        grid = pixel_coordinates(image.shape[-2:], device=image.device, dtype=image.dtype)
+        grid = pixel_coordinates((image.shape[-2], image.shape[-1]), device=image.device, dtype=image.dtype)
         chunk = self.chunk_size(field, max_memory)
         parts = [self._query(field, c) for c in grid.split(chunk)]
         return rearrange(torch.cat(parts, -1), "b c (h w) -> b c h w", h=image.shape[-2])

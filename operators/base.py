@@ -241,7 +241,8 @@ class LinearOperator(nn.Module):
 
         return Scaled(self, factor) if isinstance(factor, (int, float, complex)) else NotImplemented
 
-    __rmul__ = __mul__
+    def __rmul__(self, factor: float | complex) -> "LinearOperator":
+        return self * factor
 
     def __neg__(self) -> "LinearOperator":
         return self * -1.0

@@ -9,6 +9,18 @@ from .fourier import fft2c, ifft2c
 __all__ = ["MRI"]
 
 
+def _check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
+    """Coil maps with four axes, (1 | B, coils, H, W), a copy."""
+    if coil_maps.ndim not in (3, 4) or tuple(coil_maps.shape[-2:]) != image_shape:
+        raise ValueError(
+            f"coil_maps: expected (coils, H, W) or (B, coils, H, W) with H, W = {image_shape}, "
+            f"got {tuple(coil_maps.shape)}"
+        )
+    if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()):
+        raise ValueError("coil_maps: hold NaN or infinite values")
+    return coil_maps.reshape(-1, *coil_maps.shape[-3:]).clone()
+
+
 class MRI(LinearOperator):
     r"""Cartesian MRI with one or several coils, native complex: :math:`(Ax)_c = m \odot F(s_c \odot x)`.
 
@@ -44,21 +56,12 @@ class MRI(LinearOperator):
         if not bool((mask != 0).flatten(1).any(1).all()):
             raise ValueError("mask: zero everywhere, nothing is measured")
         image_shape = tuple(mask.shape[-2:])
-        coils = 1
-        if coil_maps is not None:
-            if coil_maps.ndim not in (3, 4) or tuple(coil_maps.shape[-2:]) != image_shape:
-                raise ValueError(
-                    f"coil_maps: expected (coils, H, W) or (B, coils, H, W) with H, W = {image_shape}, "
-                    f"got {tuple(coil_maps.shape)}"
-                )
-            coil_maps = coil_maps.reshape(-1, *coil_maps.shape[-3:])
-            if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()):
-                raise ValueError("coil_maps: hold NaN or infinite values")
-            coils = coil_maps.shape[1]
+        maps = None if coil_maps is None else _check_maps(coil_maps, (mask.shape[-2], mask.shape[-1]))
+        coils = 1 if maps is None else maps.shape[1]
         if mask.shape[1] not in (1, coils):
             raise ValueError(f"mask: {mask.shape[1]} coils, but coil_maps have {coils}")
         self.register_buffer("mask", mask.clone(), persistent=False)
-        self.register_buffer("coil_maps", None if coil_maps is None else coil_maps.clone(), persistent=False)
+        self.register_buffer("coil_maps", maps, persistent=False)
         self.in_shape = (1, *image_shape)
         self.out_shape = (coils, *image_shape)
         self.out_dtype = torch.complex64

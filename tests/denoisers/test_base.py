@@ -21,13 +21,13 @@ def test_any_callable_is_a_denoiser():
     assert isinstance(d, Denoiser) and as_denoiser(d) is d
     assert d(torch.ones(1, 1, 1, 1), 0.25).item() == 0.75
     with pytest.raises(TypeError, match="denoiser"):
-        as_denoiser(3)
+        as_denoiser(3)  # pyright: ignore
     with pytest.raises(NotImplementedError):
         Denoiser()(torch.ones(1, 1, 1, 1), 0.1)
 
 
 def test_images_are_checked():
     with pytest.raises(TypeError, match="torch"):
-        check_images([1.0])
+        check_images([1.0])  # pyright: ignore
     with pytest.raises(ValueError, match="channel"):
         check_images(torch.zeros(1, 3, 4, 4), 1)

@@ -124,7 +124,7 @@ def test_gradcheck_in_image_and_coordinates():
 
 def test_finder_replaces_the_learned_offsets():
     finder = PatchFinder(12, 1, steps=1)
-    final = finder.looks[0][-1]
+    final = finder.looks[0][-1]  # pyright: ignore
     torch.nn.init.zeros_(final.weight)
     torch.nn.init.zeros_(final.bias)  # every point is sent to the centre
     model = LoFi(MultiMLP((3, 4), 1, 1, width=8, code=4), PatchGeometry(circle_offsets(3, 4, 2.0)), finder=finder)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from operators import equispaced_columns, estimate_coil_maps, fft2c, poisson_disc, random_columns
 
@@ -28,7 +28,7 @@ def test_poisson_disc_keeps_its_distance():
     outside = mask.clone()
     outside[40:56, 40:56] = False
     places = outside.nonzero().double().numpy()
-    assert cKDTree(places).query(places, k=2)[0][:, 1].min() >= 2.0
+    assert KDTree(places).query(places, k=2)[0][:, 1].min() >= 2.0
     assert bool(mask[43:54, 43:54].all())
 
 

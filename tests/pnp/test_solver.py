@@ -366,7 +366,7 @@ def test_bad_arguments_are_named(lofi):
             PnPADMM(op, lofi, noise_std=bad)(GOOD)
     for bad in (0, -1.0, float("inf"), "strong"):
         with pytest.raises(ValueError, match="strength"):
-            PnPADMM(op, lofi, strength=bad)
+            PnPADMM(op, lofi, strength=bad)  # pyright: ignore
     with pytest.raises(ValueError, match="strength.*expert"):
         PnPADMM(op, lofi, strength=2.0, expert=Expert(1.0, 0.1))
     with pytest.raises(TypeError, match="denoiser"):
@@ -379,4 +379,4 @@ def test_bad_arguments_are_named(lofi):
         Inpainting(torch.zeros(4, 4))
     for bad in ({"tolerance": -1}, {"max_iter": 0}, {"growth": 0.5}):
         with pytest.raises(ValueError, match=next(iter(bad))):
-            Stop(**bad)
+            Stop(**bad)  # pyright: ignore
