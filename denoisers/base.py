@@ -99,6 +99,8 @@ def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
     """
     if isinstance(obj, Denoiser):
         return obj
+    if isinstance(obj, type):
+        raise TypeError(f"denoiser: got the class {obj.__name__}; make an instance, {obj.__name__}()")
     if not callable(obj):
         raise TypeError(f"denoiser: expected a callable (x, sigma) -> x, got {type(obj).__name__}")
     return CallableDenoiser(obj)

@@ -147,6 +147,9 @@ class LoFiDenoiser(Denoiser):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise (B, C, H, W); ``sigma`` is the noise standard deviation in the units of ``x``, float or (B,)."""
         check_images(x, self.channels)
+        own = cast(Field, self.fields[0]).weight.dtype  # other precisions are converted, there and back
+        if x.dtype != own:
+            return self.forward(x.to(own), sigma).to(x.dtype)
         level = sigma_column(sigma, x)
         floats = 4.5 * cast(Field, self.fields[0]).weight.shape[0]  # a pixel, at the widest point of a field
         pixels = self.max_memory / (floats * x.element_size() * x.shape[0])

@@ -146,6 +146,8 @@ def as_operator(
     """
     if adjoint is not None and (isinstance(obj, (LinearOperator, Tensor, np.ndarray)) or not callable(obj)):
         raise ValueError(f"adjoint: only for functions, not for {type(obj).__name__}")
+    if isinstance(obj, type):
+        raise TypeError(f"obj: got the class {obj.__name__}; make an instance of it")
     if isinstance(obj, LinearOperator):
         if in_shape is not None and tuple(in_shape) != tuple(obj.in_shape):
             raise ValueError(f"in_shape: the operator has {tuple(obj.in_shape)}, got {tuple(in_shape)}")

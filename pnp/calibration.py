@@ -76,4 +76,6 @@ def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibrati
     if denoiser.channels not in (None, channels):
         raise ValueError(f"denoiser: takes {denoiser.channels} channels, the operator's images have {channels}")
     scale, offset = column(calibration.scale, x), column(calibration.offset, x)
-    return offset + scale * denoiser((x - offset) / scale, sigma / calibration.scale)
+    own = next((p.dtype for p in denoiser.parameters() if p.is_floating_point()), x.dtype)
+    clean = denoiser(((x - offset) / scale).to(own), (sigma / calibration.scale).to(own))
+    return offset + scale * clean.to(x.dtype)

@@ -12,6 +12,8 @@ def _check(x: Tensor, ref: Tensor, *, real: bool = True) -> None:
         raise ValueError(f"x, ref: shapes differ, {tuple(x.shape)} and {tuple(ref.shape)}")
     if x.ndim != 4:
         raise ValueError(f"x: expected images (B, C, H, W), got {tuple(x.shape)}")
+    if not (x.is_floating_point() or x.is_complex()):
+        raise TypeError(f"x, ref: expected floating point images, got {x.dtype}; convert with .float()")
     if real and (x.is_complex() or ref.is_complex()):
         raise TypeError("x, ref: this metric is for real images; pass magnitudes, x.abs()")
 

@@ -51,7 +51,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     unit = unit * (y != 0)
     image, noise = op.A_adjoint(y), op.A_adjoint(unit.to(y.dtype))
     if image.ndim != 4 or min(image.shape[-2:]) < 2:
-        raise ValueError("noise_std: cannot be estimated for images that are not (C, H, W); please give it")
+        raise ValueError("noise_std: an estimate needs images (C, H, W) of at least 2 x 2 pixels; please give it")
     image, noise = (torch.view_as_real(v).movedim(-1, 1).flatten(1, 2) if v.is_complex() else v for v in (image, noise))
     ratio = _median(_diagonal_detail(image)) / _median(_diagonal_detail(noise)).clamp_min(torch.finfo(image.dtype).tiny)
     return ratio, "median detail of the adjoint image"

@@ -86,7 +86,10 @@ def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> 
     if noise_std is None:
         sigma, source = estimate_noise(op, y)
     else:
-        sigma = torch.as_tensor(noise_std, dtype=real, device=y.device).reshape(-1)
+        try:
+            sigma = torch.as_tensor(noise_std, dtype=real, device=y.device).reshape(-1)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"noise_std: expected a number or (B,) numbers, got {noise_std!r}") from error
         source = "given"
         if sigma.numel() not in (1, batch):
             raise ValueError(f"noise_std: expected one value or {batch} (one a sample), got {sigma.numel()}")

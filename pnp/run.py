@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from operators.linalg import dot
+from operators.linalg import column, dot
 
 from .result import Record
 from .stopping import Stop
@@ -20,9 +20,14 @@ class Run:
         self.state, self.stop = state, stop
         self.history: list[Record] = []
         self.reasons = ["" if alive else "converged" for alive in state.problem.alive.tolist()]
-        self.bound = stop.growth * dot(state.x, state.x).sqrt().detach()
+        self.bound = stop.growth * self._norm(state.x)
         self.best = (state.x, state.x_data)
         self.best_residual = torch.full_like(self.bound, float("inf"))
+
+    def _norm(self, v: Tensor) -> Tensor:
+        """Norm of each sample in units of its calibration, so that squares stay within range."""
+        v = v.detach() / column(self.state.problem.calibration.scale, v)
+        return dot(v, v).sqrt()
 
     @property
     def finished(self) -> bool:
@@ -35,10 +40,10 @@ class Run:
         """Take over ``new`` where samples still run, and decide which of them end."""
         old = self.state
         running = torch.tensor([not r for r in self.reasons], device=new.x.device)
-        change = dot(new.x - old.x, new.x - old.x)
-        dual_change = dot(new.dual - old.dual, new.dual - old.dual) if settled else torch.zeros_like(change)
-        size = dot(new.x, new.x).sqrt().detach()
-        residual = ((change + dual_change).sqrt() / torch.where(size > 0, size, torch.ones_like(size))).detach()
+        change = self._norm(new.x - old.x)
+        dual_change = self._norm(new.dual - old.dual) if settled else torch.zeros_like(change)
+        size = self._norm(new.x)
+        residual = torch.hypot(change, dual_change) / torch.where(size > 0, size, torch.ones_like(size))
         finite = torch.isfinite(residual) & torch.isfinite(size)
         keep = {f: _choose(running & finite, getattr(new, f), getattr(old, f)) for f in ("x", "x_data", "dual", "rho")}
         self.state = new._replace(**keep)

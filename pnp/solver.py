@@ -35,7 +35,7 @@ class State(NamedTuple):
         x: the denoiser's output (B, C, H, W).
         x_data: the data-consistent image.
         dual: scaled dual variable of ADMM (zeros in methods without one).
-        rho: penalty of the last iteration, (B,).
+        rho: penalty of the last iteration in units of the calibration, (B,).
         problem: what was worked out once.
         source: how the noise level was found.
     """
@@ -125,22 +125,21 @@ class Solver(nn.Module):
     # ---- the mathematics that methods share
 
     def levels(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
-        """Denoiser strength sigma, penalty rho and data weight gamma of the coming iteration, (B,) each."""
+        """Denoiser strength sigma, penalty rho (in units of the calibration: rho scale²) and data weight gamma of
+        the coming iteration, (B,) each."""
         problem = state.problem
         noise, scale = problem.noise_std, problem.calibration.scale
         if self.expert is not None:
-            like = torch.ones_like(noise)
-            rho = value_at(self.expert.rho, state.step) * like
-            sigma = value_at(self.expert.sigma, state.step) * like
-            return sigma, rho, self._limited(1 / (rho * noise**2), problem)
+            rho, sigma = (torch.as_tensor(value_at(v, state.step)).to(noise).expand_as(noise) for v in self.expert)
+            return sigma, rho * scale**2, self._limited(1 / (rho * noise**2), problem)
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         end = self.end * problem.image_noise / scale
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         first = end.clamp(min=min(self.start, high))
         part = min(state.step / max(self.annealing - 1, 1), 1.0) if low < high else 1.0
-        sigma = first * (end / first) ** part * scale
+        sigma = first * (end / first) ** part
         rho = self.balance * self.strength / sigma**2
-        return sigma, rho, self._limited(1 / (rho * noise**2), problem)
+        return sigma * scale, rho, self._limited((scale / noise) ** 2 / rho, problem)
 
     @staticmethod
     def _limited(gamma: Tensor, problem: Problem) -> Tensor:
@@ -221,7 +220,9 @@ class Solver(nn.Module):
         sigmas = torch.stack([r.sigma / problem.calibration.scale for r in run.history])
         with torch.no_grad():
             rest = self.op.A(run.answer()[1]) - y
-            misfit = (dot(rest, rest) / (rest[0].numel() * (2 if rest.is_complex() else 1))).sqrt()
+            size = rest.abs().flatten(1).amax(1).clamp_min(torch.finfo(rest.real.dtype).tiny)
+            unit = rest / column(size, rest)
+            misfit = size * (dot(unit, unit) / (rest[0].numel() * (2 if rest.is_complex() else 1))).sqrt()
         report = {
             "noise_std": problem.noise_std,
             "noise_std from": run.state.source,

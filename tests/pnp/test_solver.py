@@ -380,3 +380,30 @@ def test_bad_arguments_are_named(lofi):
     for bad in ({"tolerance": -1}, {"max_iter": 0}, {"growth": 0.5}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             Stop(**bad)  # pyright: ignore
+
+
+@pytest.mark.parametrize("c", [1e-30, 1e30])
+def test_extreme_units(c, lofi):
+    op = OPERATORS["inpainting"]
+    y = data(op, image(op))
+    result = PnPADMM(op, lofi, noise_std=c * NOISE).solve(c * y)
+    assert result.reason == "converged" and relative(result.x / c, PnPADMM(op, lofi, noise_std=NOISE)(y)) < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_precision_of_the_data_is_kept(dtype, lofi):
+    assert lofi(torch.rand(1, 1, 8, 9, dtype=dtype), 0.1).dtype == dtype
+    if dtype != torch.float16:
+        op = OPERATORS["mri"]
+        y = data(op, image(op)).to(dtype.to_complex())
+        assert PnPADMM(op, lofi, noise_std=NOISE)(y).real.dtype == dtype
+
+
+def test_classes_instead_of_instances_and_words_for_numbers(lofi):
+    op = OPERATORS["blur"]
+    with pytest.raises(TypeError, match="instance"):
+        PnPADMM(op, LoFiDenoiser)
+    with pytest.raises(TypeError, match="instance"):
+        PnPADMM(Blur, lofi)
+    with pytest.raises(TypeError, match="noise_std"):
+        PnPADMM(op, lofi, noise_std="loud")(GOOD)  # pyright: ignore
