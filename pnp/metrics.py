@@ -8,6 +8,11 @@ __all__ = ["nrmse", "psnr", "ssim"]
 
 
 def _check(x: Tensor, ref: Tensor, *, real: bool = True) -> None:
+    for name, value in (("x", x), ("ref", ref)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+        if not (value.is_floating_point() or value.is_complex()):
+            raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
     if x.shape != ref.shape:
         raise ValueError(f"x, ref: shapes differ, {tuple(x.shape)} and {tuple(ref.shape)}")
     if x.ndim != 4:
@@ -30,6 +35,9 @@ def psnr(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0) -> Tensor:
 
     ``data_range`` R is the span that intensities may take, a number or (B,). Equal images give infinity.
 
+    Raises:
+        ValueError: shapes differ, or ``data_range`` is not positive. TypeError: complex or integer images.
+
     >>> psnr(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.1)).item()
     20.0
     """
@@ -41,10 +49,15 @@ def psnr(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0) -> Tensor:
 def nrmse(x: Tensor, ref: Tensor) -> Tensor:
     r"""Relative error :math:`\|x - x_0\| / \|x_0\|`, real or complex images (B, C, H, W) -> (B,).
 
+    Raises:
+        ValueError: shapes differ, or the reference of a sample is zero. TypeError: not floating point tensors.
+
     >>> nrmse(torch.full((1, 1, 2, 2), 1.5), torch.ones(1, 1, 2, 2)).item()
     0.5
     """
     _check(x, ref, real=False)
+    if not bool(ref.detach().flatten(1).any(1).all()):
+        raise ValueError("ref: a sample is zero everywhere, no error can be relative to it")
     return (x - ref).flatten(1).norm(dim=1) / ref.flatten(1).norm(dim=1)
 
 
@@ -58,10 +71,16 @@ def ssim(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0, window: st
     default, fastMRI's) or ``"gaussian"`` (standard deviation 1.5, 11 x 11, the original). Only windows that lie
     inside the image count. Wang et al. 2004, doi:10.1109/TIP.2003.819861.
 
+    Raises:
+        ValueError: shapes differ, images smaller than the window, unknown window, ``data_range`` not positive.
+        TypeError: complex or integer images.
+
     >>> ssim(torch.ones(1, 1, 16, 16), torch.ones(1, 1, 16, 16)).item()
     1.0
     """
     _check(x, ref)
+    dtype = torch.promote_types(x.dtype, ref.dtype)
+    x, ref = x.double(), ref.double()  # variances are differences of squares: single precision loses small contrasts
     if window == "uniform":
         line, bias = torch.full((7,), 1 / 7, dtype=x.dtype, device=x.device), 49 / 48
     elif window == "gaussian":
@@ -84,4 +103,4 @@ def ssim(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0, window: st
         bias * (mean(a * b) - p * q) for a, b, p, q in ((x, x, mx, mx), (ref, ref, my, my), (x, ref, mx, my))
     )
     values = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
-    return values.flatten(1).mean(1)
+    return values.flatten(1).mean(1).to(dtype)

@@ -1,5 +1,6 @@
 """Pictures: images side by side in one gray range, their errors beside."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_result", "show"]
 
+_SMALLEST = 7  # side of the window of SSIM
+
 
 def _pyplot() -> Any:
     try:
@@ -21,20 +24,50 @@ def _pyplot() -> Any:
     return plt
 
 
-def _picture(x: Tensor) -> Tensor:
-    """First sample as (H, W) or (H, W, 3), complex values by magnitude."""
-    first = x.detach().cpu()[0]
+def _picture(name: str, x: Tensor) -> Tensor:
+    """First sample as (1 | 3, H, W) in double precision: complex by magnitude, many channels by their norm."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {type(x).__name__}")
+    if x.ndim != 4 or x.numel() == 0:
+        raise ValueError(f"{name}: expected images (B, C, H, W), got {tuple(x.shape)}")
+    first = x[0].detach().cpu()
     first = first.abs() if first.is_complex() else first
-    return first.permute(1, 2, 0) if first.shape[0] == 3 else first[0]
+    first = first if first.shape[0] in (1, 3) else first.norm(dim=0, keepdim=True)
+    return first.double()
 
 
-def show(images: dict[str, Tensor], *, ref: Tensor | None = None, path: str | None = None) -> Any:
-    """Panels of images (B, C, H, W), the first sample of each, all in the same range; complex ones by magnitude.
+def _limits(picture: Tensor) -> tuple[float, float]:
+    """Lowest and highest finite intensity, apart from each other also for a constant picture."""
+    finite = picture[torch.isfinite(picture)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
+    return (low, high) if high > low else (low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2)
+
+
+def _draw(axis: Any, picture: Tensor, limits: tuple[float, float]) -> None:
+    unit = ((picture - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)
+    if unit.shape[0] == 3:
+        axis.imshow(unit.permute(1, 2, 0).numpy())
+    else:
+        axis.imshow(unit[0].numpy(), cmap="gray", vmin=0, vmax=1)
+
+
+def _scores(picture: Tensor, base: Tensor, limits: tuple[float, float]) -> str:
+    a, b, span = picture[None], base[None], limits[1] - limits[0]
+    text = f"{float(psnr(a, b, data_range=span)):.2f} dB"
+    if min(base.shape[1:]) >= _SMALLEST:  # SSIM's constants fix the origin of intensities, too
+        text += f", SSIM {float(ssim((a - limits[0]) / span, (b - limits[0]) / span)):.3f}"
+    return text
+
+
+def show(images: dict[str, Tensor], *, ref: Tensor | None = None, path: str | Path | None = None) -> Any:
+    """Panels of images (B, C, H, W), the first sample of each, all in the range of ``ref`` (else of the first).
+
+    Complex images are shown by magnitude, others than of 1 or 3 channels by the norm over the channels.
 
     Args:
         images: title -> image.
-        ref: reference: the range is its own, each title gets PSNR and SSIM, and a second row shows absolute errors,
-            all on one scale, ten times the images'.
+        ref: reference. It comes first, each other title gets PSNR and SSIM (peak: the reference's range), and a
+            second row shows absolute errors (means over colours), black to white over a tenth of the range.
         path: file to write.
 
     Returns:
@@ -42,49 +75,57 @@ def show(images: dict[str, Tensor], *, ref: Tensor | None = None, path: str | No
 
     Raises:
         ImportError: matplotlib is missing; the message names the extra.
+        ValueError: no images, or not (B, C, H, W), or of another shape than ``ref``. TypeError: not tensors.
     """
-    plt = _pyplot()
-    pictures = {title: _picture(x) for title, x in images.items()}
-    base = _picture(ref) if ref is not None else next(iter(pictures.values()))
-    low, high = float(base.min()), float(base.max())
+    pictures = {title: _picture(f"images[{title!r}]", x) for title, x in images.items()}
+    if not pictures:
+        raise ValueError("images: expected at least one, got none")
+    base = next(iter(pictures.values())) if ref is None else _picture("ref", ref)
+    limits = _limits(base)
+    panels = [(title, picture) for title, picture in pictures.items()]
     if ref is not None:
-        pictures = {"reference": base, **pictures}
-    height, width = base.shape[:2]
-    rows = 2 if ref is not None else 1
-    size = (2.6 * len(pictures), rows * 2.6 * height / width + 0.5)
-    figure, axes = plt.subplots(rows, len(pictures), figsize=size, squeeze=False, layout="constrained")
-    for i, (title, picture) in enumerate(pictures.items()):
-        if ref is not None and i > 0:
-            a, b = (((p - low) / (high - low)).reshape(1, 1, height, -1) for p in (picture, base))
-            title = f"{title}\n{float(psnr(a, b)):.2f} dB, SSIM {float(ssim(a, b)):.3f}"
-            axes[1][i].imshow(_gray(picture - base).abs(), vmin=0, vmax=(high - low) / 10, cmap="magma")
-        kwargs = {} if picture.ndim == 3 else {"cmap": "gray", "vmin": low, "vmax": high}
-        axes[0][i].imshow(picture.clamp(0, 1) if picture.ndim == 3 else picture, **kwargs)
-        axes[0][i].set_title(title, fontsize=9)
-    if ref is not None:
-        axes[1][0].text(0.5, 0.5, "absolute errors\n(range: a tenth)", ha="center", va="center", fontsize=9)
+        for title, picture in pictures.items():
+            if picture.shape != base.shape:
+                raise ValueError(f"images[{title!r}]: {tuple(picture.shape)}, but ref has {tuple(base.shape)}")
+        panels = [("reference", base)] + [(f"{t}\n{_scores(p, base, limits)}", p) for t, p in panels]
+    rows, (height, width) = 1 if ref is None else 2, base.shape[1:]
+    size = (2.6 * len(panels), rows * 2.6 * height / width + 0.5)
+    figure, axes = _pyplot().subplots(rows, len(panels), figsize=size, squeeze=False, layout="constrained")
+    for axis, (title, picture) in zip(axes[0], panels, strict=True):
+        _draw(axis, picture, limits)
+        axis.set_title(title, fontsize=9)
     for axis in axes.flat:
         axis.set_axis_off()
+    if ref is not None:
+        _draw_errors(figure, axes[1], [picture - base for picture in pictures.values()], limits)
     if path is not None:
         figure.savefig(path, dpi=130)
     return figure
 
 
-def _gray(picture: Tensor) -> Tensor:
-    return picture.abs().mean(-1) if picture.ndim == 3 else picture
+def _draw_errors(figure: Any, axes: Any, errors: list[Tensor], limits: tuple[float, float]) -> None:
+    """Absolute errors under their images, and their scale under the reference."""
+    largest = (limits[1] - limits[0]) / 10
+    for axis, error in zip(axes[1:], errors, strict=True):
+        drawn = axis.imshow(error.abs().mean(0).numpy(), vmin=0, vmax=largest, cmap="magma")
+    scale = axes[0].inset_axes((0.1, 0.48, 0.8, 0.05))
+    bar = figure.colorbar(drawn, cax=scale, orientation="horizontal", extend="max", ticks=[0, largest / 2, largest])
+    bar.set_label("absolute error", fontsize=9)
+    bar.ax.set_xticklabels([f"{value:.2g}" for value in (0.0, largest / 2, largest)], fontsize=8)
 
 
-def plot_result(result: "Result", *, reference: Tensor | None = None, path: str | None = None) -> Any:
-    """Reconstruction of the first sample, and the fixed-point residual and sigma over the iterations of all."""
-    plt = _pyplot()
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    picture = _picture(result.x)
-    axes[0].imshow(picture.clamp(0, 1) if picture.ndim == 3 else picture, cmap=None if picture.ndim == 3 else "gray")
+def plot_result(result: "Result", *, reference: Tensor | None = None, path: str | Path | None = None) -> Any:
+    """Reconstruction of the first sample, and the fixed-point residual and sigma over the iterations of all.
+
+    With a ``reference`` (B, C, H, W) the picture has its range, and the title PSNR and SSIM.
+    """
+    picture = _picture("result.x", result.x)
+    base = picture if reference is None else _picture("reference", reference)
     title = f"{result.reasons[0]} after {len(result.history)} iterations"
     if reference is not None:
-        base = _picture(reference)
-        error = (picture - base).square().mean().sqrt() / (base.max() - base.min())
-        title += f"\n{-20 * float(torch.log10(error)):.2f} dB"
+        title += f"\n{_scores(picture, base, _limits(base))}"
+    figure, axes = _pyplot().subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    _draw(axes[0], picture, _limits(base))
     axes[0].set_title(title, fontsize=9)
     axes[0].set_axis_off()
     steps = [record.step for record in result.history]
@@ -92,7 +133,7 @@ def plot_result(result: "Result", *, reference: Tensor | None = None, path: str 
         (axes[1], result.residuals(), "fixed-point residual"),
         (axes[2], torch.stack([record.sigma for record in result.history]), "denoiser strength sigma"),
     ):
-        axis.semilogy(steps, values.cpu())
+        axis.semilogy(steps, values.detach().cpu().numpy())
         axis.set_xlabel("iteration")
         axis.set_title(name, fontsize=9)
     if path is not None:
