@@ -10,6 +10,7 @@ from .admm import PnPADMM as PnPADMM
 from .baselines import tv_reconstruction as tv_reconstruction
 from .hqs import PnPHQS as PnPHQS
 from .noise_level import estimate_noise as estimate_noise
+from .progress import ProgressBar as ProgressBar
 from .result import Record as Record
 from .result import Result as Result
 from .schedules import log_schedule as log_schedule

@@ -18,7 +18,7 @@ from .calibration import denoise, describe_split
 from .problem import Problem, prepare
 from .result import Record, Result
 from .run import Run
-from .schedules import Schedule, value_at
+from .schedules import Schedule, log_schedule, value_at
 from .stopping import Stop
 
 __all__ = ["Expert", "Solver", "State"]
@@ -135,9 +135,8 @@ class Solver(nn.Module):
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         end = self.end * problem.image_noise / scale
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
-        first = end.clamp(min=min(self.start, high))
-        part = min(state.step / max(self.annealing - 1, 1), 1.0) if low < high else 1.0
-        sigma = first * (end / first) ** part
+        first = end.clamp(min=min(max(self.start, low), high))
+        sigma = torch.as_tensor(log_schedule(first, end, self.annealing)(state.step))
         rho = self.balance * self.strength / sigma**2
         return sigma * scale, rho, self._limited((scale / noise) ** 2 / rho, problem)
 

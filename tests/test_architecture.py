@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,27 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = sorted(p for package in ("operators", "denoisers", "pnp") for p in (ROOT / package).rglob("*.py"))
 HEAVY = {"finufft", "scipy", "deepinv", "matplotlib", "lightning", "skimage", "PIL", "astropy", "h5py", "bm3d"}
+HEAVY |= {"cufinufft", "torchkbnufft", "torchvision", "pydicom", "hypothesis", "pytest"}
 
 
-def imports(path: Path, *, top_level: bool = False) -> set[str]:
-    """Absolute names of the modules that a file imports."""
-    tree = ast.parse(path.read_text())
-    package = path.relative_to(ROOT).parts[:-1]
+def nodes(tree: ast.Module, *, at_import: bool) -> Iterator[ast.AST]:
+    """All nodes, or those that run when the file is imported: outside functions, not for type checkers alone."""
+    todo: list[ast.AST] = [*tree.body]
+    while todo:
+        node = todo.pop()
+        yield node
+        if at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if at_import and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+            continue
+        todo += ast.iter_child_nodes(node)
+
+
+def imports(text: str, package: tuple[str, ...], *, at_import: bool = False) -> set[str]:
+    """Absolute names of the modules that a file of ``package`` imports."""
     found = set()
-    for node in tree.body if top_level else ast.walk(tree):
+    for node in nodes(ast.parse(text), at_import=at_import):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -26,17 +41,51 @@ def imports(path: Path, *, top_level: bool = False) -> set[str]:
     return found
 
 
+def roots(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_one_way(path):
-    package, name = path.relative_to(ROOT).parts[0], path.stem
-    roots = {module.partition(".")[0] for module in imports(path)}
+    parts, text = path.relative_to(ROOT).parts[:-1], path.read_text()
+    package, modules = parts[0], imports(text, parts)
     others = {"operators": {"denoisers", "pnp"}, "denoisers": {"operators", "pnp"}, "pnp": set()}[package]
-    assert not roots & (others | {"examples", "benchmarks", "tests"})
-    assert not {m.partition(".")[0] for m in imports(path, top_level=True)} & HEAVY
-    if package == "pnp" and path.parent.name == "pnp" and name != "__init__":
+    assert not roots(modules) & (others | {"examples", "benchmarks", "tests"})
+    assert not roots(imports(text, parts, at_import=True)) & HEAVY
+    if parts == ("pnp",) and path.stem != "__init__":
         allowed = {"operators.base", "operators.linalg", "operators.adapt", "denoisers.base"}
-        ours = {m for m in imports(path) if m.partition(".")[0] in ("operators", "denoisers")}
+        ours = {m for m in modules if roots({m}) <= {"operators", "denoisers"}}
         assert ours <= allowed, "solvers know no concrete operator or network"
+
+
+def test_the_rules_see_what_they_forbid():
+    text = """
+from typing import TYPE_CHECKING
+from . import solver
+from .train import loop
+if TYPE_CHECKING:
+    import deepinv
+else:
+    import skimage.io
+try:
+    import matplotlib
+except ImportError:
+    matplotlib = None
+class A:
+    from scipy import fft
+def late():
+    import finufft
+    from operators.mri import MRI
+"""
+    first = {"typing", "pnp", "pnp.train", "skimage.io", "matplotlib", "scipy"}
+    assert imports(text, ("pnp",), at_import=True) == first
+    assert imports(text, ("pnp",)) == first | {"deepinv", "finufft", "operators.mri"}
+    assert imports("from ..solver import Solver", ("pnp", "train")) == {"pnp.solver"}
+
+
+def test_every_file_is_packaged():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert {".".join(p.relative_to(ROOT).parts[:-1]) for p in FILES} == set(listed)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -54,6 +103,9 @@ def test_small_files_and_functions(path):
 
 
 def test_import_loads_nothing_heavy():
+    # the command for the time it costs: python -m benchmarks.import_time
     code = "import sys, torch; before = set(sys.modules); import pnp; print(*(set(sys.modules) - before))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not {name.partition(".")[0] for name in out.stdout.split()} & HEAVY
+    loaded = set(out.stdout.split())
+    assert {"pnp.solver", "operators.base", "denoisers.base"} <= loaded
+    assert not roots(loaded) & HEAVY

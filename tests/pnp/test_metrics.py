@@ -55,3 +55,32 @@ def test_bad_input_is_named(pair):
     ):
         with pytest.raises(error, match=word):
             call()
+
+
+def test_ssim_in_single_precision_on_an_offset(pair):
+    x, ref = (v * 1e-2 + 1 for v in pair)
+    exact = ssim(x, ref, data_range=1e-2)
+    single = ssim(x.float(), ref.float(), data_range=1e-2)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), exact, rtol=0, atol=1e-3)  # what rounding the images alone does
+
+
+def test_range_of_each_sample_and_mixed_precision(pair):
+    x, ref = pair
+    spans = torch.tensor([1.0, 3.0])
+    for metric in (psnr, ssim):
+        each = torch.cat([metric(x[b : b + 1], ref[b : b + 1], data_range=float(spans[b])) for b in range(2)])
+        torch.testing.assert_close(metric(x, ref, data_range=spans), each)
+        assert metric(x.float(), ref, data_range=spans).dtype == torch.float64
+
+
+def test_input_that_has_no_answer_is_named(pair):
+    x, ref = pair
+    for call, error, word in (
+        (lambda: psnr((255 * x).byte(), (255 * ref).byte()), TypeError, "x: .*uint8"),
+        (lambda: psnr(x, ref.numpy()), TypeError, "ref: .*ndarray"),
+        (lambda: psnr(x, ref, data_range=torch.ones(3)), ValueError, "data_range"),
+        (lambda: nrmse(x, torch.cat((ref[:1], 0 * ref[1:]))), ValueError, "ref: .*zero"),
+    ):
+        with pytest.raises(error, match=word):
+            call()
