@@ -1,39 +1,33 @@
-"""What ``import pnp`` costs beside ``import torch``, each in fresh interpreters, in turn: medians and their ratio."""
+"""What ``import pnp`` costs beside ``import torch``, in turn, fresh processes.
+
+python -m benchmarks.import_time [--runs 7]
+"""
 
 import argparse
 import statistics
 import subprocess
 import sys
-
-from .common import save, table
-
-MODULES = ("torch", "operators", "denoisers", "pnp")
-GOAL = 1.15
+import time
 
 
 def seconds(module: str) -> float:
-    """Time of one import in a new interpreter, without the interpreter's own start."""
-    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    """Wall time of a fresh interpreter that imports ``module``."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+    return time.perf_counter() - start
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="imports of each module")
-    parser.add_argument("--save", default=None, help="JSON file to which the figures are added")
-    options = parser.parse_args()
-    for module in MODULES:  # fills the disk cache
-        seconds(module)
-    times: dict[str, list[float]] = {module: [] for module in MODULES}
-    for _ in range(options.runs):  # in turn, so that other load on the machine meets all of them
-        for module in MODULES:
-            times[module].append(seconds(module))
-    median = {module: statistics.median(values) for module, values in times.items()}
-    ratio = {module: value / median["torch"] for module, value in median.items()}
-    print(table([[f"`import {m}`", median[m], ratio[m]] for m in MODULES], ["", "median, s", "beside torch"]))
-    print(f"\ngoal for pnp: at most {GOAL} ({'met' if ratio['pnp'] <= GOAL else 'missed'})")
-    save(options.save, {"import_time": {"seconds": median, "ratio": ratio}})
+    """Print the ratio, pair by pair."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--runs", type=int, default=7)
+    runs = p.parse_args().runs
+    seconds("pnp")
+    pairs = [(seconds("pnp"), seconds("torch")) for _ in range(runs)]
+    ratios = sorted(a / b for a, b in pairs)
+    medians = [statistics.median(column) for column in zip(*pairs)]
+    print(f"import pnp {medians[0]:.2f} s, import torch {medians[1]:.2f} s (medians)")
+    print(f"ratio min {ratios[0]:.3f} median {statistics.median(ratios):.3f} max {ratios[-1]:.3f}")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def _interpolated(y: torch.Tensor) -> torch.Tensor:
 
 def main() -> None:
     """Print the table."""
-    options = parser(__doc__).parse_args()
+    p = parser(__doc__)
+    p.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
+    options = p.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
     folder = data_folder(options.data, "bsd68")
     images = []
@@ -93,7 +95,7 @@ def main() -> None:
         images.append(x[..., top : top + SIZE, left : left + SIZE])
     denoiser = LoFiDenoiser()
     rows = []
-    for name in PROBLEMS:
+    for name in options.problems:
         r = run(name, images, denoiser)
         best = statistics.median
         over_input = [a - b for a, b in zip(r["ADMM"], r["input"])]

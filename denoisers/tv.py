@@ -34,9 +34,13 @@ class TVDenoiser(Denoiser):
     duality gap of each sample is below ``rtol`` of its objective.
 
     Args:
-        weight: w; the default is the best one on average for photographs with white noise of standard deviation sigma.
+        weight: w; the default is the best for photographs with white noise of standard deviation sigma (mean PSNR of
+            ten BSD400 images over sigma = 15, 25, 50 of 255; 0.3 dB below the best w of each image and level).
         rtol: relative duality gap.
         max_iter: bound of the number of iterations.
+
+    Raises:
+        ValueError: ``weight``, ``rtol`` or ``max_iter`` is not positive.
 
     >>> x = torch.zeros(1, 1, 8, 8)
     >>> x[..., 4:] = 1
@@ -50,17 +54,26 @@ class TVDenoiser(Denoiser):
         super().__init__()
         if not weight > 0:
             raise ValueError(f"weight: expected a positive number, got {weight}")
+        if not rtol > 0:
+            raise ValueError(f"rtol: expected a positive number, got {rtol}")
+        if not max_iter >= 1:
+            raise ValueError(f"max_iter: expected at least one iteration, got {max_iter}")
         self.weight, self.rtol, self.max_iter = weight, rtol, max_iter
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         check_images(x)
         level = self.weight * sigma_column(sigma, x)
-        bound = level[:, :, None]  # |p| <= bound at every pixel
-        p = q = torch.zeros_like(_gradient(x))
+        # a unit in which no square leaves the range of single precision; the answer does not depend on it
+        size = x.detach().abs().flatten(1).amax(1).reshape(-1, 1, 1, 1)
+        unit = torch.maximum(level.detach(), 1e-12 * size)
+        unit = torch.where(unit > 0, unit, torch.ones_like(unit))
+        image, strength = x / unit, level / unit
+        bound = strength[:, :, None]  # |p| <= bound at every pixel
+        p = q = torch.zeros_like(_gradient(image))
         done = (level.flatten() == 0).detach()
         momentum = 1.0
         for iteration in range(self.max_iter):
-            moved = q + _gradient(x + _divergence(q)) / 8
+            moved = q + _gradient(image + _divergence(q)) / 8
             length = moved.norm(dim=2, keepdim=True)
             inside = torch.where(length > bound, length, torch.ones_like(length))
             new = torch.where(length > bound, moved * (bound / inside), moved)
@@ -69,10 +82,10 @@ class TVDenoiser(Denoiser):
             frozen = done.reshape(-1, 1, 1, 1, 1)
             p, q, momentum = torch.where(frozen, p, new), torch.where(frozen, q, step), following
             if iteration % 10 == 9:
-                done = done | self._solved(x.detach(), p.detach(), level.detach())
+                done = done | self._solved(image.detach(), p.detach(), strength.detach())
                 if bool(done.all()):
                     break
-        return x + _divergence(p)
+        return x + unit * _divergence(p)
 
     def _solved(self, x: Tensor, p: Tensor, level: Tensor) -> Tensor:
         """Whether the relative duality gap is small enough, (B,)."""

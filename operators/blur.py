@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import LinearOperator
+from .mask import constant_like, image_axes
 
-__all__ = ["Blur", "check_kernel", "kernel_spectrum"]
+__all__ = ["Blur", "check_kernel", "kernel_axes", "kernel_spectrum"]
 
 
 def kernel_spectrum(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
@@ -18,6 +19,8 @@ def kernel_spectrum(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
 
 def check_kernel(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
     """A kernel (h, w), (C, h, w) or (1 | B, C, h, w) with four axes; raise where it does not fit the image."""
+    if not isinstance(kernel, Tensor):
+        raise TypeError(f"kernel: expected a torch.Tensor, got {type(kernel).__name__}")
     if kernel.ndim not in (2, 3, 4) or kernel.is_complex():
         raise ValueError(f"kernel: expected real (h, w), (C, h, w) or (B, C, h, w), got {tuple(kernel.shape)}")
     if kernel.shape[-2] > image_shape[0] or kernel.shape[-1] > image_shape[1]:
@@ -26,6 +29,14 @@ def check_kernel(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
         raise ValueError("kernel: expected finite values that are not all zero")
     kernel = kernel if kernel.is_floating_point() else kernel.to(torch.float32)
     return kernel.reshape(*[1] * (4 - kernel.ndim), *kernel.shape)
+
+
+def kernel_axes(kernel: Tensor, image_shape: tuple[int, int], channels: int) -> tuple[int, int, int]:
+    """(C, H, W) of the images that a kernel (1 | B, C, h, w) filters; C is the kernel's where that is not one."""
+    axes = image_axes(image_shape, channels)
+    if kernel.shape[1] != 1 and channels not in (1, kernel.shape[1]):
+        raise ValueError(f"channels: {channels} does not fit a kernel of {kernel.shape[1]} channels")
+    return (max(channels, kernel.shape[1]), *axes[1:])
 
 
 class Blur(LinearOperator):
@@ -37,12 +48,13 @@ class Blur(LinearOperator):
     Args:
         kernel: (h, w), (C, h, w) or (1 | B, C, h, w), real, no larger than the image.
         image_shape: (H, W).
-        channels: of the image; each is blurred alone.
+        channels: of the image, where the kernel has one; each is blurred alone.
         boundary: ``"circular"``: the image continues periodically; adjoint, normal and prox in closed form by FFT.
             ``"zero"``: it is surrounded by zeros ("same" convolution); prox by conjugate gradients.
 
     Raises:
-        ValueError: a kernel that does not fit, or an unknown boundary.
+        TypeError: a kernel that is not a tensor.
+        ValueError: one that does not fit, or an unknown boundary.
 
     >>> from operators.kernels import gaussian_kernel
     >>> op = Blur(gaussian_kernel(1.0), (16, 16))
@@ -56,15 +68,13 @@ class Blur(LinearOperator):
         self, kernel: Tensor, image_shape: tuple[int, int], *, channels: int = 1, boundary: str = "circular"
     ) -> None:
         super().__init__()
-        full = check_kernel(kernel, image_shape)
-        if full.shape[1] not in (1, channels):
-            raise ValueError(f"channels: {channels} does not fit a kernel of shape {tuple(kernel.shape)}")
+        self.image_shape = image_axes(image_shape)[1:]
+        full = check_kernel(kernel, self.image_shape)
         if boundary not in ("circular", "zero"):
             raise ValueError(f"boundary: expected 'circular' or 'zero', got {boundary!r}")
         self.boundary = boundary
-        self.image_shape = (int(image_shape[0]), int(image_shape[1]))
         self.register_buffer("kernel", full.clone(), persistent=False)
-        self.in_shape = self.out_shape = (channels, *self.image_shape)
+        self.in_shape = self.out_shape = kernel_axes(full, image_shape, channels)
         self.out_dtype = torch.float32
 
     def _grid(self) -> tuple[int, int]:
@@ -75,7 +85,7 @@ class Blur(LinearOperator):
 
     def spectrum(self, like: Tensor) -> Tensor:
         """Transfer function in the precision of ``like``."""
-        return kernel_spectrum(self.kernel.to(like.real.dtype), self._grid())
+        return kernel_spectrum(constant_like(self.kernel, like, "kernel"), self._grid())
 
     def _filter(self, x: Tensor, spectrum: Tensor) -> Tensor:
         grid = self._grid()
@@ -101,4 +111,4 @@ class Blur(LinearOperator):
     def norm(self) -> float:
         if self.boundary == "zero":
             return super().norm()
-        return float(self.spectrum(self.kernel.double()).abs().max())
+        return float(self.spectrum(self.kernel.double()).detach().abs().max())

@@ -18,8 +18,8 @@ def gaussian_kernel(std: float, size: int | None = None) -> Tensor:
     >>> gaussian_kernel(1.0).shape
     torch.Size([7, 7])
     """
-    if not std > 0:
-        raise ValueError(f"std: expected a positive number of pixels, got {std}")
+    if not 0 < std < math.inf:
+        raise ValueError(f"std: expected a positive finite number of pixels, got {std}")
     size = 2 * math.ceil(3 * std) + 1 if size is None else size
     if size < 1 or size % 2 == 0:
         raise ValueError(f"size: expected an odd number of taps, got {size}")
@@ -43,8 +43,10 @@ def motion_kernel(length: float, angle: float, *, variant: str = "line") -> Tens
     >>> int((motion_kernel(7, torch.pi / 4, variant="ippy") > 0).sum())
     6
     """
-    if not length >= 1:
-        raise ValueError(f"length: expected at least one pixel, got {length}")
+    if not 1 <= length < math.inf:
+        raise ValueError(f"length: expected at least one pixel and finite, got {length}")
+    if not math.isfinite(angle):
+        raise ValueError(f"angle: expected finite radians, got {angle}")
     if variant == "ippy":
         size = int(length)
         kernel, centre = torch.zeros(size, size), size // 2
@@ -56,7 +58,9 @@ def motion_kernel(length: float, angle: float, *, variant: str = "line") -> Tens
     if variant != "line":
         raise ValueError(f"variant: expected 'line' or 'ippy', got {variant!r}")
     radius = math.ceil(length / 2)
-    t = torch.linspace(-length / 2, length / 2, 16 * math.ceil(length) + 1, dtype=torch.float64)
+    pieces = 16 * math.ceil(length)
+    # middles of equal pieces: samples at both ends would count twice and lengthen the path
+    t = ((torch.arange(pieces, dtype=torch.float64) + 0.5) / pieces - 0.5) * length
     place = torch.stack((t * math.sin(angle), t * math.cos(angle)))[:, :, None]  # (2, samples, 1)
     taps = torch.arange(-radius, radius + 1, dtype=torch.float64)
     rows, columns = (1 - (place - taps).abs()).clamp_min(0)  # bilinear weights (samples, size)

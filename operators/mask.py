@@ -1,13 +1,38 @@
 """Pointwise operators: the identity, and images of which only some pixels are measured."""
 
 import math
+from operator import index
 
 import torch
 from torch import Tensor
 
-from .base import LinearOperator
+from .base import LinearOperator, check_batch
 
 __all__ = ["Identity", "Inpainting", "random_mask"]
+
+
+def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:
+    """(C, H, W) as integers; raise where ``image_shape`` is not two positive numbers or ``channels`` is not one.
+
+    >>> image_axes((4, 5), 3)
+    (3, 4, 5)
+    """
+    try:
+        height, width = (index(n) for n in image_shape)
+    except (TypeError, ValueError):
+        raise ValueError(f"image_shape: expected integers (H, W), got {image_shape!r}") from None
+    if height < 1 or width < 1:
+        raise ValueError(f"image_shape: expected positive (H, W), got {(height, width)}")
+    if not isinstance(channels, int) or channels < 1:
+        raise ValueError(f"channels: expected an integer >= 1, got {channels!r}")
+    return channels, height, width
+
+
+def constant_like(constant: Tensor, x: Tensor, name: str) -> Tensor:
+    """A constant (1 | B, ...) in the precision of the batch ``x``; raise where it is for another batch."""
+    if 1 not in (constant.shape[0], x.shape[0]) and constant.shape[0] != x.shape[0]:
+        raise ValueError(f"{name}: holds {constant.shape[0]} samples, the batch has {x.shape[0]}")
+    return constant.to(x.real.dtype)
 
 
 def with_channels(mask: Tensor, channels: int, name: str = "mask") -> Tensor:
@@ -21,6 +46,7 @@ def with_channels(mask: Tensor, channels: int, name: str = "mask") -> Tensor:
     """
     if mask.ndim not in (2, 3, 4):
         raise ValueError(f"{name}: expected (H, W), (C, H, W) or (B, C, H, W), got {tuple(mask.shape)}")
+    image_axes((1, 1), channels)
     full = mask.reshape(*[1] * (4 - mask.ndim), *mask.shape)
     if full.shape[1] == 1:
         full = full.expand(-1, channels, -1, -1)
@@ -38,7 +64,7 @@ class Identity(LinearOperator):
 
     def __init__(self, image_shape: tuple[int, int], *, channels: int = 1, in_dtype: torch.dtype = torch.float32):
         super().__init__()
-        self.in_shape = self.out_shape = (channels, *image_shape)
+        self.in_shape = self.out_shape = image_axes(image_shape, channels)
         self.in_dtype = self.out_dtype = in_dtype
 
     def A(self, x: Tensor) -> Tensor:
@@ -51,6 +77,7 @@ class Identity(LinearOperator):
         return x
 
     def A_dagger(self, y: Tensor, **_) -> Tensor:
+        check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
         return y
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:
@@ -68,7 +95,8 @@ class Inpainting(LinearOperator):
         channels: of the image, where the mask has one.
 
     Raises:
-        ValueError: the mask is zero everywhere (in a sample), negative, not finite, or of a wrong shape.
+        TypeError: the mask is not a tensor.
+        ValueError: it is zero everywhere (in a sample), negative, not finite, or of a wrong shape.
 
     >>> op = Inpainting(torch.tensor([[True, False]]))
     >>> op(torch.tensor([[[[3.0, 4.0]]]])).tolist()
@@ -79,7 +107,9 @@ class Inpainting(LinearOperator):
 
     def __init__(self, mask: Tensor, *, channels: int = 1) -> None:
         super().__init__()
-        if mask.is_complex() or not bool(torch.isfinite(mask.float()).all()) or bool((mask.float() < 0).any()):
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}")
+        if mask.is_complex() or not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
             raise ValueError("mask: expected booleans or finite real weights >= 0")
         full = with_channels(mask, channels)
         if not bool((full != 0).flatten(1).any(1).all()):
@@ -90,20 +120,21 @@ class Inpainting(LinearOperator):
         self.out_dtype = torch.float32
 
     def A(self, x: Tensor) -> Tensor:
-        return self.mask.to(x.real.dtype) * x
+        return constant_like(self.mask, x, "mask") * x
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         return self.A(y)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
-        return self.mask.to(x.real.dtype) ** 2 * x
+        return constant_like(self.mask, x, "mask") ** 2 * x
 
     def A_dagger(self, y: Tensor, **_) -> Tensor:
-        mask = self.mask.to(y.real.dtype)
+        check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
+        mask = constant_like(self.mask, y, "mask")
         return torch.where(mask > 0, y / torch.where(mask > 0, mask, torch.ones_like(mask)), torch.zeros_like(y))
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:
-        return b / (1 + self._gamma(gamma, b) * self.mask.to(b.real.dtype) ** 2)
+        return b / (1 + self._gamma(gamma, b) * constant_like(self.mask, b, "mask") ** 2)
 
     def norm(self) -> float:
         return float(self.mask.detach().max())
@@ -118,7 +149,7 @@ def random_mask(image_shape: tuple[int, int], keep: float, *, seed: int = 0) -> 
     >>> random_mask((10, 10), 0.3).sum().item()
     30
     """
-    size = math.prod(image_shape)
+    size = math.prod(image_axes(image_shape))
     kept = round(keep * size)
     if not (0 < keep <= 1) or kept == 0:
         raise ValueError(f"keep: expected a share in (0, 1] that keeps at least one pixel, got {keep}")

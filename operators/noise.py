@@ -1,4 +1,8 @@
-"""Noise, seeded: the same seed gives the same noise, whatever has been drawn before."""
+"""Noise, seeded: the same seed gives the same noise, whatever has been drawn before.
+
+Sample b of a batch is drawn with ``seed + b``, so that it gets the same noise alone. For independent trials with
+batches of B, space the seeds by B.
+"""
 
 import math
 
@@ -10,8 +14,25 @@ from .linalg import column, dot
 __all__ = ["gaussian_noise", "gaussian_noise_relative", "gaussian_noise_snr", "poisson_noise", "std_from_snr"]
 
 
+def _check(y: Tensor) -> None:
+    if not isinstance(y, Tensor):
+        raise TypeError(f"y: expected a torch.Tensor, got {type(y).__name__}")
+    if not (y.is_floating_point() or y.is_complex()):
+        raise TypeError(f"y: expected floating point data, got {y.dtype}; convert with y.float()")
+    if y.ndim == 0 or y.numel() == 0:
+        raise ValueError(f"y: expected a batch of data (B, ...), got shape {tuple(y.shape)}")
+
+
+def _norm(y: Tensor) -> Tensor:
+    """Norm of each sample, (B,), with squares that stay within range in any unit."""
+    size = y.abs().flatten(1).amax(1)
+    unit = torch.where(size > 0, size, torch.ones_like(size))
+    scaled = y / column(unit, y)
+    return unit * dot(scaled, scaled).sqrt()
+
+
 def _standard_normal(y: Tensor, seed: int) -> Tensor:
-    """Real or complex noise of variance one per real component; sample b of a batch has the seed ``seed + b``."""
+    """Real or complex noise of variance one per real component; sample b has the seed ``seed + b``."""
     rows = []
     for b in range(y.shape[0]):
         g = torch.Generator().manual_seed(seed + b)
@@ -30,7 +51,11 @@ def gaussian_noise(y: Tensor, std: float | Tensor, *, seed: int = 0) -> Tensor:
     >>> 0.49 < y.std().item() < 0.51
     True
     """
-    s = column(std, y)
+    _check(y)
+    try:
+        s = column(std, y)
+    except ValueError as error:
+        raise ValueError(f"std: {error}") from None
     if not bool(((s >= 0) & torch.isfinite(s)).all()):
         raise ValueError(f"std: expected finite values >= 0, got {s.flatten().tolist()}")
     return y + s * _standard_normal(y, seed)
@@ -46,7 +71,10 @@ def std_from_snr(y: Tensor, snr_db: float) -> Tensor:
     >>> std_from_snr(torch.ones(1, 4), 20.0).item()
     0.10000000149011612
     """
-    total = 10 ** (-snr_db / 20) * (dot(y, y) / math.prod(y.shape[1:])).sqrt()
+    _check(y)
+    if not math.isfinite(snr_db):
+        raise ValueError(f"snr_db: expected a finite number of decibels, got {snr_db}")
+    total = 10 ** (-snr_db / 20) / math.sqrt(math.prod(y.shape[1:])) * _norm(y)
     return total / math.sqrt(2) if y.is_complex() else total
 
 
@@ -69,8 +97,9 @@ def gaussian_noise_relative(y: Tensor, delta: float, *, seed: int = 0) -> Tensor
     """
     if not (delta >= 0 and math.isfinite(delta)):
         raise ValueError(f"delta: expected a finite number >= 0, got {delta}")
+    _check(y)
     e = _standard_normal(y, seed)
-    return y + column(delta * dot(y, y).sqrt() / dot(e, e).sqrt(), y) * e
+    return y + column(delta * _norm(y) / _norm(e), y) * e
 
 
 def poisson_noise(y: Tensor, photons: float, *, seed: int = 0) -> Tensor:
@@ -80,9 +109,10 @@ def poisson_noise(y: Tensor, photons: float, *, seed: int = 0) -> Tensor:
     >>> 0.09 < y.std().item() < 0.11
     True
     """
-    if not photons > 0:
-        raise ValueError(f"photons: expected a positive number, got {photons}")
-    if y.is_complex() or not bool((y >= 0).all()):
-        raise ValueError("y: counts need real intensities >= 0")
+    _check(y)
+    if not 0 < photons < math.inf:
+        raise ValueError(f"photons: expected a positive finite number, got {photons}")
+    if y.is_complex() or not bool(((y >= 0) & torch.isfinite(y)).all()):
+        raise ValueError("y: counts need real finite intensities >= 0")
     rows = [torch.poisson(photons * row, torch.Generator().manual_seed(seed + b)) for b, row in enumerate(y.cpu())]
     return torch.stack(rows).to(y.device) / photons

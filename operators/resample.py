@@ -1,21 +1,25 @@
 """Images on a coarser grid."""
 
+from operator import index
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
 from .base import LinearOperator
-from .blur import check_kernel
+from .blur import check_kernel, kernel_axes
 from .kernels import gaussian_kernel
+from .mask import constant_like, image_axes
 
 __all__ = ["Downsampling", "bicubic_kernel"]
 
 
 def bicubic_kernel(factor: int) -> Tensor:
-    """Keys' cubic (a = -0.5) stretched by ``factor``: the anti-aliased bicubic of MATLAB's imresize, (4r - 1)².
+    """Keys' cubic (a = -0.5) stretched by ``factor`` against aliasing, (4r - 1)² taps.
 
-    The taps are symmetric about the kept pixel. doi:10.1109/TASSP.1981.1163711.
+    The taps are symmetric about the kept pixel (MATLAB's imresize samples the same cubic about the centre of a
+    block). doi:10.1109/TASSP.1981.1163711.
 
     >>> round(bicubic_kernel(2).sum().item(), 5)
     1.0
@@ -38,7 +42,7 @@ def _kernel(filter: str | Tensor, factor: int) -> Tensor:
     if filter == "naive":
         return torch.ones(1, 1)
     if filter == "average":  # origin at tap r // 2; the roll in the operator moves it to the block's first pixel
-        return torch.full((factor, factor), 1 / factor**2)
+        return torch.full((factor, factor), 1 / factor**2, dtype=torch.float64)  # exact in double precision too
     raise ValueError(f"filter: expected 'gaussian', 'bicubic', 'average', 'naive' or a kernel, got {filter!r}")
 
 
@@ -50,9 +54,9 @@ class Downsampling(LinearOperator):
     Args:
         factor: r, an integer that divides both sides of the image.
         image_shape: (H, W).
-        channels: of the image.
+        channels: of the image, where the kernel has one.
         filter: ``"gaussian"`` (standard deviation r/2), ``"bicubic"`` (:func:`bicubic_kernel`), ``"average"`` (means
-            of r x r blocks), ``"naive"`` (every r-th pixel from the first), or a kernel (h, w).
+            of r x r blocks), ``"naive"`` (every r-th pixel from the first), or a kernel as of :class:`Blur`.
 
     The image continues periodically, and the prox has the closed form of Zhao et al. 2016,
     doi:10.1109/TIP.2016.2567075.
@@ -70,9 +74,13 @@ class Downsampling(LinearOperator):
         self, factor: int, image_shape: tuple[int, int], *, channels: int = 1, filter: str | Tensor = "gaussian"
     ) -> None:
         super().__init__()
-        if not isinstance(factor, int) or factor < 1:
+        try:
+            factor = index(factor)
+        except TypeError:
+            raise ValueError(f"factor: expected an integer >= 1, got {factor!r}") from None
+        if factor < 1:
             raise ValueError(f"factor: expected an integer >= 1, got {factor!r}")
-        height, width = int(image_shape[0]), int(image_shape[1])
+        _, height, width = image_axes(image_shape)
         if height % factor or width % factor:
             raise ValueError(f"factor: {factor} does not divide the image, {(height, width)}")
         self.factor, self.image_shape = factor, (height, width)
@@ -81,13 +89,13 @@ class Downsampling(LinearOperator):
         shift = (factor - 1) - factor // 2 if isinstance(filter, str) and filter == "average" else 0
         self.shift = shift
         self.register_buffer("kernel", kernel.clone(), persistent=False)
-        self.in_shape = (channels, height, width)
-        self.out_shape = (channels, height // factor, width // factor)
+        self.in_shape = kernel_axes(kernel, image_shape, channels)
+        self.out_shape = (self.in_shape[0], height // factor, width // factor)
         self.out_dtype = torch.float32
 
     def spectrum(self, like: Tensor) -> Tensor:
         """Transfer function of the filter, (1 | B, C | 1, H, W), both halves, in the precision of ``like``."""
-        kernel = self.kernel.to(like.real.dtype)
+        kernel = constant_like(self.kernel, like, "filter")
         h, w = kernel.shape[-2:]
         padded = F.pad(kernel, (0, self.image_shape[1] - w, 0, self.image_shape[0] - h))
         origin = (-(h // 2) - self.shift, -(w // 2) - self.shift)
@@ -117,6 +125,6 @@ class Downsampling(LinearOperator):
         return torch.fft.ifft2(spectrum - transfer.conj() * correction).real
 
     def norm(self) -> float:
-        power = self.spectrum(self.kernel.double()).abs() ** 2
+        power = self.spectrum(self.kernel.double()).detach().abs() ** 2
         folded = rearrange(power, "b c (i h) (j w) -> b c i j h w", i=self.factor, j=self.factor)
         return float((folded.sum((2, 3)) / self.factor**2).max()) ** 0.5

@@ -32,6 +32,38 @@ def test_free_of_units(c):
     assert torch.allclose(denoiser(c * X, c * 0.1) / c, denoiser(X, 0.1), atol=1e-10)
 
 
+@pytest.mark.parametrize("c", [1e-30, 1e-20, 1e20, 1e30])
+def test_free_of_units_where_squares_leave_single_precision(c):
+    x = X.float()
+    assert torch.allclose(TVDenoiser()(c * x, c * 0.1) / c, TVDenoiser()(x, 0.1), atol=1e-6)
+
+
+def test_default_tolerance_is_close_to_the_optimum():
+    x = torch.zeros(1, 1, 24, 24, dtype=torch.float64)
+    x[..., 6:18, 8:20] = 1
+    for sigma in (0.05, 0.2):
+        noisy = x + sigma * torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1))
+        exact = TVDenoiser(rtol=1e-9, max_iter=20000)(noisy, sigma)
+        assert (TVDenoiser()(noisy, sigma) - exact).square().mean().sqrt() < 0.02 * sigma
+        assert (exact - x).square().mean() < 0.3 * (noisy - x).square().mean()
+
+
+def test_affine_changes_of_units():
+    assert torch.allclose(TVDenoiser()(3 * X + 7, 0.3), 3 * TVDenoiser()(X, 0.1) + 7, atol=1e-10)
+
+
+def test_bad_arguments_are_named():
+    for bad in ({"weight": 0.0}, {"weight": float("nan")}, {"rtol": 0.0}, {"max_iter": 0}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            TVDenoiser(**bad)  # pyright: ignore
+    for sigma in (-0.1, float("nan"), torch.ones(2)):
+        with pytest.raises(ValueError, match="sigma"):
+            TVDenoiser()(X, sigma)
+    for x, error in ((X[0], ValueError), (X.to(torch.complex128), TypeError), (X[:0], ValueError)):
+        with pytest.raises(error, match="x"):
+            TVDenoiser()(x, 0.1)
+
+
 def test_batch_and_ends():
     denoiser = TVDenoiser()
     levels = torch.tensor([0.0, 0.1, 5.0], dtype=torch.float64)
@@ -43,3 +75,5 @@ def test_batch_and_ends():
     assert whole.requires_grad is False
     short = TVDenoiser(max_iter=15)
     assert torch.autograd.gradcheck(lambda x: short(x, 0.1), (X[:1].clone().requires_grad_(),), atol=1e-4)
+    sigma = torch.tensor([0.1, 0.3, 0.2], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s: short(X, s), (sigma,), atol=1e-4)

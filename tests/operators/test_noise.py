@@ -40,8 +40,30 @@ def test_poisson_mean_and_variance():
     assert out.mean().item() == pytest.approx(0.4, rel=0.02) and out.var().item() == pytest.approx(0.4 / 50, rel=0.05)
 
 
+@pytest.mark.parametrize("c", [1e-30, 1e30])
+def test_levels_in_any_unit(c):
+    y = torch.rand(2, 100, generator=torch.Generator().manual_seed(0))  # squares of c y leave single precision
+    for noisy in (gaussian_noise_snr, gaussian_noise_relative):
+        assert torch.allclose(noisy(c * y, 0.5) / c, noisy(y, 0.5), rtol=1e-5)
+    assert torch.allclose(std_from_snr(c * y, 20.0) / c, std_from_snr(y, 20.0), rtol=1e-5)
+    zero = torch.zeros(1, 5)
+    assert torch.equal(gaussian_noise_relative(zero, 0.1), zero)
+
+
+def test_integers_and_arrays_are_refused():
+    for bad in (torch.ones(1, 3, dtype=torch.long), torch.ones(1, 3).numpy()):
+        for noisy in (gaussian_noise, gaussian_noise_snr, gaussian_noise_relative, poisson_noise):
+            with pytest.raises(TypeError, match="y"):
+                noisy(bad, 1.0)  # pyright: ignore
+
+
 def test_bad_arguments_are_named():
     for call, word in (
+        (lambda: gaussian_noise(torch.zeros(3, 2), torch.ones(2)), "std"),
+        (lambda: gaussian_noise(torch.zeros(0, 2), 1.0), "y"),
+        (lambda: gaussian_noise_snr(torch.ones(1, 2), float("nan")), "snr_db"),
+        (lambda: poisson_noise(torch.ones(1, 2), float("inf")), "photons"),
+        (lambda: poisson_noise(torch.full((1, 2), float("inf")), 1.0), "y"),
         (lambda: gaussian_noise(torch.zeros(1, 2), -1.0), "std"),
         (lambda: gaussian_noise_relative(torch.zeros(1, 2), float("nan")), "delta"),
         (lambda: poisson_noise(torch.ones(1, 2), 0.0), "photons"),
