@@ -29,7 +29,9 @@ def estimate_coil_maps(
         crop: eigenvalue below which there is no object, and the maps are zero.
 
     Raises:
-        ValueError: k-space is not (B, coils, H, W), is smaller than the calibration square, or empty there.
+        TypeError: k-space is not a tensor.
+        ValueError: it is not complex (B, coils, H, W), not finite, smaller than the calibration square, or zero there;
+            or an option is out of range.
 
     Uecker et al. 2014, doi:10.1002/mrm.24751.
 
@@ -38,8 +40,16 @@ def estimate_coil_maps(
     >>> maps.shape
     torch.Size([1, 1, 32, 32])
     """
-    if kspace.ndim != 4 or not kspace.is_complex():
+    if not isinstance(kspace, Tensor):
+        raise TypeError(f"kspace: expected a torch.Tensor, got {type(kspace).__name__}")
+    if kspace.ndim != 4 or kspace.numel() == 0 or not kspace.is_complex():
         raise ValueError(f"kspace: expected complex (B, coils, H, W), got {kspace.dtype} {tuple(kspace.shape)}")
+    if not bool(torch.isfinite(torch.view_as_real(kspace.resolve_conj())).all()):
+        raise ValueError("kspace: holds NaN or infinite values")
+    if kernel < 1:
+        raise ValueError(f"kernel: expected a side >= 1, got {kernel}")
+    if not 0 <= threshold < 1 or not 0 <= crop <= 1:
+        raise ValueError(f"threshold, crop: expected shares in [0, 1), [0, 1], got {threshold}, {crop}")
     if min(kspace.shape[-2:]) < calibration or calibration < kernel + 2:
         raise ValueError(
             f"calibration: expected {kernel + 2} ... {min(kspace.shape[-2:])} samples, got {calibration}"

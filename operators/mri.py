@@ -5,12 +5,29 @@ from torch import Tensor
 
 from .base import LinearOperator
 from .fourier import fft2c, ifft2c
+from .mask import constant_like
 
 __all__ = ["MRI"]
 
 
+def _check_mask(mask: Tensor) -> Tensor:
+    """Mask with four axes, (1 | B, 1 | coils, H, W), of real numbers, a copy."""
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}")
+    if mask.ndim not in (2, 4):
+        raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}")
+    if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
+        raise ValueError("mask: expected booleans or finite real weights >= 0")
+    mask = mask[None, None] if mask.ndim == 2 else mask
+    if mask.numel() == 0 or not bool((mask != 0).flatten(1).any(1).all()):
+        raise ValueError("mask: zero everywhere, nothing is measured")
+    return mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
+
+
 def _check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
     """Coil maps with four axes, (1 | B, coils, H, W), a copy."""
+    if not isinstance(coil_maps, Tensor):
+        raise TypeError(f"coil_maps: expected a torch.Tensor, got {type(coil_maps).__name__}")
     if coil_maps.ndim not in (3, 4) or tuple(coil_maps.shape[-2:]) != image_shape:
         raise ValueError(
             f"coil_maps: expected (coils, H, W) or (B, coils, H, W) with H, W = {image_shape}, "
@@ -18,7 +35,10 @@ def _check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
         )
     if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()):
         raise ValueError("coil_maps: hold NaN or infinite values")
-    return coil_maps.reshape(-1, *coil_maps.shape[-3:]).clone()
+    maps = coil_maps.clone() if coil_maps.ndim == 4 else coil_maps[None].clone()
+    if maps.numel() == 0 or not bool((maps != 0).flatten(1).any(1).all()):
+        raise ValueError("coil_maps: zero everywhere, nothing is measured")
+    return maps
 
 
 class MRI(LinearOperator):
@@ -33,7 +53,8 @@ class MRI(LinearOperator):
         coil_maps: sensitivities s, (coils, H, W) or (1 | B, coils, H, W), complex; ``None``: one coil, s = 1.
 
     Raises:
-        ValueError: the mask is zero everywhere, negative or not finite, or shapes do not fit.
+        TypeError: mask or maps are not tensors.
+        ValueError: the mask is zero everywhere (in a sample), negative or not finite, or shapes do not fit.
 
     >>> op = MRI(torch.ones(4, 6))
     >>> x = torch.randn(1, 1, 4, 6, dtype=torch.complex64)
@@ -47,46 +68,48 @@ class MRI(LinearOperator):
 
     def __init__(self, mask: Tensor, coil_maps: Tensor | None = None) -> None:
         super().__init__()
-        if mask.ndim not in (2, 4):
-            raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}")
-        mask = mask if mask.is_floating_point() else mask.to(torch.float32)
-        if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
-            raise ValueError("mask: expected booleans or finite real weights >= 0")
-        mask = mask.reshape(-1, *mask.shape[-3:]) if mask.ndim == 4 else mask[None, None]
-        if not bool((mask != 0).flatten(1).any(1).all()):
-            raise ValueError("mask: zero everywhere, nothing is measured")
-        image_shape = tuple(mask.shape[-2:])
-        maps = None if coil_maps is None else _check_maps(coil_maps, (mask.shape[-2], mask.shape[-1]))
+        mask = _check_mask(mask)
+        image_shape = (mask.shape[-2], mask.shape[-1])
+        maps = None if coil_maps is None else _check_maps(coil_maps, image_shape)
         coils = 1 if maps is None else maps.shape[1]
         if mask.shape[1] not in (1, coils):
             raise ValueError(f"mask: {mask.shape[1]} coils, but coil_maps have {coils}")
-        self.register_buffer("mask", mask.clone(), persistent=False)
+        if maps is not None and 1 not in (len(mask), len(maps)) and len(mask) != len(maps):
+            raise ValueError(f"coil_maps: hold {len(maps)} samples, the mask {len(mask)}")
+        self.register_buffer("mask", mask, persistent=False)
         self.register_buffer("coil_maps", maps, persistent=False)
         self.in_shape = (1, *image_shape)
         self.out_shape = (coils, *image_shape)
         self.out_dtype = torch.complex64
 
+    def _mask(self, like: Tensor) -> Tensor:
+        return constant_like(self.mask, like, "mask")
+
     def _maps(self, like: Tensor) -> Tensor | None:
-        return None if self.coil_maps is None else self.coil_maps.to(like.real.dtype.to_complex())
+        if self.coil_maps is None:
+            return None
+        if 1 not in (len(self.coil_maps), len(like)) and len(self.coil_maps) != len(like):
+            raise ValueError(f"coil_maps: hold {len(self.coil_maps)} samples, the batch has {len(like)}")
+        return self.coil_maps.to(like.real.dtype.to_complex())
 
     def A(self, x: Tensor) -> Tensor:
         maps = self._maps(x)
-        return self.mask.to(x.real.dtype) * fft2c(x if maps is None else maps * x)
+        return self._mask(x) * fft2c(x if maps is None else maps * x)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
-        images, maps = ifft2c(self.mask.to(y.real.dtype) * y), self._maps(y)
+        images, maps = ifft2c(self._mask(y) * y), self._maps(y)
         return images if maps is None else (maps.conj() * images).sum(1, keepdim=True)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
         maps = self._maps(x)
-        images = ifft2c(self.mask.to(x.real.dtype) ** 2 * fft2c(x if maps is None else maps * x))
+        images = ifft2c(self._mask(x) ** 2 * fft2c(x if maps is None else maps * x))
         return images if maps is None else (maps.conj() * images).sum(1, keepdim=True)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
-        g, mask, maps = self._gamma(gamma, b), self.mask.to(b.real.dtype), self._maps(b)
+        g, mask, maps = self._gamma(gamma, b), self._mask(b), self._maps(b)
         if maps is None:
             return ifft2c(fft2c(b) / (1 + g * mask**2))
-        if bool((mask == 1).all()):
+        if bool((mask == 1).all()) and not mask.requires_grad:  # else the derivative needs the mask in the graph
             return b / (1 + g * maps.abs().square().sum(1, keepdim=True))
         return super().solve_normal(b, gamma, **options)
 

@@ -4,12 +4,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .mask import image_axes
+
 __all__ = ["equispaced_columns", "poisson_disc", "random_columns"]
 
 
+def _check_acceleration(acceleration: float) -> None:
+    if not 1 <= acceleration < np.inf:
+        raise ValueError(f"acceleration: expected a finite number >= 1, got {acceleration}")
+
+
 def _centre(width: int, acceleration: float, center_fraction: float) -> tuple[slice, int]:
-    if not acceleration >= 1:
-        raise ValueError(f"acceleration: expected a number >= 1, got {acceleration}")
+    _check_acceleration(acceleration)
     if not 0 <= center_fraction <= 1 / acceleration:
         raise ValueError(
             f"center_fraction: expected 0 ... 1 / acceleration = {1 / acceleration:.3g}, got {center_fraction}"
@@ -30,7 +36,7 @@ def random_columns(
     >>> bool(mask[:, 148:172].all()), 50 < int(mask[0].sum()) < 110
     (True, True)
     """
-    height, width = image_shape
+    _, height, width = image_axes(image_shape)
     centre, count = _centre(width, acceleration, center_fraction)
     share = (width / acceleration - count) / max(width - count, 1)
     line = torch.rand(width, generator=torch.Generator().manual_seed(seed)) < share
@@ -49,7 +55,7 @@ def equispaced_columns(
     >>> int(equispaced_columns((8, 320), 4.0, 0.08)[0].sum())
     80
     """
-    height, width = image_shape
+    _, height, width = image_axes(image_shape)
     centre, count = _centre(width, acceleration, center_fraction)
     line = torch.zeros(width, dtype=torch.bool)
     line[centre] = True
@@ -82,9 +88,12 @@ def poisson_disc(
     >>> abs(mask.float().mean().item() * 4 - 1) < 0.05
     True
     """
-    height, width = image_shape
-    if not acceleration >= 1:
-        raise ValueError(f"acceleration: expected a number >= 1, got {acceleration}")
+    _, height, width = image_axes(image_shape)
+    _check_acceleration(acceleration)
+    if calibration < 0:
+        raise ValueError(f"calibration: expected a number of samples >= 0, got {calibration}")
+    if not 0 <= slope < np.inf:
+        raise ValueError(f"slope: expected a finite number >= 0, got {slope}")
     rows, columns = np.mgrid[:height, :width]
     distance = np.hypot((rows - height // 2) / (height / 2), (columns - width // 2) / (width / 2))
     box = (abs(rows - height // 2) < calibration / 2) & (abs(columns - width // 2) < calibration / 2)
