@@ -16,7 +16,8 @@ def sample(name: str) -> Tensor:
     """A shipped sample; origin and terms of each stand in ``pnp/samples/SOURCES.md``.
 
     ``"camera"`` (1, 1, 512, 512), ``"astronaut"`` (1, 3, 512, 512), ``"coffee"`` (1, 3, 400, 600): photographs,
-    float32 in [0, 1]. ``"brain"`` (1, 8, 230, 180): measured k-space of eight coils, complex64, fully sampled,
+    float32 in [0, 1]. ``"brain"`` (1, 8, 230, 180): measured k-space of eight coils, complex64, zero but for 12 % of
+    the samples (a Poisson disc around a full centre of 24 x 24),
     scaled so that the combined image reaches about 1.
 
     Raises:
