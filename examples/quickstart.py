@@ -1,8 +1,9 @@
 """Three measurements, three reconstructions: accelerated MRI, missing pixels, motion blur.
 
 Everything ships with the package: the operators, the trained LoFi denoiser, two photographs and a measured brain
-slice of eight coils (of which the MRI problem is simulated). Prints PSNR and SSIM of the input (adjoint or zero-filled image), of total variation at its
-best strength for this very image, and of plug-and-play ADMM with LoFi at its default; writes a picture.
+slice of eight coils (of which the MRI problem is simulated). Prints PSNR and SSIM of the input (adjoint or
+zero-filled image), of total variation at its best strength for this very image, and of plug-and-play ADMM with LoFi
+at its default; writes a picture of each.
 
     python examples/quickstart.py [--out figures/quickstart.png] [--small]
 """
@@ -23,7 +24,6 @@ from pnp import (
     data,
     estimate_coil_maps,
     gaussian_noise,
-    ifft2c,
     metrics,
     motion_kernel,
     plot,

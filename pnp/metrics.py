@@ -17,16 +17,16 @@ def _check(x: Tensor, ref: Tensor, *, real: bool = True) -> None:
         raise ValueError(f"x, ref: shapes differ, {tuple(x.shape)} and {tuple(ref.shape)}")
     if x.ndim != 4:
         raise ValueError(f"x: expected images (B, C, H, W), got {tuple(x.shape)}")
-    if not (x.is_floating_point() or x.is_complex()):
-        raise TypeError(f"x, ref: expected floating point images, got {x.dtype}; convert with .float()")
+    if x.shape[0] and not x.numel():
+        raise ValueError(f"x: images of {tuple(x.shape)} hold no pixels")
     if real and (x.is_complex() or ref.is_complex()):
         raise TypeError("x, ref: this metric is for real images; pass magnitudes, x.abs()")
 
 
 def _range(data_range: float | Tensor, x: Tensor) -> Tensor:
     r = torch.as_tensor(data_range, dtype=x.dtype, device=x.device).reshape(-1)
-    if r.numel() not in (1, x.shape[0]) or not bool((r > 0).all()):
-        raise ValueError("data_range: expected one positive number, or one a sample")
+    if r.numel() not in (1, x.shape[0]) or not bool(((r > 0) & r.isfinite()).all()):
+        raise ValueError("data_range: expected one positive finite number, or one a sample")
     return r
 
 
@@ -36,21 +36,25 @@ def psnr(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0) -> Tensor:
     ``data_range`` R is the span that intensities may take, a number or (B,). Equal images give infinity.
 
     Raises:
-        ValueError: shapes differ, or ``data_range`` is not positive. TypeError: complex or integer images.
+        ValueError: shapes differ, images without pixels, or ``data_range`` is not positive and finite.
+        TypeError: complex or integer images.
 
     >>> psnr(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.1)).item()
     20.0
     """
     _check(x, ref)
+    dtype = torch.promote_types(x.dtype, ref.dtype)
+    x, ref = x.double(), ref.double()  # squares of single precision leave its range at images of 1e-22 or 1e20
     mse = (x - ref).square().flatten(1).mean(1)
-    return 10 * torch.log10(_range(data_range, x) ** 2 / mse)
+    return (10 * torch.log10(_range(data_range, x) ** 2 / mse)).to(dtype)
 
 
 def nrmse(x: Tensor, ref: Tensor) -> Tensor:
     r"""Relative error :math:`\|x - x_0\| / \|x_0\|`, real or complex images (B, C, H, W) -> (B,).
 
     Raises:
-        ValueError: shapes differ, or the reference of a sample is zero. TypeError: not floating point tensors.
+        ValueError: shapes differ, images without pixels, or the reference of a sample is zero.
+        TypeError: not floating point tensors.
 
     >>> nrmse(torch.full((1, 1, 2, 2), 1.5), torch.ones(1, 1, 2, 2)).item()
     0.5
@@ -58,7 +62,9 @@ def nrmse(x: Tensor, ref: Tensor) -> Tensor:
     _check(x, ref, real=False)
     if not bool(ref.detach().flatten(1).any(1).all()):
         raise ValueError("ref: a sample is zero everywhere, no error can be relative to it")
-    return (x - ref).flatten(1).norm(dim=1) / ref.flatten(1).norm(dim=1)
+    dtype = torch.promote_types(x.dtype, ref.dtype).to_real()
+    x, ref = (v.to(torch.promote_types(v.dtype, torch.float64)) for v in (x, ref))  # as in psnr
+    return ((x - ref).flatten(1).norm(dim=1) / ref.flatten(1).norm(dim=1)).to(dtype)
 
 
 def ssim(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0, window: str = "uniform") -> Tensor:

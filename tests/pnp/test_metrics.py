@@ -80,7 +80,20 @@ def test_input_that_has_no_answer_is_named(pair):
         (lambda: psnr((255 * x).byte(), (255 * ref).byte()), TypeError, "x: .*uint8"),
         (lambda: psnr(x, ref.numpy()), TypeError, "ref: .*ndarray"),
         (lambda: psnr(x, ref, data_range=torch.ones(3)), ValueError, "data_range"),
+        (lambda: psnr(x, ref, data_range=float("inf")), ValueError, "data_range"),
+        (lambda: psnr(x[:, :0], ref[:, :0]), ValueError, "x: .*no pixels"),
         (lambda: nrmse(x, torch.cat((ref[:1], 0 * ref[1:]))), ValueError, "ref: .*zero"),
     ):
         with pytest.raises(error, match=word):
             call()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-8, 1e8, 1e20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_any_unit_gives_the_same_numbers(pair, scale, dtype):
+    x, ref = (v.to(dtype) for v in pair)
+    for metric in (psnr, ssim):
+        scaled = metric(scale * x, scale * ref, data_range=scale)
+        torch.testing.assert_close(scaled, metric(x, ref), rtol=1e-5, atol=0)
+    assert nrmse(x, ref).dtype == nrmse(x + 0j, ref).dtype == dtype
+    torch.testing.assert_close(nrmse(scale * x, scale * ref), nrmse(x, ref), rtol=1e-5, atol=0)
