@@ -119,6 +119,8 @@ class Solver(nn.Module):
             check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
             if x0.shape[0] != y.shape[0]:
                 raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
+            if not bool(torch.isfinite(torch.view_as_real(x0) if x0.is_complex() else x0).all()):
+                raise ValueError("x0: holds NaN or infinite values")
         x = rough if x0 is None else x0.to(rough.dtype)
         return State(0, x, x, torch.zeros_like(x), torch.ones_like(problem.noise_std), problem, source)
 
@@ -181,7 +183,7 @@ class Solver(nn.Module):
             TypeError, ValueError: ``y``, ``x0`` or ``noise_std`` do not fit; the message names the argument.
         """
         with self._gradients(y, x0):
-            state = self.init(y, x0=x0) if state is None else state
+            state = self.init(y, x0=x0) if state is None else self._continued(state, y, x0)
             run = Run(state, self.stop)
             settled = 0 if self.expert is not None else self.annealing
             for new in self.iterate(y, state):
@@ -194,6 +196,23 @@ class Solver(nn.Module):
             run.finish("max_iter")
             x, x_data = run.answer()
             return Result(x, x_data, run.reasons, run.history, self._report(run, x, y), run.state)
+
+    def _continued(self, state: Any, y: Tensor, x0: Tensor | None) -> State:
+        """``state`` after a check that it belongs to these data and this noise level."""
+        if not isinstance(state, State):
+            raise TypeError(f"state: expected the state of a Result, result.state, got {type(state).__name__}")
+        if x0 is not None:
+            raise ValueError("x0: a solve either continues from state or starts from x0")
+        check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)
+        old = state.problem.aty.detach()
+        new = self.op.A_adjoint(y).detach()
+        if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
+            raise ValueError("state: belongs to other data than y")
+        if self.noise_std is not None:
+            level = torch.as_tensor(self.noise_std).to(state.problem.noise_std)
+            if not torch.allclose(level.expand_as(state.problem.noise_std), state.problem.noise_std, rtol=1e-5, atol=0):
+                raise ValueError("state: was made with another noise_std")
+        return state
 
     def forward(self, y: Tensor, op: Any = None) -> Tensor:
         """The reconstruction (B, C, H, W); with ``op`` in place of the solver's own operator, if given."""

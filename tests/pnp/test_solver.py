@@ -407,3 +407,21 @@ def test_classes_instead_of_instances_and_words_for_numbers(lofi):
         PnPADMM(Blur, lofi)
     with pytest.raises(TypeError, match="noise_std"):
         PnPADMM(op, lofi, noise_std="loud")(GOOD)  # pyright: ignore
+
+
+def test_state_of_other_data_is_refused(lofi):
+    op = OPERATORS["blur"]
+    y = data(op, image(op))
+    solver = PnPADMM(op, lofi, noise_std=NOISE, stop=Stop(max_iter=3, tolerance=0))
+    state = solver.solve(y).state
+    for other in (2 * y, y.expand(3, -1, -1, -1)):
+        with pytest.raises(ValueError, match="state: .*data"):
+            solver.solve(other, state=state)
+    with pytest.raises(ValueError, match="state: .*noise_std"):
+        PnPADMM(op, lofi, noise_std=0.5).solve(y, state=state)
+    with pytest.raises(ValueError, match="x0"):
+        solver.solve(y, state=state, x0=y)
+    with pytest.raises(TypeError, match="state"):
+        solver.solve(y, state={})  # pyright: ignore
+    with pytest.raises(ValueError, match="x0: .*NaN"):
+        solver.solve(y, x0=y * float("nan"))
