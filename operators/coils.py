@@ -11,7 +11,7 @@ __all__ = ["estimate_coil_maps"]
 def estimate_coil_maps(
     kspace: Tensor,
     *,
-    calibration: int = 24,
+    calibration: int | tuple[int, int] = 24,
     kernel: int = 6,
     threshold: float = 0.02,
     crop: float = 0.8,
@@ -22,23 +22,23 @@ def estimate_coil_maps(
     the coils' sensitivities as its eigenvector of eigenvalue one. Phases are relative to the first virtual coil.
 
     Args:
-        kspace: centred k-space, of which the middle ``calibration`` x ``calibration`` samples are measured.
-        calibration: side of the calibration square.
+        kspace: centred k-space, fully sampled in its middle.
+        calibration: side of that middle, or its (rows, columns): all rows count where whole columns are measured.
         kernel: side of the windows.
         threshold: singular values below this share of the largest are noise.
         crop: eigenvalue below which there is no object, and the maps are zero.
 
     Raises:
         TypeError: k-space is not a tensor.
-        ValueError: it is not complex (B, coils, H, W), not finite, smaller than the calibration square, or zero there;
-            or an option is out of range.
+        ValueError: it is not complex (B, coils, H, W), not finite, smaller than the calibration region, zero there or
+            not fully sampled; or an option is out of range.
 
     Uecker et al. 2014, doi:10.1002/mrm.24751.
 
     >>> from operators.fourier import fft2c
-    >>> maps = estimate_coil_maps(fft2c(torch.ones(1, 1, 32, 32) + 0j), calibration=16)
+    >>> maps = estimate_coil_maps(fft2c(torch.randn(1, 2, 32, 32) + 0j), calibration=(32, 16))
     >>> maps.shape
-    torch.Size([1, 1, 32, 32])
+    torch.Size([1, 2, 32, 32])
     """
     if not isinstance(kspace, Tensor):
         raise TypeError(f"kspace: expected a torch.Tensor, got {type(kspace).__name__}")
@@ -50,19 +50,38 @@ def estimate_coil_maps(
         raise ValueError(f"kernel: expected a side >= 1, got {kernel}")
     if not 0 <= threshold < 1 or not 0 <= crop <= 1:
         raise ValueError(f"threshold, crop: expected shares in [0, 1), [0, 1], got {threshold}, {crop}")
-    if min(kspace.shape[-2:]) < calibration or calibration < kernel + 2:
+    square = _calibration_region(kspace, calibration, kernel)
+    return torch.stack([_maps(k, s, kernel, threshold, crop) for k, s in zip(kspace, square)])
+
+
+def _calibration_region(kspace: Tensor, calibration: int | tuple[int, int], kernel: int) -> Tensor:
+    """Middle of k-space (B, coils, rows, columns), every sample of it measured."""
+    height, width = kspace.shape[-2:]
+    sides = (calibration, calibration) if isinstance(calibration, int) else tuple(calibration)
+    if len(sides) != 2:
+        raise ValueError(f"calibration: expected a side or (rows, columns), got {calibration}")
+    rows, columns = sides
+    if not (kernel + 2 <= rows <= height and kernel + 2 <= columns <= width):
         raise ValueError(
-            f"calibration: expected {kernel + 2} ... {min(kspace.shape[-2:])} samples, got {calibration}"
-        )  # fmt: skip
-    return torch.stack([_maps(sample, calibration, kernel, threshold, crop) for sample in kspace])
+            f"calibration: expected {kernel + 2} ... {height} rows and {kernel + 2} ... {width} columns, "
+            f"got {rows} and {columns}"
+        )
+    top, left = height // 2 - rows // 2, width // 2 - columns // 2
+    square = kspace[..., top : top + rows, left : left + columns]
+    measured = (square != 0).any(1)
+    if not bool(measured.flatten(1).any(1).all()):
+        raise ValueError("kspace: zero in the calibration region")
+    missing = 1 - measured.flatten(1).double().mean(1).min().item()
+    if missing > 0:
+        raise ValueError(
+            f"calibration: {missing:.0%} of the {rows} x {columns} samples in the middle are not measured (zero in "
+            "all coils); choose a region that the mask samples fully"
+        )
+    return square
 
 
-def _maps(kspace: Tensor, calibration: int, kernel: int, threshold: float, crop: float) -> Tensor:
+def _maps(kspace: Tensor, square: Tensor, kernel: int, threshold: float, crop: float) -> Tensor:
     coils, height, width = kspace.shape
-    top, left = height // 2 - calibration // 2, width // 2 - calibration // 2
-    square = kspace[:, top : top + calibration, left : left + calibration]
-    if not bool((square != 0).any()):
-        raise ValueError("kspace: zero in the calibration square")
     windows = square.unfold(1, kernel, 1).unfold(2, kernel, 1)  # (coils, n, n, kernel, kernel)
     rows = windows.permute(1, 2, 0, 3, 4).reshape(-1, coils * kernel * kernel)
     _, values, v = torch.linalg.svd(rows, full_matrices=False)

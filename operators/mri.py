@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .base import LinearOperator
+from .base import LinearOperator, check_batch
 from .fourier import fft2c, ifft2c
 from .mask import constant_like
 
@@ -46,7 +46,7 @@ class MRI(LinearOperator):
 
     Images (B, 1, H, W) complex -> k-space (B, coils, H, W) complex, zeros where nothing is sampled; F is unitary,
     with image centre and zero frequency at index n // 2. Real images are taken as complex ones. One coil, and full
-    sampling, have a closed prox; several coils with a mask use conjugate gradients.
+    sampling, have a closed prox, one coil a closed pseudo-inverse; several coils with a mask use conjugate gradients.
 
     Args:
         mask: (H, W) or (1 | B, 1 | coils, H, W): booleans, or weights >= 0.
@@ -112,6 +112,14 @@ class MRI(LinearOperator):
         if bool((mask == 1).all()) and not mask.requires_grad:  # else the derivative needs the mask in the graph
             return b / (1 + g * maps.abs().square().sum(1, keepdim=True))
         return super().solve_normal(b, gamma, **options)
+
+    def A_dagger(self, y: Tensor, **options) -> Tensor:
+        mask = self._mask(y)
+        if self.coil_maps is not None:
+            return super().A_dagger(y, **options)
+        check_batch("y", y, self.out_shape, complex_data=True)
+        taken = mask > 0
+        return ifft2c(torch.where(taken, y / torch.where(taken, mask, torch.ones_like(mask)), torch.zeros_like(y)))
 
     def norm(self) -> float:
         return float(self.mask.detach().max()) if self.coil_maps is None else super().norm()
