@@ -29,6 +29,8 @@ from .noise import gaussian_noise_relative as gaussian_noise_relative
 from .noise import gaussian_noise_snr as gaussian_noise_snr
 from .noise import poisson_noise as poisson_noise
 from .noise import std_from_snr as std_from_snr
+from .nufft import NUFFT as NUFFT
+from .radon import Radon as Radon
 from .report import Finding as Finding
 from .report import Report as Report
 from .resample import Downsampling as Downsampling

@@ -1,5 +1,6 @@
 """What an operator is: a linear map on batches, of which everything follows from ``A``."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -87,6 +88,11 @@ class LinearOperator(nn.Module):
         """Normal operator on images."""
         return self.A_adjoint(self.A(x))
 
+    def weighted_normal(self, x: Tensor, weights: Tensor) -> Tensor:
+        """:math:`A^* W A x` for real weights that broadcast to the data."""
+        y = self.A(x)
+        return self.A_adjoint(weights.to(y.real.dtype) * y)
+
     def solve_normal(
         self,
         b: Tensor,
@@ -108,9 +114,14 @@ class LinearOperator(nn.Module):
             return x + g * self.A_adjoint_A(x)
 
         def solve(v: Tensor, start: Tensor | None) -> Tensor:
-            return cg(matrix, v, x0=start, rtol=rtol, max_iter=max_iter)[0]
+            return cg(matrix, v, x0=start, rtol=rtol, max_iter=max_iter, precond=self.preconditioner(g))[0]
 
         return implicit_solve(matrix, b, solve, x0=x0)
+
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """Approximate inverse of :math:`I + \\gamma A^* A`, self-adjoint and positive, for conjugate gradients;
+        ``gamma`` (B, 1, 1, 1). None: they go without."""
+        return None
 
     def prox_l2(
         self,

@@ -42,6 +42,8 @@ class Compose(LinearOperator):
         return self.inner.A_adjoint(self._between(self.outer.A_adjoint(y)))
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
+        if isinstance(self.outer, Weighted):
+            return self.inner.weighted_normal(x, self.outer.squared())
         return self.inner.A_adjoint(self._between(self.outer.A_adjoint_A(self.inner.A(x))))
 
     def _between(self, data: Tensor) -> Tensor:
@@ -196,6 +198,7 @@ class Weighted(LinearOperator):
         if weights.is_complex() or not bool(torch.isfinite(weights).all()):
             raise ValueError("weights: expected real, finite values")
         self.register_buffer("weights", weights, persistent=False)
+        self._squared: tuple[Tensor, int, Tensor] | None = None
         self.in_shape = self.out_shape = tuple(weights.shape if shape is None else shape)
         self.in_dtype = self.out_dtype = dtype
 
@@ -204,6 +207,15 @@ class Weighted(LinearOperator):
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         return self.A(y)
+
+    def squared(self) -> Tensor:
+        """Squares of the weights, the same tensor as long as the weights are the same."""
+        if self.weights.requires_grad:
+            return self.weights**2
+        now = (self.weights, self.weights._version)
+        if self._squared is None or self._squared[0] is not now[0] or self._squared[1] != now[1]:
+            self._squared = (*now, self.weights**2)
+        return self._squared[2]
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:
         return b / (1 + self._gamma(gamma, b) * self.weights.to(b.real.dtype) ** 2)

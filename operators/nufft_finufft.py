@@ -1,0 +1,136 @@
+"""Non-uniform Fourier sums on the CPU: finufft spreads and interpolates, torch does the FFT."""
+
+import math
+import os
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .toeplitz import fast_length
+
+__all__ = ["FinufftTransform"]
+
+_OVERSAMPLING = 2
+_WIDEST = 16  # samples that a kernel covers at most
+
+
+class FinufftTransform:
+    r"""Type 2, :math:`y_m = \sum_n x_n e^{-i (u_m, v_m) \cdot n}`, and its adjoint, type 1, for fixed points.
+
+    The image, divided by the transform of the kernel, is put on a grid of twice its size; an FFT in the precision of
+    the image; interpolation at the points by finufft, always in double precision: points rounded to single precision
+    would cost a relative error of about :math:`10^{-7} \max(H, W)`, where the FFT's rounding costs 2e-7.
+
+    Plans are made on the first use in a process, so the object can be copied, pickled and forked. Calls from several
+    threads take turns.
+
+    Args:
+        points: (2, M) in radians per pixel, doubles, taken modulo 2 pi.
+        shape: (H, W) of the image; pixel n // 2 is the origin.
+        eps: relative error wanted.
+        threads: of finufft; 0: those of torch.
+
+    Barnett, Magland, af Klinteberg 2019, doi:10.1137/18M120885X.
+    """
+
+    def __init__(self, points: np.ndarray, shape: tuple[int, int], eps: float, *, threads: int = 0) -> None:
+        self.shape, self.eps, self.threads = shape, eps, threads
+        self.points = np.ascontiguousarray(points, dtype=np.float64)
+        self.grid = tuple(2 * fast_length(max(n, _WIDEST)) for n in shape)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._plan: Any = None
+        self._process = 0
+        self._factor: Tensor | None = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_plan", "_process", "_factor", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    # ---- the transforms
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (n, H, W), real or complex -> samples (n, M), complex, in the same precision."""
+        (h, w), (a, b) = self.shape, self.grid
+        top, left = h // 2, w // 2
+        x = x * self.factor(x.real.dtype)
+        padded = torch.zeros(len(x), a, b, dtype=x.dtype)  # pixel h // 2 to index 0, what is before it to the end
+        padded[:, : h - top, : w - left] = x[:, top:, left:]
+        padded[:, a - top :, : w - left] = x[:, :top, left:]
+        padded[:, : h - top, b - left :] = x[:, top:, :left]
+        padded[:, a - top :, b - left :] = x[:, :top, :left]
+        spectrum = torch.fft.fft2(padded)
+        y = torch.empty(len(x), self.points.shape[1], dtype=spectrum.dtype)
+        for grid, row in zip(spectrum, y):
+            row.copy_(torch.from_numpy(self._run(grid.resolve_conj().numpy(), "execute")))
+        return y
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Samples (n, M), complex -> images (n, H, W), complex."""
+        (h, w), (a, b) = self.shape, self.grid
+        top, left = h // 2, w // 2
+        spectrum = torch.empty(len(y), a, b, dtype=y.dtype)
+        for grid, row in zip(spectrum, y.resolve_conj()):
+            grid.copy_(torch.from_numpy(self._run(row.numpy(), "execute_adjoint")))
+        padded = torch.fft.ifft2(spectrum, norm="forward")
+        x = torch.empty(len(y), h, w, dtype=y.dtype)
+        x[:, top:, left:] = padded[:, : h - top, : w - left]
+        x[:, :top, left:] = padded[:, a - top :, : w - left]
+        x[:, top:, :left] = padded[:, : h - top, b - left :]
+        x[:, :top, :left] = padded[:, a - top :, b - left :]
+        return x.mul_(self.factor(x.real.dtype))
+
+    def _run(self, data: np.ndarray, method: str) -> np.ndarray:
+        data = np.ascontiguousarray(data, dtype=np.complex128)
+        with self._lock:
+            return getattr(self._ready(), method)(data)
+
+    # ---- plan and kernel
+
+    def _ready(self) -> Any:
+        if self._plan is None or self._process != os.getpid():
+            self._plan, self._process = self._make(self.grid), os.getpid()
+            self._plan.setpts(*self.points)
+        return self._plan
+
+    def _make(self, grid: tuple[int, ...]) -> Any:
+        import finufft
+
+        forked = self._process not in (0, os.getpid())  # a second thread of OpenMP would wait for ever
+        threads = 1 if forked else self.threads or torch.get_num_threads()
+        return finufft.Plan(2, grid, 1, self.eps, -1, spreadinterponly=1, upsampfac=_OVERSAMPLING, nthreads=threads)
+
+    def factor(self, dtype: torch.dtype) -> Tensor:
+        """(-1)^n over the kernel's Fourier transform, (H, W): the grid's middle is the frequency zero."""
+        if self._factor is None:
+            offsets, values = self._kernel()
+            rows, columns = (
+                (-1.0) ** n / (values @ np.cos(2 * np.pi / length * offsets[:, None] * n))
+                for n, length in ((np.arange(size) - size // 2, length) for size, length in zip(self.shape, self.grid))
+            )
+            self._factor = torch.from_numpy(rows[:, None] * columns)
+        return self._factor.to(dtype)
+
+    def _kernel(self, fine: int = 32) -> tuple[np.ndarray, np.ndarray]:
+        """Offsets in grid cells and values of the interpolation kernel, ``fine`` a cell, as finufft has it."""
+        size = 4 * _WIDEST
+        plan = self._make((size, size))
+        shifts = np.arange(fine) / fine
+        plan.setpts(2 * np.pi / size * shifts, np.zeros(fine))
+        grid = np.zeros((size, size), np.complex128)
+        rows = []
+        for k in range(size):
+            grid[:] = 0
+            grid[k, size // 2] = 1
+            rows.append(plan.execute(grid).real)
+        values = np.stack(rows)  # (k, shift): phi(k - size / 2 - shift) phi(0)
+        offsets = np.arange(size)[:, None] - size // 2 - shifts
+        return offsets.ravel(), values.ravel() / (fine * math.sqrt(values[size // 2, 0]))

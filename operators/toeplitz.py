@@ -1,0 +1,116 @@
+"""Normal operators of Fourier samples: a convolution of the image, whatever the number of samples."""
+
+from collections.abc import Callable
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+__all__ = ["Toeplitz", "fast_length", "lags"]
+
+
+def lags(shape: tuple[int, int]) -> tuple[int, int]:
+    """Shape of the kernel that :class:`Toeplitz` wants for images of ``shape``: differences of pixels and their
+    middle, (2H - 1, 2W - 1).
+
+    >>> lags((4, 5))
+    (7, 9)
+    """
+    return 2 * shape[0] - 1, 2 * shape[1] - 1
+
+
+class Toeplitz:
+    r"""Block-Toeplitz operator :math:`(Tx)_n = \sum_k t_{n - k} x_k` on images (..., H, W), self-adjoint.
+
+    Two FFTs on a doubled grid; for a real kernel and real images half-spectra. Self-adjoint means
+    :math:`t_{-n} = \bar t_n`, so the spectrum is real.
+
+    Args:
+        kernel: t, (2H - 1, 2W - 1), its middle at (H - 1, W - 1); double precision.
+        real: images are real and only the real part of the result is wanted.
+
+    Fessler et al. 2005, doi:10.1109/TSP.2005.853152.
+
+    >>> t = Toeplitz(torch.tensor([[1.0, 2.0, 1.0]], dtype=torch.complex128), real=True)
+    >>> t(torch.tensor([[1.0, 0.0]]))
+    tensor([[2., 1.]])
+    """
+
+    def __init__(self, kernel: Tensor, *, real: bool = False) -> None:
+        self.shape = ((kernel.shape[-2] + 1) // 2, (kernel.shape[-1] + 1) // 2)
+        self.real = real
+        kernel = kernel.real if real else kernel
+        self.kernel = (kernel + kernel.flip(-2, -1).conj()) / 2
+        self.grid = tuple(fast_length(n) for n in kernel.shape)
+        self._spectrum = self._transformed()
+        self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def _transformed(self) -> Tensor:
+        (h, w), (a, b) = self.shape, self.grid
+        padded = torch.zeros(a, b, dtype=self.kernel.dtype, device=self.kernel.device)
+        padded[: 2 * h - 1, : 2 * w - 1] = self.kernel
+        padded = padded.roll((1 - h, 1 - w), (0, 1))
+        # the second axis first (see __call__): columns of the spectrum lie together in memory
+        return (torch.fft.rfft2(padded) if self.real else torch.fft.fft2(padded)).real.T.contiguous()
+
+    def spectrum(self, like: Tensor) -> Tensor:
+        """Spectrum of the kernel on the doubled grid, transposed, in the precision and on the device of ``like``."""
+        if self._spectrum.requires_grad:
+            return self._spectrum.to(like.real)
+        key = (like.real.dtype, like.device)
+        if key not in self._cast:
+            self._cast[key] = self._spectrum.to(like.real)
+        return self._cast[key]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        (h, w), (a, b) = self.shape, self.grid
+        forward: Callable[..., Tensor] = torch.fft.rfft if self.real else torch.fft.fft
+        backward: Callable[..., Tensor] = torch.fft.irfft if self.real else torch.fft.ifft
+        rows = forward(x, n=b, dim=-1).transpose(-2, -1).contiguous()
+        columns = torch.fft.fft(rows, n=a, dim=-1) * self.spectrum(x)
+        rows = torch.fft.ifft(columns, dim=-1)[..., :h].transpose(-2, -1).contiguous()
+        return backward(rows, n=b, dim=-1)[..., :w].contiguous()
+
+    def circulant(self) -> Tensor:
+        """Spectrum (H, W) of the closest circulant operator on the image's own grid, positive where T is.
+
+        T. Chan 1988, doi:10.1137/0909051.
+        """
+        h, w = self.shape
+        weight = _triangle(h, self.kernel)[:, None] * _triangle(w, self.kernel)
+        weighted = weight * self.kernel
+        out = torch.zeros(h, w, dtype=weighted.dtype, device=weighted.device)
+        for rows, top in ((weighted[h - 1 :], 0), (weighted[: h - 1], 1)):
+            for part, left in ((rows[:, w - 1 :], 0), (rows[:, : w - 1], 1)):
+                out[top : top + part.shape[0], left : left + part.shape[1]] += part
+        return torch.fft.fft2(out).real
+
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
+        """Inverse of I + gamma C, C the :meth:`circulant` operator without negative values; gamma (B, 1, 1, 1).
+
+        gamma is limited to 100 over the largest value of C: measured on polar, radio and random points, a bolder
+        preconditioner costs iterations where the samples leave gaps, this one saves half to three quarters of them.
+        """
+        spectrum = self.circulant().clamp_min(0)
+        gamma = gamma.clamp_max(100 / float(spectrum.max()))
+        spectrum = spectrum[:, : spectrum.shape[1] // 2 + 1] if self.real else spectrum
+        inverse = 1 / (1 + gamma * spectrum.to(gamma))
+
+        def apply(r: Tensor) -> Tensor:
+            if self.real:
+                return torch.fft.irfft2(torch.fft.rfft2(r) * inverse, s=r.shape[-2:])
+            return torch.fft.ifft2(torch.fft.fft2(r) * inverse)
+
+        return apply
+
+
+def fast_length(n: int) -> int:
+    """Smallest number >= ``n`` for which FFTs are fast."""
+    length = next_fast_len(n)
+    assert length is not None
+    return length
+
+
+def _triangle(n: int, like: Tensor) -> Tensor:
+    """Share of pairs of pixels at each difference -(n - 1) ... n - 1."""
+    return 1 - torch.arange(1 - n, n, dtype=like.real.dtype, device=like.device).abs() / n
