@@ -13,6 +13,8 @@ from .compose import Stack as Stack
 from .compose import Sum as Sum
 from .compose import Weighted as Weighted
 from .compose import stack as stack
+from .density import density_compensation as density_compensation
+from .fanbeam import FanBeam as FanBeam
 from .fourier import fft2c as fft2c
 from .fourier import ifft2c as ifft2c
 from .function import FunctionOperator as FunctionOperator
@@ -29,7 +31,9 @@ from .noise import gaussian_noise_relative as gaussian_noise_relative
 from .noise import gaussian_noise_snr as gaussian_noise_snr
 from .noise import poisson_noise as poisson_noise
 from .noise import std_from_snr as std_from_snr
+from .noncartesian import NonCartesianMRI as NonCartesianMRI
 from .nufft import NUFFT as NUFFT
+from .radio import RadioInterferometry as RadioInterferometry
 from .radon import Radon as Radon
 from .report import Finding as Finding
 from .report import Report as Report
@@ -37,3 +41,8 @@ from .resample import Downsampling as Downsampling
 from .sampling import equispaced_columns as equispaced_columns
 from .sampling import poisson_disc as poisson_disc
 from .sampling import random_columns as random_columns
+from .trajectories import load_trajectory as load_trajectory
+from .trajectories import radial_trajectory as radial_trajectory
+from .trajectories import spiral_trajectory as spiral_trajectory
+from .uv import uv_coverage as uv_coverage
+from .weighting import visibility_weights as visibility_weights

@@ -51,9 +51,14 @@ def angle_weights(angles: Tensor) -> Tensor:
     >>> angle_weights(torch.tensor([0.0, 1.0, 2.0]) * torch.pi / 3).mul(3 / torch.pi)
     tensor([1.0000, 1.0000, 1.0000], dtype=torch.float64)
     """
-    turned = torch.remainder(angles.double(), math.pi)
-    turned = torch.where(math.pi - turned < 1e-9, torch.zeros_like(turned), turned)  # pi is zero again
-    places, which, counts = turned.unique(return_inverse=True, return_counts=True)
+    same = 1e-5  # closer angles are one: half a turn apart, in single precision
+    turned = torch.remainder(angles.double() + same, math.pi)
+    ordered, order = turned.sort()
+    group = (ordered.diff(prepend=ordered[:1]) > same).cumsum(0)
+    which = torch.empty_like(group)
+    which[order] = group
+    counts = group.bincount()
+    places = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, group, ordered) / counts
     gaps = (places.roll(-1) - places) % math.pi
     if len(places) == 1:
         return torch.full_like(turned, math.pi / len(turned))

@@ -32,7 +32,7 @@ def constant_like(constant: Tensor, x: Tensor, name: str) -> Tensor:
     """A constant (1 | B, ...) in the precision of the batch ``x``; raise where it is for another batch."""
     if 1 not in (constant.shape[0], x.shape[0]) and constant.shape[0] != x.shape[0]:
         raise ValueError(f"{name}: holds {constant.shape[0]} samples, the batch has {x.shape[0]}")
-    return constant.to(x.real.dtype)
+    return constant.to(x.real.dtype.to_complex() if constant.is_complex() else x.real.dtype)
 
 
 def with_channels(mask: Tensor, channels: int, name: str = "mask") -> Tensor:

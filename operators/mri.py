@@ -24,7 +24,7 @@ def _check_mask(mask: Tensor) -> Tensor:
     return mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
 
 
-def _check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
+def check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
     """Coil maps with four axes, (1 | B, coils, H, W), a copy."""
     if not isinstance(coil_maps, Tensor):
         raise TypeError(f"coil_maps: expected a torch.Tensor, got {type(coil_maps).__name__}")
@@ -70,7 +70,7 @@ class MRI(LinearOperator):
         super().__init__()
         mask = _check_mask(mask)
         image_shape = (mask.shape[-2], mask.shape[-1])
-        maps = None if coil_maps is None else _check_maps(coil_maps, image_shape)
+        maps = None if coil_maps is None else check_maps(coil_maps, image_shape)
         coils = 1 if maps is None else maps.shape[1]
         if mask.shape[1] not in (1, coils):
             raise ValueError(f"mask: {mask.shape[1]} coils, but coil_maps have {coils}")
@@ -88,9 +88,7 @@ class MRI(LinearOperator):
     def _maps(self, like: Tensor) -> Tensor | None:
         if self.coil_maps is None:
             return None
-        if 1 not in (len(self.coil_maps), len(like)) and len(self.coil_maps) != len(like):
-            raise ValueError(f"coil_maps: hold {len(self.coil_maps)} samples, the batch has {len(like)}")
-        return self.coil_maps.to(like.real.dtype.to_complex())
+        return constant_like(self.coil_maps, like, "coil_maps")
 
     def A(self, x: Tensor) -> Tensor:
         maps = self._maps(x)

@@ -11,7 +11,7 @@ from .base import LinearOperator
 from .mask import image_axes
 from .toeplitz import Toeplitz, lags
 
-__all__ = ["NUFFT", "Transform"]
+__all__ = ["NUFFT", "Transform", "check_points"]
 
 
 class Transform(Protocol):
@@ -72,7 +72,7 @@ class NUFFT(LinearOperator):
         threads: int = 0,
     ) -> None:
         super().__init__()
-        _check_points(points)
+        check_points(points)
         if norm not in (None, "ortho"):
             raise ValueError(f"norm: expected None or 'ortho', got {norm!r}")
         if eps is not None and not 1e-14 <= eps <= 0.1:
@@ -176,16 +176,17 @@ class NUFFT(LinearOperator):
         return TorchkbTransform(points.to(device), shape)
 
 
-def _check_points(points: Any) -> None:
+def check_points(points: Any, name: str = "points") -> None:
+    """Raise unless ``points`` is a floating tensor (2, M) of finite values."""
     if not isinstance(points, Tensor):
-        raise TypeError(f"points: expected a torch.Tensor (2, M), got {type(points).__name__}")
+        raise TypeError(f"{name}: expected a torch.Tensor (2, M), got {type(points).__name__}")
     if points.ndim != 2 or points.shape[0] != 2 or points.shape[1] == 0:
         hint = "; transpose it" if points.ndim == 2 and points.shape[1] == 2 else ""
-        raise ValueError(f"points: expected shape (2, M), got {tuple(points.shape)}{hint}")
+        raise ValueError(f"{name}: expected shape (2, M), got {tuple(points.shape)}{hint}")
     if not points.is_floating_point():
-        raise TypeError(f"points: expected floating point radians per pixel, got {points.dtype}")
+        raise TypeError(f"{name}: expected floating point radians per pixel, got {points.dtype}")
     if not bool(torch.isfinite(points).all()):
-        raise ValueError("points: hold NaN or infinite values")
+        raise ValueError(f"{name}: hold NaN or infinite values")
 
 
 def _ramps(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from .fbp import angle_weights, filter_sinogram
 from .mask import image_axes
 from .nufft import NUFFT
 
-__all__ = ["Radon"]
+__all__ = ["Radon", "check_angles", "sinc"]
 
 
 class Radon(LinearOperator):
@@ -79,7 +79,7 @@ class Radon(LinearOperator):
             (image_shape, image_shape) if isinstance(image_shape, int) else image_shape, channels
         )
         height, width = self.image_shape = self.in_shape[-2:]
-        angles = _check_angles(angles)
+        angles = check_angles(angles)
         for name, value in (("detector_spacing", detector_spacing), ("pixel_size", pixel_size)):
             if not (isinstance(value, (int, float)) and 0 < value < math.inf):
                 raise ValueError(f"{name}: expected a positive number, got {value!r}")
@@ -109,7 +109,7 @@ class Radon(LinearOperator):
         )  # fmt: skip
         start = shift - (detector_count - 1) / 2 * spacing
         centre = (height // 2 - (height - 1) / 2) * u + (width // 2 - (width - 1) / 2) * v
-        footprint = _sinc(u) * _sinc(v) * _sinc(frequency * spacing)
+        footprint = sinc(u) * sinc(v) * sinc(frequency * spacing)
         if self.length % 2 == 0:  # the highest frequency's sign is not known to the samples
             footprint[:, -1] = 0
         back = torch.exp(1j * (frequency * start - centre))
@@ -185,7 +185,8 @@ class Radon(LinearOperator):
         return self.back * (inside & (self.weights != 0))
 
 
-def _check_angles(angles: Any) -> Tensor:
+def check_angles(angles: Any) -> Tensor:
+    """Angles as doubles (n,), a copy; raise where they are not finite numbers."""
     try:
         angles = torch.as_tensor(angles, dtype=torch.float64).detach()
     except (TypeError, ValueError, RuntimeError) as error:
@@ -195,7 +196,7 @@ def _check_angles(angles: Any) -> Tensor:
     return angles
 
 
-def _sinc(k: Tensor) -> Tensor:
+def sinc(k: Tensor) -> Tensor:
     """Mean of exp(i k t) over a cell of width one."""
     return torch.sinc(k / (2 * math.pi))
 

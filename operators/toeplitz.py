@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 __all__ = ["Toeplitz", "fast_length", "lags"]
@@ -106,6 +105,8 @@ class Toeplitz:
 
 def fast_length(n: int) -> int:
     """Smallest number >= ``n`` for which FFTs are fast."""
+    from scipy.fft import next_fast_len
+
     length = next_fast_len(n)
     assert length is not None
     return length

@@ -136,7 +136,7 @@ def test_maps_of_a_measured_brain(source):
         (lambda: MRI(torch.ones(4, 4), torch.full((2, 4, 4), math.nan)), ValueError, "coil_maps"),
         (lambda: MRI(torch.ones(3, 1, 4, 4), random(2, 2, 4, 4)), ValueError, "coil_maps: hold 2"),
         (lambda: MRI(torch.ones(3, 1, 4, 4))(random(2, 1, 4, 4)), ValueError, "mask: holds 3"),
-        (lambda: MRI(torch.ones(4, 4), random(3, 2, 4, 4))(random(2, 1, 4, 4)), ValueError, "coil_maps: hold 3"),
+        (lambda: MRI(torch.ones(4, 4), random(3, 2, 4, 4))(random(2, 1, 4, 4)), ValueError, "coil_maps: holds 3"),
         (lambda: random_columns((4, 4, 4), 2.0), ValueError, "image_shape"),  # pyright: ignore
         (lambda: equispaced_columns((4, 8), math.inf, 0.0), ValueError, "acceleration"),
         (lambda: poisson_disc((64, 64), 4.0, calibration=-1), ValueError, "calibration"),

@@ -183,8 +183,11 @@ def test_fbp_gives_the_image_back_in_its_own_units(name):
 
 def test_fbp_weighs_angles_by_what_they_stand_for():
     assert torch.allclose(angle_weights(half_circle(7)), torch.full((7,), torch.pi / 7, dtype=torch.float64))
-    around = 2 * half_circle(8)  # the full circle sees everything twice
-    assert torch.allclose(angle_weights(around), torch.full((8,), torch.pi / 8, dtype=torch.float64))
+    for n in (8, 720, 1234):
+        around = 0.3 + 2 * half_circle(n)  # the full circle sees everything twice
+        for angles in (around, around.float()):
+            expected = torch.full((n,), torch.pi / n, dtype=torch.float64)
+            assert torch.allclose(angle_weights(angles), expected, rtol=1e-3)
     limited = half_circle(60)[:40]
     assert torch.allclose(angle_weights(limited), torch.full((40,), torch.pi / 60, dtype=torch.float64))
     uneven = torch.tensor([0.0, 0.2, 0.5, 0.9, 1.4, 2.0, 2.7])
