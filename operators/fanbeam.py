@@ -1,13 +1,13 @@
 """Fan-beam tomography: parallel projections, interpolated within their band to the rays of a fan."""
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from .base import LinearOperator, check_batch
-from .nufft import NUFFT
+from .nufft import NUFFT, EngineOptions
 from .radon import Radon, check_angles, sinc
 from .toeplitz import fast_length
 
@@ -17,7 +17,7 @@ __all__ = ["FanBeam"]
 class FanBeam(LinearOperator):
     r"""Line integrals of an image over the rays from a turning source to a turning detector.
 
-    Images (B, C, H, W), real -> sinograms (B, C, angles, detectors). At angle :math:`\beta` the source stands at
+    Images (B, 1, H, W), real -> sinograms (B, 1, angles, detectors). At angle :math:`\beta` the source stands at
     :math:`R (\sin\beta, -\cos\beta)`, the detector's centre opposite to it, its bins along
     :math:`(\cos\beta, \sin\beta)`; x points right, y up. A ray at the angle :math:`\gamma` from the central one is the
     parallel ray :math:`\theta = \beta - \gamma,\ s = R \sin\gamma`.
@@ -36,7 +36,7 @@ class FanBeam(LinearOperator):
         detector_spacing: width of a bin on the detector.
         pixel_size: side of a pixel.
         curved: bins lie on a circle around the source, at equal angles, instead of on a line.
-        channels, eps, backend, threads: of :class:`NUFFT`.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
         TypeError, ValueError: an argument does not fit, or the source stands within the image.
@@ -63,13 +63,9 @@ class FanBeam(LinearOperator):
         detector_spacing: float = 1.0,
         pixel_size: float = 1.0,
         curved: bool = False,
-        channels: int = 1,
-        eps: float | None = None,
-        backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"] = "auto",
-        threads: int = 0,
+        **engine: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
-        options: dict[str, Any] = {"channels": channels, "eps": eps, "backend": backend, "threads": threads}
         angles = check_angles(angles)
         shape = (image_shape, image_shape) if isinstance(image_shape, int) else tuple(image_shape)
         radius = math.hypot(*shape) / 2 * pixel_size
@@ -90,32 +86,33 @@ class FanBeam(LinearOperator):
         self.detector_count, self.detector_spacing = detector_count, detector_spacing
         position = (torch.arange(detector_count, dtype=torch.float64) - (detector_count - 1) / 2) * detector_spacing
         gamma = position / far if curved else torch.atan(position / far)
-        theta, s = angles[:, None] - gamma, (source_distance * gamma.sin()).expand(len(angles), -1)
-
+        self.register_buffer("angles", angles, persistent=False)
         # parallel projections all around, densely enough for every frequency that the image has
         views = 2 * fast_length(math.ceil(math.pi * radius / pixel_size) + 16)
         self.parallel = Radon(
             image_shape, 2 * math.pi / views * torch.arange(views).double(), pixel_size=pixel_size,
-            detector_spacing=pixel_size, **options,
+            detector_spacing=pixel_size, **engine,
         )  # fmt: skip
-        line, columns = self.parallel, self.parallel.length // 2 + 1
-        frequency = 2 * math.pi / (line.length * pixel_size)
+        self.in_shape, self.out_dtype = self.parallel.in_shape, torch.float32
+        self.out_shape = (1, len(angles), detector_count)
+        self._series(angles[:, None] - gamma, (source_distance * gamma.sin()).expand(len(angles), -1), engine)
+
+    def _series(self, theta: Tensor, s: Tensor, engine: EngineOptions) -> None:
+        """The Fourier series of the parallel projections, to be summed at the rays (theta, s)."""
+        line, views, columns = self.parallel, len(self.parallel.angles), self.parallel.length // 2 + 1
+        frequency = 2 * math.pi / (line.length * line.pixel_size)
         k = torch.arange(columns, dtype=torch.float64)
-        bin_width = detector_spacing * source_distance / far
-        own = sinc(k * frequency * pixel_size)  # the parallel operator's own bins are undone
+        bin_width = self.detector_spacing * self.source_distance / (self.source_distance + self.detector_distance)
+        own = sinc(k * frequency * line.pixel_size)  # the parallel operator's own bins are undone
         start = line.offset - (line.detector_count - 1) / 2 * line.detector_spacing
         footprint = sinc(k * frequency * bin_width) / own * torch.exp(-1j * k * frequency * start)
         footprint = footprint * line.multiplicity * line.length
         points = torch.stack((-theta, -frequency * s)).flatten(1)
-        self.rays = NUFFT(points, (views, columns), **options)
-        self.register_buffer("angles", angles, persistent=False)
+        self.rays = NUFFT(points, (views, columns), **engine)
         self.register_buffer("weights", line.weights * footprint / (views * line.length), persistent=False)
-        meets = s.abs() <= line.length * pixel_size / 2  # beyond, the series repeats and the image ends
+        meets = s.abs() <= line.length * line.pixel_size / 2  # beyond, the series repeats and the image ends
         phase = meets * torch.exp(1j * (columns // 2) * frequency * s)
         self.register_buffer("phase", phase.flatten(), persistent=False)
-        self.in_shape = line.in_shape
-        self.out_shape = (channels, len(angles), detector_count)
-        self.out_dtype = torch.float32
 
     def A(self, x: Tensor) -> Tensor:
         polar = self.parallel.nufft.A(x).unflatten(-1, self.weights.shape)

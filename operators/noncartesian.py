@@ -1,6 +1,6 @@
 """Magnetic resonance imaging along radial, spiral and other trajectories."""
 
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from .base import LinearOperator, check_batch
 from .density import density_compensation
 from .mask import constant_like, image_axes
 from .mri import check_maps
-from .nufft import NUFFT
+from .nufft import NUFFT, EngineOptions
 
 __all__ = ["NonCartesianMRI"]
 
@@ -25,7 +25,7 @@ class NonCartesianMRI(LinearOperator):
         points: (2, M) in radians per pixel, rows first; see :mod:`operators.trajectories`.
         image_shape: (H, W).
         coil_maps: complex (coils, H, W) or (1 | B, coils, H, W); one coil of sensitivity one by default.
-        eps, backend, threads: of :class:`NUFFT`.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
         TypeError, ValueError: an argument does not fit.
@@ -45,10 +45,7 @@ class NonCartesianMRI(LinearOperator):
         points: Tensor,
         image_shape: tuple[int, int],
         coil_maps: Tensor | None = None,
-        *,
-        eps: float | None = None,
-        backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"] = "auto",
-        threads: int = 0,
+        **engine: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
         self.in_shape = image_axes(image_shape)
@@ -56,9 +53,7 @@ class NonCartesianMRI(LinearOperator):
         if coil_maps is not None:
             coil_maps = check_maps(coil_maps, self.in_shape[-2:])
             coils = coil_maps.shape[1]
-        self.nufft = NUFFT(
-            points, image_shape, channels=coils, norm="ortho", eps=eps, backend=backend, threads=threads
-        )  # fmt: skip
+        self.nufft = NUFFT(points, image_shape, channels=coils, norm="ortho", **engine)
         self.register_buffer("coil_maps", coil_maps, persistent=False)
         self.out_shape = (coils, points.shape[1])
         self.in_dtype = self.out_dtype = torch.complex64

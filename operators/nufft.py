@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,15 @@ from .base import LinearOperator
 from .mask import image_axes
 from .toeplitz import Toeplitz, lags
 
-__all__ = ["NUFFT", "Transform", "check_points"]
+__all__ = ["NUFFT", "EngineOptions", "Transform", "check_points"]
+
+
+class EngineOptions(TypedDict, total=False):
+    """What :class:`NUFFT` takes for its engine, and the operators on it pass on."""
+
+    eps: float | None
+    backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"]
+    threads: int
 
 
 class Transform(Protocol):

@@ -1,13 +1,13 @@
 """Radio interferometry: visibilities of a small field."""
 
 import math
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from .base import check_batch
-from .nufft import NUFFT, check_points
+from .nufft import NUFFT, EngineOptions, check_points
 from .weighting import visibility_weights
 
 __all__ = ["RadioInterferometry"]
@@ -34,7 +34,8 @@ class RadioInterferometry(NUFFT):
         cell: side of a pixel in arcseconds, for baselines in wavelengths.
         unit: ``"wavelengths"`` or ``"rad/pixel"``.
         real: the sky is real; ``False`` for complex ones, such as a polarised Q + iU.
-        channels, eps, backend, threads: of :class:`NUFFT`.
+        channels: C.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
         TypeError, ValueError: an argument does not fit, or baselines are longer than pixels can show.
@@ -59,9 +60,7 @@ class RadioInterferometry(NUFFT):
         unit: Literal["wavelengths", "rad/pixel"] = "wavelengths",
         real: bool = True,
         channels: int = 1,
-        eps: float | None = None,
-        backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"] = "auto",
-        threads: int = 0,
+        **engine: Unpack[EngineOptions],
     ) -> None:
         check_points(uv, "uv")
         if unit not in ("wavelengths", "rad/pixel"):
@@ -78,9 +77,7 @@ class RadioInterferometry(NUFFT):
         if longest > math.pi * (1 + 1e-6):
             fit = f"cell <= {cell * math.pi / longest:.4g}" if cell is not None else "values within -pi ... pi"
             raise ValueError(f"uv: the longest baseline turns by {longest:.4g} > pi radians a pixel; it needs {fit}")
-        super().__init__(
-            points, image_shape, channels=channels, real=real, eps=eps, backend=backend, threads=threads
-        )  # fmt: skip
+        super().__init__(points, image_shape, channels=channels, real=real, **engine)
         self.cell = cell
 
     def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Tensor | None = None) -> Tensor:

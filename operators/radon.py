@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from .base import LinearOperator, check_batch
 from .fbp import angle_weights, filter_sinogram
 from .mask import image_axes
-from .nufft import NUFFT
+from .nufft import NUFFT, EngineOptions
 
 __all__ = ["Radon", "check_angles", "sinc"]
 
@@ -39,7 +39,7 @@ class Radon(LinearOperator):
         offset: of the detector along s, in the same unit.
         circle: take the image as zero outside its inscribed circle.
         channels: C.
-        eps, backend, threads: of :class:`NUFFT`.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
         TypeError, ValueError: an argument does not fit; the message names it.
@@ -70,9 +70,7 @@ class Radon(LinearOperator):
         offset: float = 0.0,
         circle: bool = False,
         channels: int = 1,
-        eps: float | None = None,
-        backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"] = "auto",
-        threads: int = 0,
+        **engine: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
         self.in_shape = image_axes(
@@ -100,23 +98,24 @@ class Radon(LinearOperator):
         """Whether the detector sees all of the image at every angle."""
         self.out_shape = (channels, len(angles), detector_count)
         self.out_dtype = torch.float32
+        self.register_buffer("angles", angles, persistent=False)
+        self.register_buffer("mask", _disc(height, width) if circle else None, persistent=False)
+        self._sample(spacing, shift, engine)
 
+    def _sample(self, spacing: float, shift: float, engine: EngineOptions) -> None:
+        """Polar points of the image's spectrum, and what turns samples there into those of projections."""
+        (channels, height, width), angles = self.in_shape, self.angles
         frequency = 2 * math.pi / (self.length * spacing) * torch.arange(self.length // 2 + 1, dtype=torch.float64)
         u, v = -frequency * angles.sin()[:, None], frequency * angles.cos()[:, None]
-        self.nufft = NUFFT(
-            torch.stack((u, v)).flatten(1), self.image_shape, channels=channels, real=True,
-            eps=eps, backend=backend, threads=threads,
-        )  # fmt: skip
-        start = shift - (detector_count - 1) / 2 * spacing
+        self.nufft = NUFFT(torch.stack((u, v)).flatten(1), self.image_shape, channels=channels, real=True, **engine)
+        start = shift - (self.detector_count - 1) / 2 * spacing
         centre = (height // 2 - (height - 1) / 2) * u + (width // 2 - (width - 1) / 2) * v
         footprint = sinc(u) * sinc(v) * sinc(frequency * spacing)
         if self.length % 2 == 0:  # the highest frequency's sign is not known to the samples
             footprint[:, -1] = 0
         back = torch.exp(1j * (frequency * start - centre))
-        self.register_buffer("angles", angles, persistent=False)
         self.register_buffer("back", back, persistent=False)
-        self.register_buffer("weights", pixel_size / spacing * footprint * back, persistent=False)
-        self.register_buffer("mask", _disc(height, width) if circle else None, persistent=False)
+        self.register_buffer("weights", self.pixel_size / spacing * footprint * back, persistent=False)
         multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64)
         multiplicity[0] /= 2
         self.register_buffer("multiplicity", multiplicity, persistent=False)
