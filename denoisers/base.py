@@ -101,6 +101,12 @@ def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
         return obj
     if isinstance(obj, type):
         raise TypeError(f"denoiser: got the class {obj.__name__}; make an instance, {obj.__name__}()")
+    if isinstance(obj, str):
+        raise TypeError(
+            f"denoiser: expected a denoiser, got {obj!r}; weights go by name into one, LoFiDenoiser({obj!r})"
+        )
+    if hasattr(obj, "A_adjoint"):
+        raise TypeError("denoiser: got an operator; the order is solver(op, denoiser)")
     if not callable(obj):
         raise TypeError(f"denoiser: expected a callable (x, sigma) -> x, got {type(obj).__name__}")
     return CallableDenoiser(obj)

@@ -149,8 +149,9 @@ class LinearOperator(nn.Module):
         return cg(self.A_adjoint_A, self.A_adjoint(y), rtol=rtol, max_iter=max_iter)[0]
 
     def norm(self) -> float:
-        """Largest singular value, by power iteration from a fixed random image."""
-        x = torch.randn(1, *self.in_shape, generator=torch.Generator().manual_seed(0), dtype=self.in_dtype)
+        """Largest singular value, in double precision, from a fixed random image."""
+        kind = torch.complex128 if self.in_dtype.is_complex else torch.float64
+        x = torch.randn(1, *self.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind)
         with torch.no_grad():
             return power_norm(self.A_adjoint_A, x.to(self._device()))
 

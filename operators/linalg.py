@@ -115,6 +115,7 @@ def cg(
 def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-6) -> float:
     r"""Largest singular value :math:`\|A\|_2` by Lanczos steps on :math:`A^* A` from the start ``x``, not zero.
 
+    Infinite where its square leaves the range of the precision.
     The largest of the batch, should A hold constants with a batch axis. It approaches from below: as accurate as the
     power iteration that its name remembers, in a fraction of the steps. Lanczos 1950, doi:10.6028/jres.045.026.
 
@@ -128,6 +129,8 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-
         w = normal(v)
         alpha = dot(v, w)
         w = w - column(alpha, w) * v - column(beta, w) * old
+        if not bool(torch.isfinite(alpha).all()):  # squares beyond the range of the precision
+            return float("inf")
         diagonal.append(alpha.double())
         size = len(diagonal)
         small = torch.diag_embed(torch.stack(torch.broadcast_tensors(*diagonal), -1))

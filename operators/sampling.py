@@ -18,7 +18,8 @@ def _centre(width: int, acceleration: float, center_fraction: float) -> tuple[sl
     _check_acceleration(acceleration)
     if not 0 <= center_fraction <= 1 / acceleration:
         raise ValueError(
-            f"center_fraction: expected 0 ... 1 / acceleration = {1 / acceleration:.3g}, got {center_fraction}"
+            f"acceleration, center_fraction: the centre alone, {center_fraction} of the columns, is more than "
+            f"1 / acceleration = {1 / acceleration:.3g}"
         )
     count = round(width * center_fraction)
     start = (width - count + 1) // 2

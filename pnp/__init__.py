@@ -8,15 +8,15 @@ import operators as _operators
 
 from .admm import PnPADMM as PnPADMM
 from .baselines import tv_reconstruction as tv_reconstruction
+from .expert import Expert as Expert
 from .hqs import PnPHQS as PnPHQS
 from .noise_level import estimate_noise as estimate_noise
 from .progress import ProgressBar as ProgressBar
 from .result import Record as Record
 from .result import Result as Result
 from .schedules import log_schedule as log_schedule
-from .solver import Expert as Expert
 from .solver import Solver as Solver
-from .solver import State as State
+from .state import State as State
 from .stopping import Stop as Stop
 
 if TYPE_CHECKING:

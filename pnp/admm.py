@@ -4,7 +4,8 @@ from torch import Tensor
 
 from operators.linalg import column
 
-from .solver import Solver, State
+from .solver import Solver
+from .state import State
 
 __all__ = ["PnPADMM"]
 

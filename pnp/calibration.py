@@ -8,7 +8,7 @@ from torch import Tensor
 from denoisers.base import Denoiser
 from operators.linalg import column
 
-__all__ = ["Calibration", "calibrate", "denoise", "describe_split"]
+__all__ = ["Calibration", "above_range", "calibrate", "denoise", "describe_split"]
 
 
 class Calibration(NamedTuple):
@@ -56,6 +56,17 @@ def describe_split(denoiser: Denoiser, x: Tensor) -> str:
     return ", ".join(parts) or "as it is"
 
 
+def above_range(denoiser: Denoiser, sigma: float) -> str:
+    """Says by how much noise ``sigma``, in calibrated units, is more than the denoiser was trained for, if it is."""
+    trained = denoiser.sigma_range
+    if not trained or trained[0] >= trained[1] or sigma <= trained[1] * (1 + 1e-6):
+        return ""
+    return (
+        f"the noise in the image, {sigma:.4g} of its range of intensities, is {sigma / trained[1]:.3g} times the most "
+        f"that the denoiser was trained for, {trained[1]:.4g}"
+    )
+
+
 def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibration) -> Tensor:
     """``denoiser`` on images (B, C, H, W) in the user's units, real or complex; sigma (B,) in the same units.
 
@@ -77,5 +88,10 @@ def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibrati
         raise ValueError(f"denoiser: takes {denoiser.channels} channels, the operator's images have {channels}")
     scale, offset = column(calibration.scale, x), column(calibration.offset, x)
     own = next((p.dtype for p in denoiser.parameters() if p.is_floating_point()), x.dtype)
-    clean = denoiser(((x - offset) / scale).to(own), (sigma / calibration.scale).to(own))
+    noisy = ((x - offset) / scale).to(own)
+    clean = denoiser(noisy, (sigma / calibration.scale).to(own))
+    if not isinstance(clean, Tensor):
+        raise TypeError(f"denoiser: returned {type(clean).__name__} instead of a torch.Tensor")
+    if clean.shape != noisy.shape or clean.is_complex() or not clean.is_floating_point():
+        raise ValueError(f"denoiser: returned {clean.dtype} {tuple(clean.shape)} for {own} {tuple(noisy.shape)}")
     return offset + scale * clean.to(x.dtype)

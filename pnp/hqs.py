@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from .solver import Solver, State
+from .solver import Solver
+from .state import State
 
 __all__ = ["PnPHQS"]
 

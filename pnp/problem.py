@@ -75,6 +75,16 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     return implicit_solve(matrix, aty, solve)
 
 
+def _gamma_limit(op: LinearOperator, dtype: torch.dtype) -> float:
+    size, widest = op.norm(), torch.finfo(dtype).max ** 0.375  # squares, and squares over the limit, stay in range
+    if not 1 / widest <= size <= widest:
+        raise ValueError(
+            f"op: its norm, {size:.3g}, is out of the range {1 / widest:.1g} ... {widest:.1g} of {dtype}; "
+            "solve with op * c and y * c, which has the same answer"
+        )
+    return _GAMMA_LIMIT / size**2
+
+
 def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> tuple[Problem, Tensor, str]:
     """The :class:`Problem` of data ``y``, a rough image to start from, and how the noise level was found.
 
@@ -100,7 +110,7 @@ def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> 
     if not bool((gain > 0).all()):
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     start = rough_estimate(op, aty, gain)
-    limit = torch.full_like(gain, _GAMMA_LIMIT / op.norm() ** 2)
+    limit = torch.full_like(gain, _gamma_limit(op, real))
     alive = y.detach().abs().flatten(1).amax(1) > 0
     problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, alive)
     return problem, start, source

@@ -4,7 +4,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,49 +14,19 @@ from operators.adapt import as_operator
 from operators.base import LinearOperator, check_batch
 from operators.linalg import column, dot
 
-from .calibration import denoise, describe_split
+from .calibration import above_range, denoise, describe_split
+from .checks import check_arguments, check_values
+from .expert import Expert
 from .problem import Problem, prepare
 from .result import Record, Result
 from .run import Run
-from .schedules import Schedule, log_schedule, value_at
+from .schedules import log_schedule
+from .state import State
 from .stopping import Stop
 
-__all__ = ["Expert", "Solver", "State"]
+__all__ = ["Solver"]
 
 Callback = Callable[["State", Record], bool | None]
-T = TypeVar("T")
-
-
-class State(NamedTuple):
-    """Where a solve stands; all tensors batch first, so that samples are independent of each other.
-
-    Attributes:
-        step: number of iterations done.
-        x: the denoiser's output (B, C, H, W).
-        x_data: the data-consistent image.
-        dual: scaled dual variable of ADMM (zeros in methods without one).
-        rho: penalty of the last iteration in units of the calibration, (B,).
-        problem: what was worked out once.
-        source: how the noise level was found.
-    """
-
-    step: int
-    x: Tensor
-    x_data: Tensor
-    dual: Tensor
-    rho: Tensor
-    problem: Problem
-    source: str
-
-
-class Expert(NamedTuple):
-    """Penalty and denoiser strength by hand, numbers or functions of the step, in the units of the image.
-
-    ``sigma`` is the standard deviation handed to the denoiser; ``rho`` the penalty, gamma = 1 / (rho noise_std^2).
-    """
-
-    rho: Schedule
-    sigma: Schedule
 
 
 class Solver(nn.Module):
@@ -85,10 +55,7 @@ class Solver(nn.Module):
         expert: Expert | None = None,
     ) -> None:
         super().__init__()
-        if not (isinstance(strength, (int, float)) and 0 < strength < float("inf")):
-            raise ValueError(f"strength: expected a positive number, got {strength!r}")
-        if expert is not None and strength != 1.0:
-            raise ValueError("strength: give either strength or expert=Expert(rho, sigma), not both")
+        check_arguments(noise_std, strength, stop, expert)
         self.op: LinearOperator = as_operator(op)
         self.denoiser = as_denoiser(denoiser)
         self.noise_std, self.strength, self.stop = noise_std, float(strength), stop or Stop()
@@ -112,17 +79,16 @@ class Solver(nn.Module):
         for tensor in (*self.op.buffers(), *self.op.parameters()):
             if tensor.device != y.device:
                 raise ValueError(f"y: on device {y.device}, but the operator is on {tensor.device}; move one of them")
-        if not bool(torch.isfinite(torch.view_as_real(y) if y.is_complex() else y).all()):
-            raise ValueError("y: holds NaN or infinite values")
+        check_values("y", y)
         problem, rough, source = prepare(self.op, y, self.noise_std, self.calibration)
         if x0 is not None:
             check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
             if x0.shape[0] != y.shape[0]:
                 raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
-            if not bool(torch.isfinite(torch.view_as_real(x0) if x0.is_complex() else x0).all()):
-                raise ValueError("x0: holds NaN or infinite values")
+            check_values("x0", x0)
         x = rough if x0 is None else x0.to(rough.dtype)
-        return State(0, x, x, torch.zeros_like(x), torch.ones_like(problem.noise_std), problem, source)
+        ones = torch.ones_like(problem.noise_std)
+        return State(0, x, x, torch.zeros_like(x), ones, problem, source, type(self).__name__)
 
     # ---- the mathematics that methods share
 
@@ -132,7 +98,7 @@ class Solver(nn.Module):
         problem = state.problem
         noise, scale = problem.noise_std, problem.calibration.scale
         if self.expert is not None:
-            rho, sigma = (torch.as_tensor(value_at(v, state.step)).to(noise).expand_as(noise) for v in self.expert)
+            rho, sigma = self.expert.at(state.step, noise)
             return sigma, rho * scale**2, self._limited(1 / (rho * noise**2), problem)
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         end = self.end * problem.image_noise / scale
@@ -182,6 +148,8 @@ class Solver(nn.Module):
         Raises:
             TypeError, ValueError: ``y``, ``x0`` or ``noise_std`` do not fit; the message names the argument.
         """
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback: expected a function (state, record), got {type(callback).__name__}")
         with self._gradients(y, x0):
             state = self.init(y, x0=x0) if state is None else self._continued(state, y, x0)
             run = Run(state, self.stop)
@@ -201,6 +169,8 @@ class Solver(nn.Module):
         """``state`` after a check that it belongs to these data and this noise level."""
         if not isinstance(state, State):
             raise TypeError(f"state: expected the state of a Result, result.state, got {type(state).__name__}")
+        if state.method != type(self).__name__:
+            raise ValueError(f"state: was made by {state.method}, not by {type(self).__name__}")
         if x0 is not None:
             raise ValueError("x0: a solve either continues from state or starts from x0")
         check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)
@@ -249,22 +219,21 @@ class Solver(nn.Module):
             "denoiser sees": describe_split(self.denoiser, x),
             "sigma in denoiser units, lowest": sigmas.amin(0),
             "sigma in denoiser units, highest": sigmas.amax(0),
+        }
+        if bool((run.history[-1].gamma >= problem.gamma_limit).any()):
+            report["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
+        report |= {
             "fixed-point residual": run.history[-1].residual,
             "scale": problem.calibration.scale,
             "offset": problem.calibration.offset,
         }
-        if bool((run.history[-1].gamma >= problem.gamma_limit).any()):
-            report["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
         version = getattr(self.denoiser, "card", {}).get("sha256")
         if version:
             report["weights"] = version[:16]
-        trained, wanted = self.denoiser.sigma_range, problem.image_noise / problem.calibration.scale
-        if self.expert is not None:
-            wanted = sigmas.amax(0)
-        if trained and trained[0] < trained[1] and bool((wanted > trained[1]).any()):
-            report["note"] = f"noise in the image, {float(wanted.max()):.3g}, above the denoiser's range {trained}"
-            if float(wanted.max()) > 1.5 * trained[1]:
-                message = "was trained for sigma in {} (images in [0, 1]), but the noise in the image is {:.3g}"
-                text = f"{type(self).__name__}: the denoiser {message.format(trained, float(wanted.max()))}"
-                warnings.warn(text, RuntimeWarning, stacklevel=3)
+        wanted = sigmas.amax(0) if self.expert is not None else problem.image_noise / problem.calibration.scale
+        note = above_range(self.denoiser, float(wanted.max()))
+        if note:
+            report["note"] = note
+            if float(wanted.max()) > 1.5 * (self.denoiser.sigma_range or (0, 0))[1]:
+                warnings.warn(f"{type(self).__name__}: {note}", RuntimeWarning, stacklevel=3)
         return report

@@ -101,5 +101,8 @@ def save_weights(path: str | Path, state: dict[str, Tensor], card: dict[str, Any
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     card = {**card, "sha256": tensors_hash(state)}
     partial = Path(path).with_suffix(".partial")
+    partial.touch()  # with the rights of the user's new files; safetensors' own are narrower
+    mode = partial.stat().st_mode & 0o777
     save_file(state, partial, metadata={"card": json.dumps(card)})
+    partial.chmod(mode)
     os.replace(partial, path)

@@ -86,7 +86,10 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = RECIPES[options.recipe].tiny() if options.tiny else RECIPES[options.recipe]
     if options.steps:
         recipe = recipe.with_steps(options.steps)
-    print(train_denoiser(recipe, options.data, options.out))
+    try:
+        print(train_denoiser(recipe, options.data, options.out))
+    except (OSError, ValueError, ImportError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
 
 
 if __name__ == "__main__":

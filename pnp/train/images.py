@@ -38,6 +38,8 @@ class ImageFolder:
     """
 
     def __init__(self, folder: str | Path, *, channels: int = 1) -> None:
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"no folder {folder}")
         files = sorted(f for f in Path(folder).glob("*") if f.suffix.lower() in _ENDINGS)
         if not files:
             raise FileNotFoundError(f"no images in {folder}")

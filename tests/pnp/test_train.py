@@ -98,3 +98,24 @@ def test_broken_and_missing_images_are_named(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.raises(ValueError, match=r"broken\.png"):
         ImageFolder(tmp_path)
+
+
+def test_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
+    from pnp.train.__main__ import main
+
+    (tmp_path / "empty").mkdir()
+    for folder, word in ((tmp_path / "none", "no folder"), (tmp_path / "empty", "no images")):
+        with pytest.raises(SystemExit) as caught:
+            main(["lofi-natural-gray", "--data", str(folder), "--out", str(tmp_path / "out"), "--tiny"])
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert caught.value.code == 2 and len(lines) == 1 and word in lines[0]
+
+
+def test_tiny_weights_have_their_own_name_and_usual_rights(folder, tmp_path):
+    from pnp.train.__main__ import train_denoiser
+
+    path = train_denoiser(RECIPES["lofi-natural-gray"].tiny(), folder, tmp_path / "out")
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.name == "lofi-natural-gray-tiny-v1.safetensors"
+    assert path.stat().st_mode == plain.stat().st_mode

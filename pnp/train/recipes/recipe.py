@@ -47,7 +47,7 @@ class DenoiserRecipe:
 
     def tiny(self) -> "DenoiserRecipe":
         """The same recipe cut down to seconds, for tests."""
-        return replace(self, steps=4, crop=16, batch=2)
+        return replace(self, name=f"{self.name}-tiny", steps=4, crop=16, batch=2)
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for the card."""

@@ -1,0 +1,39 @@
+"""What a solver's arguments have to be, told by name before any work."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .expert import Expert
+from .stopping import Stop
+
+__all__ = ["check_arguments", "check_values"]
+
+
+def check_arguments(noise_std: Any, strength: Any, stop: Any, expert: Any) -> None:
+    """Raise where an argument of a solver's constructor is of the wrong kind or out of range."""
+    if isinstance(noise_std, (bool, str)):
+        raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
+    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 < strength < float("inf"):
+        raise ValueError(f"strength: expected a positive number, got {strength!r}")
+    if stop is not None and not isinstance(stop, Stop):
+        hint = f"; Stop(max_iter={stop}) ends after {stop} iterations" if isinstance(stop, int) else ""
+        raise TypeError(f"stop: expected pnp.Stop(...), got {stop!r}{hint}")
+    if expert is None:
+        return
+    if not isinstance(expert, Expert):
+        raise TypeError(f"expert: expected pnp.Expert(rho, sigma), got {expert!r}")
+    if strength != 1.0:
+        raise ValueError("strength: give either strength or expert=Expert(rho, sigma), not both")
+    for name, value in expert._asdict().items():
+        if not (callable(value) or isinstance(value, (int, float, Tensor))):
+            raise TypeError(f"expert: {name} has to be a number or a function of the step, got {value!r}")
+
+
+def check_values(name: str, value: Tensor) -> None:
+    """Raise unless ``value`` is in single or double precision and finite."""
+    if value.real.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name}: expected single or double precision, got {value.dtype}; convert with {name}.float()")
+    if not bool(torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all()):
+        raise ValueError(f"{name}: holds NaN or infinite values")
