@@ -3,7 +3,7 @@
 For each operator: PSNR of the adjoint (or zero-filled, or interpolated) image, of one plain denoising of it at the
 level that the noise has in the image, of total variation with the strength tuned on the truth, and of PnP-ADMM and
 PnP-HQS with LoFi at their defaults; median and worst margins, share of runs that converged, and how far four times
-the iterations move the answer. Images: the first 20 of BSD68, centre 256 x 256; the defaults were set on others.
+the iterations move the answer. Images: the first 20 of BSD68, centre 128 x 128; the defaults were set on others.
 
     python -m benchmarks.reconstruction --data DIR [--images 20]
 """
@@ -32,7 +32,7 @@ from pnp.metrics import psnr
 
 from .common import data_folder, parser, save, table
 
-SIZE = 256
+SIZE = 128
 PROBLEMS = {
     "denoising, noise 0.1": (Identity((SIZE, SIZE)), 0.1),
     "inpainting 30 %, noise 0.01": (Inpainting(random_mask((SIZE, SIZE), 0.3)), 0.01),

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .linalg import column, dot, power_norm
-from .report import ADVICE, Finding, Report
+from .base import LinearOperator
+from .linalg import column, power_norm
+from .linalg import dot as _dot
+from .report import ADVICE, ERRORS, Finding, Report, first_causes
 
 __all__ = ["check"]
 
@@ -54,6 +56,15 @@ def _device(op: Any) -> torch.device:
     return torch.device("cpu")
 
 
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products in double precision, whose range holds the squares of single precision's."""
+    return _dot(a.to(_double(a)), b.to(_double(b)))
+
+
+def _double(a: Tensor) -> torch.dtype:
+    return torch.complex128 if a.is_complex() else torch.float64
+
+
 def _error(a: Tensor, b: Tensor) -> float:
     """Largest distance of a sample from its reference, relative to the reference; infinite for another shape."""
     if a.shape != b.shape:
@@ -75,11 +86,16 @@ def _outside(p: _Patient) -> Iterator[Finding]:
     """Shapes, finiteness, precision and device of what comes back."""
     x = p.image(1)
     results = {"A": p.op.A(x)}
+    if not torch.equal(x, p.image(1)):
+        yield _verdict("argument kept", False, "A")
+        return
     declared = getattr(p.op, "out_shape", None) or tuple(results["A"].shape[1:])
     expected = {"A": (3, *declared), "A_adjoint": tuple(x.shape)}
     kinds = {"A": results["A"].is_complex(), "A_adjoint": p.complex_images}
     if p.has("A_adjoint"):
-        results["A_adjoint"] = p.op.A_adjoint(p.data(1))
+        y = p.data(1)
+        results["A_adjoint"] = p.op.A_adjoint(y)
+        yield _verdict("argument kept", torch.equal(y, p.data(1)), "A_adjoint")
     wrong = [f"{k} gave {tuple(v.shape)}, not {expected[k]}" for k, v in results.items() if v.shape != expected[k]]
     yield _verdict("shape", not wrong, "; ".join(wrong))
     moved = [f"{k} gave {v.device} for {x.device}" for k, v in results.items() if v.device != x.device]
@@ -133,8 +149,18 @@ def _adjoint(p: _Patient) -> Iterator[Finding]:
     size = (dot(ax, ax) * dot(y, y)).sqrt()
     found = p.finding("adjoint", float(((left - right).abs() / torch.where(size > 0, size, 1.0)).max()))
     ratio = left / right
-    if not found.passed and float((ratio - ratio[0]).abs().max()) < 1e-4 * abs(float(ratio[0])):
-        found = found._replace(message=f"A_adjoint lacks the factor {float(ratio[0]):.6g}; {found.message}")
+    if not found.passed:
+        factor = float(ratio[0])
+        derived = getattr(type(p.op), "A_adjoint", None) is LinearOperator.A_adjoint
+        if derived:
+            advice = "; it is derived from A, which must cut the graph for a part of x (detach, no_grad, .data)"
+        elif abs(factor - 1) > 1e-3 and float((ratio - factor).abs().max()) < 1e-4 * abs(factor):
+            advice = f"; multiply A_adjoint by {factor:.6g}"
+        elif not isinstance(p.op, LinearOperator):
+            advice = ""
+        else:
+            advice = "; without A_adjoint it would be derived from A"
+        found = found._replace(message=found.message + advice)
     yield found
     gaps = [_error(p.op.A_adjoint_A(x), p.op.A_adjoint(ax))] if p.has("A_adjoint_A") else []
     gaps += [_error(p.op.A_A_adjoint(y), p.op.A(aty))] if p.has("A_A_adjoint") else []
@@ -174,8 +200,12 @@ def _solves(p: _Patient) -> Iterator[Finding]:
     if not p.has("A_adjoint"):
         yield from (_skip("norm", "A_adjoint"), _skip("prox_l2", "A_adjoint"), _skip("units", "A_adjoint"))
         return
+    start = p.image(8)[:1]
+    size = float(dot(p.op.A(start), p.op.A(start)).detach().sqrt() / dot(start, start).sqrt())
+    yield _verdict("not zero", size > 0, "A x = 0")
     with torch.no_grad():
-        value = power_norm(lambda x: p.op.A_adjoint(p.op.A(x)), p.image(8)[:1])
+        unit = size or 1.0  # squares of the scaled operator are within range
+        value = unit * power_norm(lambda x: p.op.A_adjoint(p.op.A(x) / unit) / unit, start)
     own = float(p.op.norm()) if p.has("norm") else value
     found = p.finding("norm", abs(own - value) / value if value else abs(own), solve=1e-2)
     yield found._replace(message=found.message or f"||A|| = {value:.6g}")
@@ -195,7 +225,8 @@ def _run(exam: Callable[[_Patient], Iterator[Finding]], p: _Patient) -> Iterator
         yield from exam(p)
     except Exception as error:  # whatever a foreign object raises is a finding, not a crash of the doctor
         what = (exam.__doc__ or "").rstrip(".").lower()
-        yield Finding("raised", False, 1.0, 0.0, f"{type(error).__name__} while testing {what}: {error}")
+        hint = next((f"; {advice}" for words, advice in ERRORS.items() if words in str(error)), "")
+        yield Finding("raised", False, 1.0, 0.0, f"{type(error).__name__} while testing {what}: {error}{hint}")
 
 
 def check(
@@ -247,4 +278,4 @@ def check(
         return Report(f"{type(op).__name__}, images {tuple(shape)}", tuple(findings))
     exams = (_outside, _behaviour, _adjoint, _derivatives, _solves)
     findings = [finding for exam in exams for finding in _run(exam, p)]
-    return Report(f"{type(op).__name__}, images {tuple(shape)}, {str(p.dtype)[6:]}", tuple(findings))
+    return Report(f"{type(op).__name__}, images {tuple(shape)}, {str(p.dtype)[6:]}", first_causes(findings))

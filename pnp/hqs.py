@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from .problem import Problem
 from .solver import Solver
 from .state import State
 
@@ -16,9 +17,9 @@ class PnPHQS(Solver):
         \rho = \lambda / \sigma_d^2 \\
         z &\leftarrow D_{\sigma_d}(x)
 
-    z is the answer. :math:`\sigma_d` falls in equal ratios to the level that the noise has in the image,
-    :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, and stays there until a fixed point is reached. Arguments
-    and errors are those of :class:`pnp.PnPADMM`; here strength 1 is DPIR's lambda, 0.23.
+    z is the answer. :math:`\sigma_d` falls in equal ratios to 0.7 of the level that the noise has in
+    the image, :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, and stays there until a fixed point is reached.
+    Arguments and errors are those of :class:`pnp.PnPADMM`; here strength 1 is lambda = 0.3 (DPIR: 0.23).
 
     Zhang, Li, Zuo, Zhang, Van Gool, Timofte 2022, doi:10.1109/TPAMI.2021.3088914.
 
@@ -34,7 +35,10 @@ class PnPHQS(Solver):
     """
 
     annealing = 24
-    balance = 0.23
+
+    def goal(self, problem: Problem) -> tuple[Tensor, float]:
+        """0.7 of the noise in the image; balance 0.3."""
+        return 0.7 * problem.image_noise / problem.calibration.scale, 0.3
 
     def step(self, state: State, y: Tensor) -> State:
         sigma, rho, gamma = self.levels(state)

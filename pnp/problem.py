@@ -25,6 +25,8 @@ class Problem(NamedTuple):
         image_noise: noise_std / sqrt(mean diagonal of A* A): what the noise amounts to in the image.
         calibration: affine map to the denoiser's units.
         gamma_limit: largest weight of the data.
+        coverage: mean diagonal of A* A over its largest eigenvalue: 1 for the identity, 0.3 for a mask that keeps
+            30 %, a few per cent for a blur.
         alive: whether the sample holds anything but zeros.
     """
 
@@ -33,6 +35,7 @@ class Problem(NamedTuple):
     image_noise: Tensor
     calibration: Calibration
     gamma_limit: Tensor
+    coverage: Tensor
     alive: Tensor
 
 
@@ -111,6 +114,7 @@ def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> 
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     start = rough_estimate(op, aty, gain)
     limit = torch.full_like(gain, _gamma_limit(op, real))
+    coverage = (gain * limit / _GAMMA_LIMIT).clamp(max=1)
     alive = y.detach().abs().flatten(1).amax(1) > 0
-    problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, alive)
+    problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, coverage, alive)
     return problem, start, source

@@ -32,16 +32,14 @@ Callback = Callable[["State", Record], bool | None]
 class Solver(nn.Module):
     r"""Base of the solvers of :math:`\min_x \frac{1}{2\sigma_n^2} \|Ax - y\|^2 + \lambda R(x)`, R given by a denoiser.
 
-    A subclass writes ``step`` and sets ``annealing``, ``balance`` and ``start``; see :class:`pnp.PnPADMM` for the
+    A subclass writes ``step`` and ``goal`` and sets ``annealing`` and ``start``; see :class:`pnp.PnPADMM` for the
     arguments. Calling a solver gives the reconstruction, :meth:`solve` all that is known about it. Gradients are
     tracked where grad mode is on and the data, the start, ``noise_std``, an expert's value or the operator's
     constants require them, or where the solver was put into training mode (then the denoiser's parameters, too).
     """
 
     annealing: int  # iterations over which sigma falls
-    balance: float  # gamma = sigma^2 / (balance * strength * noise_std^2)
     start: float = 49 / 255  # first sigma in calibrated units (DPIR)
-    end: float = 1.0  # last sigma over the noise level in the image
 
     def __init__(
         self,
@@ -73,6 +71,10 @@ class Solver(nn.Module):
         """One iteration; pure."""
         raise NotImplementedError
 
+    def goal(self, problem: Problem) -> tuple[Tensor | float, Tensor | float]:
+        """The last sigma in calibrated units, and the balance: gamma = sigma^2 / (balance strength noise_std^2)."""
+        raise NotImplementedError
+
     def init(self, y: Tensor, *, x0: Tensor | None = None) -> State:
         """State before the first iteration: checks, noise level, calibration, a rough first image."""
         check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)
@@ -101,11 +103,12 @@ class Solver(nn.Module):
             rho, sigma = self.expert.at(state.step, noise)
             return sigma, rho * scale**2, self._limited(1 / (rho * noise**2), problem)
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
-        end = self.end * problem.image_noise / scale
+        last, balance = self.goal(problem)
+        end = torch.as_tensor(last, dtype=noise.dtype, device=noise.device).expand_as(noise)
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         first = end.clamp(min=min(max(self.start, low), high))
         sigma = torch.as_tensor(log_schedule(first, end, self.annealing)(state.step))
-        rho = self.balance * self.strength / sigma**2
+        rho = balance * self.strength / sigma**2
         return sigma * scale, rho, self._limited((scale / noise) ** 2 / rho, problem)
 
     @staticmethod
@@ -115,7 +118,7 @@ class Solver(nn.Module):
     def fit_data(self, z: Tensor, gamma: Tensor, state: State) -> Tensor:
         """Proximal map of the data term at ``z``, warm-started from the last data-consistent image."""
         b = z + column(gamma, z) * state.problem.aty
-        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=1e-8 if b.real.dtype == torch.float64 else 1e-4)
+        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=1e-10 if b.real.dtype == torch.float64 else 1e-5)
 
     def denoise(self, x: Tensor, sigma: Tensor, state: State) -> Tensor:
         """The denoiser in the units of the image."""

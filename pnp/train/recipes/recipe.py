@@ -32,7 +32,7 @@ class DenoiserRecipe:
     channels: int
     version: int = 1
     sigmas: tuple[float, float] = (0.5 / 255, 56 / 255)
-    steps: int = 18_500
+    steps: int = 36_000
     crop: int = 48
     batch: int = 12
     rate: float = 4e-3
