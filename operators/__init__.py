@@ -31,6 +31,7 @@ from .noise import gaussian_noise_relative as gaussian_noise_relative
 from .noise import gaussian_noise_snr as gaussian_noise_snr
 from .noise import poisson_noise as poisson_noise
 from .noise import std_from_snr as std_from_snr
+from .noise import transmission_noise as transmission_noise
 from .noncartesian import NonCartesianMRI as NonCartesianMRI
 from .nufft import NUFFT as NUFFT
 from .radio import RadioInterferometry as RadioInterferometry

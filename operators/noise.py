@@ -11,7 +11,14 @@ from torch import Tensor
 
 from .linalg import column, dot
 
-__all__ = ["gaussian_noise", "gaussian_noise_relative", "gaussian_noise_snr", "poisson_noise", "std_from_snr"]
+__all__ = [
+    "gaussian_noise",
+    "gaussian_noise_relative",
+    "gaussian_noise_snr",
+    "poisson_noise",
+    "std_from_snr",
+    "transmission_noise",
+]
 
 
 def _check(y: Tensor) -> None:
@@ -116,3 +123,27 @@ def poisson_noise(y: Tensor, photons: float, *, seed: int = 0) -> Tensor:
         raise ValueError("y: counts need real finite intensities >= 0")
     rows = [torch.poisson(photons * row, torch.Generator().manual_seed(seed + b)) for b, row in enumerate(y.cpu())]
     return torch.stack(rows).to(y.device) / photons
+
+
+def transmission_noise(y: Tensor, photons: float, *, seed: int = 0) -> Tensor:
+    r"""Low-dose X-ray data: :math:`-\ln(\max(k, 1) / I_0)` with counts :math:`k \sim \mathrm{Poisson}(I_0 e^{-y})`.
+
+    The standard deviation of a ray is about :math:`e^{y/2} / \sqrt{I_0}`; ``Weighted`` whitens it. Rays without a
+    count are set to one count.
+
+    Args:
+        y: line integrals of the attenuation, a pure number: sinograms of an image in 1/mm with ``pixel_size`` in mm.
+        photons: :math:`I_0`, counts of a bin without an object.
+        seed: of sample 0; sample b has ``seed + b``.
+
+    Raises:
+        ValueError: ``y`` is complex or not finite, or ``photons`` is not positive.
+
+    >>> y = transmission_noise(torch.full((1, 10000), 2.0), 1e4)
+    >>> round(y.mean().item(), 2), 0.026 < y.std().item() < 0.028  # exp(1) / 100
+    (2.0, True)
+    """
+    if y.is_complex() or not bool(torch.isfinite(y).all()):
+        raise ValueError("y: line integrals are real and finite")
+    counts = poisson_noise((-y.double()).exp(), photons, seed=seed) * photons
+    return -(counts.clamp(min=1) / photons).log().to(y.dtype)

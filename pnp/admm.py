@@ -54,14 +54,14 @@ class PnPADMM(Solver):
     annealing = 24
 
     def goal(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        """For the identity the noise in the image and balance one: plain denoising. The less of the image the data
-        hold, the more: up to twice the noise, not less than a tenth of the range, and balance 0.65.
+        """The noise in the image, and balance one for the identity: plain denoising. The less of the image the data
+        hold, the less balance, down to 0.6, and the higher a floor of sigma, up to a tenth of the range.
 
         Set on training images: with a weaker denoiser the fixed point is slow to reach, and worse.
         """
         gap = 1 - problem.coverage
-        sigma = (1 + gap) * problem.image_noise / problem.calibration.scale
-        return torch.maximum(sigma, 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.35 * gap
+        sigma = problem.image_noise / problem.calibration.scale
+        return torch.maximum(sigma, 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
 
     def step(self, state: State, y: Tensor) -> State:
         sigma, rho, gamma = self.levels(state)

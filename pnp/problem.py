@@ -25,8 +25,7 @@ class Problem(NamedTuple):
         image_noise: noise_std / sqrt(mean diagonal of A* A): what the noise amounts to in the image.
         calibration: affine map to the denoiser's units.
         gamma_limit: largest weight of the data.
-        coverage: mean diagonal of A* A over its largest eigenvalue: 1 for the identity, 0.3 for a mask that keeps
-            30 %, a few per cent for a blur.
+        coverage: share of the image that the data hold, see :func:`data_coverage`.
         alive: whether the sample holds anything but zeros.
     """
 
@@ -49,6 +48,18 @@ def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
         ax = op.A(signs.to(like.dtype).expand_as(like))
         total = total + dot(ax, ax) / signs.numel()
     return total / 2
+
+
+@torch.no_grad()
+def data_coverage(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
+    r"""Share of the image that the data hold, (B,): :math:`\tfrac{1.3}{n} \mathrm{tr}\, N (N + 0.3\, g)^{-1}`, with
+    N = A* A and g its mean diagonal: 1 for the identity, 0.35 for a mask that keeps 30 %, 0.7 for 180 projections of
+    128 x 128 pixels, 0.2 for a Gaussian blur of 1.6 pixels. From one random sign a pixel.
+    """
+    signs = torch.randint(2, like.shape[1:], generator=torch.Generator().manual_seed(0)).to(like.real) * 2 - 1
+    signs = signs.to(like.dtype).expand_as(like)
+    rest = op.solve_normal(signs, 1 / (0.3 * gain), rtol=1e-3)
+    return (1.3 * (1 - dot(signs, rest) / signs[0].numel())).clamp(0, 1)
 
 
 def _laplacian(x: Tensor) -> Tensor:
@@ -114,7 +125,7 @@ def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> 
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     start = rough_estimate(op, aty, gain)
     limit = torch.full_like(gain, _gamma_limit(op, real))
-    coverage = (gain * limit / _GAMMA_LIMIT).clamp(max=1)
+    coverage = data_coverage(op, aty, gain)
     alive = y.detach().abs().flatten(1).amax(1) > 0
     problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, coverage, alive)
     return problem, start, source

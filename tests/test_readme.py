@@ -1,17 +1,30 @@
-"""The README's own-operator example runs as it stands, and is as short as it says."""
+"""The README's examples run as they stand, and the own operator is as short as it says."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_own_operator_example(capsys):
-    (code,) = re.findall(r"<!-- executed by tests/test_readme.py -->\n```python\n(.*?)```", README, flags=re.S)
-    operator = code[code.index("class ") : code.index("\n\nop = ")]
-    assert len(operator.splitlines()) <= 10
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.count("converged after") == 2
+EXAMPLES = re.findall(r"<!-- executed by tests/test_readme.py -->\n```python\n(.*?)```", README, flags=re.S)
+
+
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [(0, "converged after"), (1, "converged after"), (2, "HalfFourier, images (1, 16, 16), float64: all well"),
+     (3, "max_iter 10 20")],
+)  # fmt: skip
+def test_example(example, expected, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(EXAMPLES[example], "README.md", "exec"), {})
+    assert expected in capsys.readouterr().out
+
+
+def test_own_operator_has_ten_lines():
+    code = EXAMPLES[1]
+    assert len(code[code.index("class ") : code.index("\n\nop = ")].splitlines()) <= 10
 
 
 def test_every_public_name_of_the_readme_exists():

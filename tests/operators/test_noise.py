@@ -1,9 +1,18 @@
 """Noise: its level, its seeds."""
 
+import math
+
 import pytest
 import torch
 
-from operators import gaussian_noise, gaussian_noise_relative, gaussian_noise_snr, poisson_noise, std_from_snr
+from operators import (
+    gaussian_noise,
+    gaussian_noise_relative,
+    gaussian_noise_snr,
+    poisson_noise,
+    std_from_snr,
+    transmission_noise,
+)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
@@ -32,6 +41,17 @@ def test_snr_and_relative_norm():
     x = torch.randn(2, 1, 5, 5, dtype=torch.float64)
     ratio = (gaussian_noise_relative(x, 0.01) - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1)
     assert ratio.tolist() == pytest.approx([0.01, 0.01], rel=1e-12)
+
+
+@pytest.mark.parametrize("thickness", [0.0, 1.0, 4.0])
+def test_transmission_has_the_spread_of_counts(thickness):
+    y = torch.full((2, 20_000), thickness, dtype=torch.float64)
+    out = transmission_noise(y, 1e4, seed=3)
+    assert out.dtype == y.dtype and not torch.equal(out[0], out[1])
+    assert abs(float(out.mean()) - thickness) < 5e-3
+    assert abs(float(out.std()) / (math.exp(thickness / 2) / 100) - 1) < 0.03
+    starved = transmission_noise(torch.full((1, 50), 60.0), 1e3)
+    assert torch.allclose(starved, torch.tensor(1e3).log())
 
 
 def test_poisson_mean_and_variance():
@@ -67,6 +87,8 @@ def test_bad_arguments_are_named():
         (lambda: gaussian_noise(torch.zeros(1, 2), -1.0), "std"),
         (lambda: gaussian_noise_relative(torch.zeros(1, 2), float("nan")), "delta"),
         (lambda: poisson_noise(torch.ones(1, 2), 0.0), "photons"),
+        (lambda: transmission_noise(torch.ones(1, 2), -1.0), "photons"),
+        (lambda: transmission_noise(torch.full((1, 2), float("nan")), 1.0), "y"),
         (lambda: poisson_noise(-torch.ones(1, 2), 1.0), "y"),
     ):
         with pytest.raises(ValueError, match=word):
