@@ -132,7 +132,7 @@ def _deepinv_radon(label: str, op: Radon, x: torch.Tensor, views: int, repeats: 
     except ImportError:
         return
     angles = torch.arange(views) * 180 / views
-    theirs = Tomography(angles=angles, img_width=x.shape[-1], circle=False, normalize=False)
+    theirs = Tomography(angles=angles.tolist(), img_width=x.shape[-1], circle=False, normalize=False)
     with torch.no_grad():
         y, own = theirs.A(x), op(x)
         yield pair(label + "A, deepinv", lambda: op.A(x), lambda: theirs.A(x), repeats)
@@ -189,7 +189,7 @@ def prox_lines() -> Iterator[list[Any]]:
     n = 256
     for views in (180, 30):
         op = Radon(n, half_circle(views))
-        theirs = Tomography(angles=torch.arange(views) * 180 / views, img_width=n, circle=False, normalize=False)
+        theirs = Tomography(angles=(torch.arange(views) * 180 / views).tolist(), img_width=n, circle=False, normalize=False)
         z = torch.rand(1, 1, n, n, generator=torch.Generator().manual_seed(0))
         size = op.norm() ** 2
         with torch.no_grad():
