@@ -64,7 +64,7 @@ def _card(recipe: DenoiserRecipe, folder: ImageFolder) -> dict:
         "name": recipe.name,
         "preset": recipe.preset,
         "channels": recipe.channels,
-        "sigma_range": [0.0, recipe.sigmas[1]],
+        "sigma_range": [0.0 if recipe.sigmas[0] < recipe.sigmas[1] else recipe.sigmas[0], recipe.sigmas[1]],
         "recipe": recipe.describe(),
         "data": f"{len(folder)} images, {folder.names[0]} ... {folder.names[-1]}",
         "pixels_seen": recipe.steps * recipe.batch * recipe.crop**2,

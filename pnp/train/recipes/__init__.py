@@ -2,7 +2,8 @@
 
 from .lofi import LOFI_NATURAL_GRAY, LOFI_NATURAL_RGB
 from .recipe import DenoiserRecipe
+from .xdncnn import XDNCNN
 
 __all__ = ["RECIPES", "DenoiserRecipe"]
 
-RECIPES: dict[str, DenoiserRecipe] = {r.name: r for r in (LOFI_NATURAL_GRAY, LOFI_NATURAL_RGB)}
+RECIPES: dict[str, DenoiserRecipe] = {r.name: r for r in (LOFI_NATURAL_GRAY, LOFI_NATURAL_RGB, *XDNCNN)}

@@ -1,0 +1,52 @@
+"""xDnCNN as a denoiser: trained for one noise level, or told the level by a map."""
+
+import torch
+from torch import Tensor
+
+from .base import Denoiser, check_images, sigma_column
+from .weights import load_weights
+from .xunit import XDnCNN
+
+__all__ = ["XDnCNNDenoiser"]
+
+
+class XDnCNNDenoiser(Denoiser):
+    """:class:`XDnCNN` with weights, images (B, C, H, W) in [0, 1].
+
+    A network for one level denoises at that level whatever ``sigma`` says; its ``sigma_range`` holds this level
+    alone, so that solvers, which keep to the range, use it right. One for all levels takes a map of ``sigma``.
+
+    Args:
+        weights: name of shipped weights or a file, see :func:`denoisers.weights.load_weights`; ``None``: untrained.
+        channels: of an untrained network; weights bring their own.
+        level: noise standard deviation of an untrained network for one level; ``None``: for all levels up to 56/255.
+
+    Raises:
+        ValueError, TypeError, FileNotFoundError: an argument does not fit; the message names it.
+
+    Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258, section 4.1.
+
+    >>> XDnCNNDenoiser(None, level=25 / 255)(torch.zeros(1, 1, 16, 16), 25 / 255).shape
+    torch.Size([1, 1, 16, 16])
+    """
+
+    def __init__(self, weights: str | None = None, *, channels: int = 1, level: float | None = None) -> None:
+        super().__init__()
+        state, card = (None, {}) if weights is None else load_weights(weights, family="xdncnn")
+        self.card = card
+        self.channels = card.get("channels", channels)
+        low, high = card.get("sigma_range", (0.0, 56 / 255) if level is None else (level, level))
+        self.sigma_range = (float(low), float(high))
+        self.net = XDnCNN(self.channels, extra=int(low < high))
+        if state is not None:
+            self.load_state_dict(state)
+            self.requires_grad_(False)
+        self.to(memory_format=torch.channels_last).train(weights is None)
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
+        check_images(x, self.channels)
+        level = sigma_column(sigma, x)
+        if self.sigma_range[0] < self.sigma_range[1]:
+            x = torch.cat((x, level.expand(-1, 1, *x.shape[-2:])), 1)
+        return self.net(x)
