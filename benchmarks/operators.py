@@ -196,7 +196,7 @@ def _prox_cases() -> Iterator[tuple[str, LinearOperator, Any]]:
     yield (
         f"MeerKAT {n}^2, {uv.shape[1]} points",
         RadioInterferometry(uv, (n, n), unit="rad/pixel"),
-        Theirs((n, n), uv.float(), device="cpu"),
+        Theirs((n, n), uv.float(), device="cpu"),  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     denoiser, rows = LoFiDenoiser(), []
     for name, file in SKIES.items():
         x = sky(folder / file)
-        op = RadioInterferometry(uv, tuple(x.shape[-2:]), unit="rad/pixel")
+        op = RadioInterferometry(uv, (x.shape[-2], x.shape[-1]), unit="rad/pixel")
         clean = op.A(x)
         y = gaussian_noise_snr(clean, SNR, seed=0)
         std = 10 ** (-SNR / 20) * float(clean.norm()) / (2 * clean.numel()) ** 0.5

@@ -13,3 +13,9 @@ from .lofi import MultiMLP as MultiMLP
 from .lofi import PatchFinder as PatchFinder
 from .noise_filter import NoiseFilter as NoiseFilter
 from .tv import TVDenoiser as TVDenoiser
+from .xdncnn import XDnCNNDenoiser as XDnCNNDenoiser
+from .xunit import ConvNet as ConvNet
+from .xunit import DnCNN as DnCNN
+from .xunit import XDnCNN as XDnCNN
+from .xunit import XNet as XNet
+from .xunit import XUnit as XUnit

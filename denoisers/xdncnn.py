@@ -34,10 +34,12 @@ class XDnCNNDenoiser(Denoiser):
         super().__init__()
         state, card = (None, {}) if weights is None else load_weights(weights, family="xdncnn")
         self.card = card
-        self.channels = card.get("channels", channels)
+        channels = int(card.get("channels", channels))
+        self.channels = channels
         low, high = card.get("sigma_range", (0.0, 56 / 255) if level is None else (level, level))
         self.sigma_range = (float(low), float(high))
-        self.net = XDnCNN(self.channels, extra=int(low < high))
+        self.told = low < high  # the network knows the level
+        self.net = XDnCNN(channels, extra=int(self.told))
         if state is not None:
             self.load_state_dict(state)
             self.requires_grad_(False)
@@ -47,6 +49,6 @@ class XDnCNNDenoiser(Denoiser):
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
         check_images(x, self.channels)
         level = sigma_column(sigma, x)
-        if self.sigma_range[0] < self.sigma_range[1]:
+        if self.told:
             x = torch.cat((x, level.expand(-1, 1, *x.shape[-2:])), 1)
         return self.net(x)

@@ -30,7 +30,7 @@ class Transform(Protocol):
         ...
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Samples (n, M) -> images (n, H, W)."""
+        """Samples (n, M) -> images (n, H, W), complex, or their real part where images are real."""
         ...
 
 
@@ -119,7 +119,7 @@ class NUFFT(LinearOperator):
     def A_adjoint(self, y: Tensor) -> Tensor:
         y = y.to(y.real.dtype.to_complex())
         x = _Image.apply(y, self.points, self._transform(y))
-        x = x if self.in_dtype.is_complex else x.real
+        x = x.real if x.is_complex() and not self.in_dtype.is_complex else x
         return x if self.scale == 1 else self.scale * x
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
@@ -171,10 +171,12 @@ class NUFFT(LinearOperator):
             backend = {"cpu": "finufft", "cuda": "cufinufft"}.get(device.type, "torchkbnufft")
         if backend == "finufft":
             from .nufft_finufft import FinufftTransform
+            from .nufft_real import RealFinufftTransform
 
             if device.type != "cpu":
                 raise ValueError(f"backend: finufft works on the CPU, the data are on {device}")
-            return FinufftTransform(points.cpu().numpy(), shape, eps, threads=self.threads)
+            engine = FinufftTransform if self.in_dtype.is_complex else RealFinufftTransform
+            return engine(points.cpu().numpy(), shape, eps, threads=self.threads)
         if backend == "cufinufft":
             from .nufft_cufinufft import CufinufftTransform
 
@@ -218,7 +220,7 @@ class _Samples(torch.autograd.Function):
         of_x = of_points = None
         if ctx.needs_input_grad[0]:
             of_x = _Image.apply(g, points, ctx.transform)
-            of_x = of_x.real if ctx.real else of_x
+            of_x = of_x.real if ctx.real and of_x.is_complex() else of_x
         if ctx.needs_input_grad[1]:
             changes = [_Samples.apply(ramp, points, ctx.transform) for ramp in _ramps(x)]
             of_points = torch.stack([(g.conj() * -1j * c).real.flatten(0, -2).sum(0) for c in changes]).to(points.dtype)
@@ -226,7 +228,7 @@ class _Samples(torch.autograd.Function):
 
 
 class _Image(torch.autograd.Function):
-    """Samples (..., M) -> images (..., H, W), complex: the adjoint of :class:`_Samples`."""
+    """Samples (..., M) -> images (..., H, W), complex, or their real part: the adjoint of :class:`_Samples`."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, points: Tensor, transform: Transform) -> Tensor:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from .toeplitz import fast_length
 
-__all__ = ["FinufftTransform"]
+__all__ = ["WIDEST", "FinufftTransform"]
 
 _OVERSAMPLING = 2
-_WIDEST = 16  # samples that a kernel covers at most
+WIDEST = 16  # cells that a kernel covers at most
 
 
 class FinufftTransform:
@@ -36,10 +36,13 @@ class FinufftTransform:
     Barnett, Magland, af Klinteberg 2019, doi:10.1137/18M120885X.
     """
 
+    signs = (-1.0, -1.0)
+
     def __init__(self, points: np.ndarray, shape: tuple[int, int], eps: float, *, threads: int = 0) -> None:
         self.shape, self.eps, self.threads = shape, eps, threads
         self.points = np.ascontiguousarray(points, dtype=np.float64)
-        self.grid = tuple(2 * fast_length(max(n, _WIDEST)) for n in shape)
+        a, b = (2 * fast_length(max(n, WIDEST)) for n in shape)
+        self.grid = self.cells = a, b  # of the FFT, and those that finufft sees
         self._reset()
 
     def _reset(self) -> None:
@@ -67,26 +70,35 @@ class FinufftTransform:
         padded[:, a - top :, : w - left] = x[:, :top, left:]
         padded[:, : h - top, b - left :] = x[:, top:, :left]
         padded[:, a - top :, b - left :] = x[:, :top, :left]
-        spectrum = torch.fft.fft2(padded)
-        y = torch.empty(len(x), self.points.shape[1], dtype=spectrum.dtype)
-        for grid, row in zip(spectrum, y):
-            row.copy_(torch.from_numpy(self._run(grid.resolve_conj().numpy(), "execute")))
+        y = torch.empty(len(x), self.points.shape[1], dtype=x.dtype.to_complex())
+        for image, row in zip(padded, y):
+            row.copy_(torch.from_numpy(self._run(self._spectrum(image).numpy(), "execute")))
         return y
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Samples (n, M), complex -> images (n, H, W), complex."""
         (h, w), (a, b) = self.shape, self.grid
         top, left = h // 2, w // 2
-        spectrum = torch.empty(len(y), a, b, dtype=y.dtype)
-        for grid, row in zip(spectrum, y.resolve_conj()):
-            grid.copy_(torch.from_numpy(self._run(row.numpy(), "execute_adjoint")))
-        padded = torch.fft.ifft2(spectrum, norm="forward")
-        x = torch.empty(len(y), h, w, dtype=y.dtype)
+        padded = torch.stack(
+            [
+                self._image(torch.from_numpy(self._run(row.numpy(), "execute_adjoint")), y.dtype)
+                for row in y.resolve_conj()
+            ]
+        )
+        x = torch.empty(len(y), h, w, dtype=padded.dtype)
         x[:, top:, left:] = padded[:, : h - top, : w - left]
         x[:, :top, left:] = padded[:, a - top :, : w - left]
         x[:, top:, :left] = padded[:, : h - top, b - left :]
         x[:, :top, :left] = padded[:, a - top :, b - left :]
         return x.mul_(self.factor(x.real.dtype))
+
+    def _spectrum(self, padded: Tensor) -> Tensor:
+        """Padded image (a, b) -> what finufft interpolates, in double precision."""
+        return torch.fft.fft2(padded).to(torch.complex128)
+
+    def _image(self, cells: Tensor, dtype: torch.dtype) -> Tensor:
+        """Adjoint of :meth:`_spectrum`, in the precision ``dtype``."""
+        return torch.fft.ifft2(cells.to(dtype), norm="forward")
 
     def _run(self, data: np.ndarray, method: str) -> np.ndarray:
         data = np.ascontiguousarray(data, dtype=np.complex128)
@@ -97,7 +109,7 @@ class FinufftTransform:
 
     def _ready(self) -> Any:
         if self._plan is None or self._process != os.getpid():
-            self._plan, self._process = self._make(self.grid), os.getpid()
+            self._plan, self._process = self._make(self.cells), os.getpid()
             self._plan.setpts(*self.points)
         return self._plan
 
@@ -113,15 +125,18 @@ class FinufftTransform:
         if self._factor is None:
             offsets, values = self._kernel()
             rows, columns = (
-                (-1.0) ** n / (values @ np.cos(2 * np.pi / length * offsets[:, None] * n))
-                for n, length in ((np.arange(size) - size // 2, length) for size, length in zip(self.shape, self.grid))
+                sign**n / (values @ np.cos(2 * np.pi / length * offsets[:, None] * n))
+                for n, length, sign in (
+                    (np.arange(size) - size // 2, length, sign)
+                    for size, length, sign in zip(self.shape, self.grid, self.signs)
+                )
             )
             self._factor = torch.from_numpy(rows[:, None] * columns)
         return self._factor.to(dtype)
 
     def _kernel(self, fine: int = 32) -> tuple[np.ndarray, np.ndarray]:
         """Offsets in grid cells and values of the interpolation kernel, ``fine`` a cell, as finufft has it."""
-        size = 4 * _WIDEST
+        size = 4 * WIDEST
         plan = self._make((size, size))
         shifts = np.arange(fine) / fine
         plan.setpts(2 * np.pi / size * shifts, np.zeros(fine))

@@ -101,7 +101,7 @@ class RadioInterferometry(NUFFT):
         w = self._weights(weights)
         samples = (w / w.sum()).to(torch.complex128)[None]
         image = self._transform(samples, shape or self.image_shape).adjoint(samples)
-        return (image.real if not self.in_dtype.is_complex else image)[None]
+        return (image.real if image.is_complex() and not self.in_dtype.is_complex else image)[None]
 
     def _weights(self, weights: Tensor | None) -> Tensor:
         w = self.weights() if weights is None else weights.double()

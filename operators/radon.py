@@ -11,6 +11,7 @@ from .base import LinearOperator, check_batch
 from .fbp import angle_weights, filter_sinogram
 from .mask import image_axes
 from .nufft import NUFFT, EngineOptions
+from .toeplitz import fast_length
 
 __all__ = ["Radon", "check_angles", "sinc"]
 
@@ -33,7 +34,7 @@ class Radon(LinearOperator):
         image_shape: (H, W), or an int for a square.
         angles: in radians, a tensor, an array or a list, any number and order; ``torch.deg2rad`` converts degrees.
         detector_count: number of bins D; by default as many as cover the image's diagonal (or its inscribed circle),
-            an odd number.
+            an odd number of small factors.
         detector_spacing: width of a bin, in the unit of ``pixel_size``.
         pixel_size: side of a pixel; sinograms have the unit of the image times this one.
         offset: of the detector along s, in the same unit.
@@ -49,7 +50,7 @@ class Radon(LinearOperator):
     >>> op = Radon(16, torch.linspace(0, torch.pi, 8 + 1)[:-1])
     >>> y = op(torch.ones(1, 1, 16, 16))
     >>> y.shape, round(y[0, 0, 0].sum().item())  # every projection holds the whole image
-    (torch.Size([1, 1, 8, 23]), 256)
+    (torch.Size([1, 1, 8, 25]), 256)
     """
 
     angles: Tensor
@@ -86,7 +87,7 @@ class Radon(LinearOperator):
         spacing, shift = detector_spacing / pixel_size, offset / pixel_size  # in pixels
         extent = float(min(height, width)) if circle else math.hypot(height, width)
         if detector_count is None:
-            detector_count = math.ceil((extent + 2 * abs(shift)) / spacing - 1e-9) | 1
+            detector_count = fast_length(math.ceil((extent + 2 * abs(shift)) / spacing - 1e-9), odd=True)
         if not isinstance(detector_count, int) or detector_count < 1:
             raise ValueError(f"detector_count: expected an int >= 1, got {detector_count!r}")
         self.detector_count, self.detector_spacing, self.pixel_size = detector_count, detector_spacing, pixel_size

@@ -38,7 +38,7 @@ class Toeplitz:
     def __init__(self, kernel: Tensor, *, real: bool = False) -> None:
         self.shape = ((kernel.shape[-2] + 1) // 2, (kernel.shape[-1] + 1) // 2)
         self.real = real
-        kernel = kernel.real if real else kernel
+        kernel = kernel.real if real and kernel.is_complex() else kernel
         self.kernel = (kernel + kernel.flip(-2, -1).conj()) / 2
         self.grid = tuple(fast_length(n) for n in kernel.shape)
         self._spectrum = self._transformed()
@@ -103,12 +103,17 @@ class Toeplitz:
         return apply
 
 
-def fast_length(n: int) -> int:
-    """Smallest number >= ``n`` for which FFTs are fast."""
+def fast_length(n: int, *, odd: bool = False) -> int:
+    """Smallest number, or odd number, >= ``n`` for which FFTs are fast.
+
+    >>> fast_length(23), fast_length(23, odd=True)
+    (24, 25)
+    """
     from scipy.fft import next_fast_len
 
-    length = next_fast_len(n)
-    assert length is not None
+    length = int(next_fast_len(n) or n)
+    while odd and length % 2 == 0:
+        length = int(next_fast_len(length + 1) or n)
     return length
 
 

@@ -240,7 +240,7 @@ def test_astra_fbp_is_not_better():
         (lambda: Radon(8, [0.0], pixel_size=-1.0), ValueError, "pixel_size"),
         (lambda: Radon(8, [0.0], offset=float("inf")), ValueError, "offset"),
         (lambda: Radon((8,), [0.0]), ValueError, "image_shape"),  # type: ignore[arg-type]
-        (lambda: Radon(8, [0.0]).fbp(torch.zeros(1, 1, 1, 13), "ramp"), ValueError, "filter"),  # type: ignore[arg-type]
+        (lambda: Radon(8, [0.0]).fbp(torch.zeros(1, 1, 1, 15), "ramp"), ValueError, "filter"),  # type: ignore[arg-type]
         (lambda: Radon(8, [0.0]).fbp(torch.zeros(1, 1, 13)), ValueError, "y: expected shape"),
         (lambda: Radon(8, [0.0])(torch.zeros(1, 1, 8, 8, dtype=torch.complex64)), TypeError, "x"),
     ],

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisers import LoFi, LoFiDenoiser
+from denoisers import LoFi, LoFiDenoiser, XDnCNNDenoiser
 from pnp.train import (
     ImageFolder,
     Trainer,
@@ -53,7 +53,7 @@ def test_recipes_run_and_their_weights_load(name, folder, tmp_path, capsys):
 
     recipe = RECIPES[name].tiny()
     path = train_denoiser(recipe, folder, tmp_path / "out")
-    denoiser = LoFiDenoiser(str(path))
+    denoiser = {"lofi": LoFiDenoiser, "xdncnn": XDnCNNDenoiser}[recipe.family](str(path))
     assert denoiser.channels == recipe.channels and denoiser.card["recipe"]["steps"] == recipe.steps
     again = train_denoiser(recipe, folder, tmp_path / "out")  # nothing left to do
     assert again == path and "continuing" in capsys.readouterr().out
