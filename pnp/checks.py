@@ -3,12 +3,13 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase as NormBase
 
 from .expert import Expert
 from .stopping import Stop
 
-__all__ = ["check_arguments", "check_values"]
+__all__ = ["check_arguments", "check_mode", "check_values"]
 
 
 def check_arguments(noise_std: Any, strength: Any, stop: Any, expert: Any) -> None:
@@ -29,6 +30,14 @@ def check_arguments(noise_std: Any, strength: Any, stop: Any, expert: Any) -> No
     for name, value in expert._asdict().items():
         if not (callable(value) or isinstance(value, (int, float, Tensor))):
             raise TypeError(f"expert: {name} has to be a number or a function of the step, got {value!r}")
+
+
+def check_mode(denoiser: nn.Module) -> None:
+    """Raise where a layer of the denoiser would work on statistics of the batch, or at random."""
+    for layer in denoiser.modules():
+        statistics = isinstance(layer, NormBase) and layer.track_running_stats
+        if layer.training and (statistics or isinstance(layer, nn.Dropout)):
+            raise ValueError(f"denoiser: its {type(layer).__name__} is in training mode; call denoiser.eval()")
 
 
 def check_values(name: str, value: Tensor) -> None:

@@ -15,7 +15,7 @@ from operators.base import LinearOperator, check_batch
 from operators.linalg import column, dot
 
 from .calibration import above_range, denoise, describe_split
-from .checks import check_arguments, check_values
+from .checks import check_arguments, check_mode, check_values
 from .expert import Expert
 from .problem import Problem, prepare
 from .result import Record, Result
@@ -82,6 +82,7 @@ class Solver(nn.Module):
             if tensor.device != y.device:
                 raise ValueError(f"y: on device {y.device}, but the operator is on {tensor.device}; move one of them")
         check_values("y", y)
+        check_mode(self.denoiser)
         problem, rough, source = prepare(self.op, y, self.noise_std, self.calibration)
         if x0 is not None:
             check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)

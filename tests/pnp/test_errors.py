@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisers import LoFiDenoiser, TVDenoiser
+from denoisers import LoFiDenoiser, TVDenoiser, XDnCNNDenoiser
 from operators import Identity, Inpainting, MatrixOperator, random_mask
 from pnp import Expert, PnPADMM, PnPHQS, State, Stop
 
@@ -122,3 +122,10 @@ def test_the_range_of_a_denoiser_is_spoken_of_only_when_it_matters():
     assert "2 times the most" in loud.report["note"]
     flat = PnPADMM(Identity((16, 16)), denoiser, stop=stop).solve(torch.full((1, 1, 16, 16), 3.0))
     assert "note" not in flat.report
+
+
+def test_a_network_in_training_mode_is_refused():
+    op, denoiser = Identity((16, 16)), XDnCNNDenoiser()
+    with pytest.raises(ValueError, match=r"denoiser: its BatchNorm2d is in training mode; call denoiser.eval\(\)"):
+        PnPADMM(op, denoiser, noise_std=0.1)(torch.rand(1, 1, 16, 16))
+    PnPADMM(op, denoiser.eval(), noise_std=0.1, stop=Stop(max_iter=1))(torch.rand(1, 1, 16, 16))
