@@ -3,6 +3,10 @@
 from .base import CallableDenoiser as CallableDenoiser
 from .base import Denoiser as Denoiser
 from .base import as_denoiser as as_denoiser
+from .blocks import ChannelGate as ChannelGate
+from .blocks import ConvBlock as ConvBlock
+from .blocks import PixelAttention as PixelAttention
+from .blocks import ResidualConvBlock as ResidualConvBlock
 from .cascade import LoFiDenoiser as LoFiDenoiser
 from .geometry import PatchGeometry as PatchGeometry
 from .geometry import circle_offsets as circle_offsets
@@ -16,6 +20,9 @@ from .mixer import LinearMixer as LinearMixer
 from .mixer import OriginalMixer as OriginalMixer
 from .mixer import UMixer as UMixer
 from .noise_filter import NoiseFilter as NoiseFilter
+from .resunet import ResCNN as ResCNN
+from .resunet import ResUNet as ResUNet
+from .resunet import SimpleCNN as SimpleCNN
 from .tv import TVDenoiser as TVDenoiser
 from .unet import UNet as UNet
 from .vit import ViT as ViT

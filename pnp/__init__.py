@@ -1,6 +1,7 @@
 """pnp: plug-and-play reconstruction. What composes operators and denoisers, and the public names of both."""
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import denoisers as _denoisers
@@ -23,19 +24,24 @@ if TYPE_CHECKING:
     from denoisers import *  # noqa: F403
     from operators import *  # noqa: F403
 
-_MODULES = ("metrics", "data", "plot", "train")
+_MODULES = ("data", "metrics", "plot", "train")  # imported when they are asked for
+_NAMES = {
+    name: value
+    for package in (_operators, _denoisers)
+    for name, value in vars(package).items()
+    if not name.startswith("_") and not isinstance(value, ModuleType)
+}
+globals().update(_NAMES)
+__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
+    {n for n, v in globals().items() if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")}
+)
 
 
 def __getattr__(name: str) -> Any:
-    """Public names of ``operators`` and ``denoisers``, and this package's own modules, when they are asked for."""
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    for package in (_operators, _denoisers):
-        if not name.startswith("_") and hasattr(package, name):
-            return getattr(package, name)
     raise AttributeError(f"module 'pnp' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    public = {n for package in (_operators, _denoisers) for n in dir(package) if not n.startswith("_")}
-    return sorted(public | set(globals()) | set(_MODULES))
+    return sorted({*__all__, *_MODULES})

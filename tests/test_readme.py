@@ -32,3 +32,10 @@ def test_every_public_name_of_the_readme_exists():
 
     for name in set(re.findall(r"`([A-Z]\w+)[(`]", README)):
         assert hasattr(pnp, name), name
+
+
+def test_star_import_gives_the_public_names_alone():
+    names = {}
+    exec("from pnp import *", names)
+    assert {"PnPADMM", "Radon", "LoFiDenoiser", "check"} <= names.keys()
+    assert not {"Any", "base", "importlib", "solver"} & names.keys()
