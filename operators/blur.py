@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import LinearOperator
+from .base import LinearOperator, check_batch
 from .mask import constant_like, image_axes
 
 __all__ = ["Blur", "check_kernel", "kernel_axes", "kernel_spectrum"]
@@ -93,9 +93,11 @@ class Blur(LinearOperator):
         return out[..., : self.image_shape[0], : self.image_shape[1]]
 
     def A(self, x: Tensor) -> Tensor:
+        check_batch("x", x, self.in_shape, complex_data=False)  # a Fourier transform would cut or pad silently
         return self._filter(x, self.spectrum(x))
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_batch("y", y, self.out_shape, complex_data=False)
         return self._filter(y, self.spectrum(y).conj())
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Parallel-beam tomography by the Fourier slice theorem."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
@@ -138,6 +139,7 @@ class Radon(LinearOperator):
         return sinogram[..., : self.detector_count]
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_batch("y", y, self.out_shape, complex_data=False)  # a Fourier transform would cut or pad silently
         return self._masked(self._summed(y, self.weights))
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
@@ -186,13 +188,16 @@ class Radon(LinearOperator):
 
 
 def check_angles(angles: Any) -> Tensor:
-    """Angles as doubles (n,), a copy; raise where they are not finite numbers."""
+    """Angles as doubles (n,), a copy; raise where they are not finite numbers, warn where they look like degrees."""
     try:
         angles = torch.as_tensor(angles, dtype=torch.float64).detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"angles: expected radians, a tensor or a list of numbers, got {angles!r}") from error
     if angles.ndim != 1 or len(angles) == 0 or not bool(torch.isfinite(angles).all()):
         raise ValueError(f"angles: expected finite values of shape (n,), got shape {tuple(angles.shape)}")
+    if float(angles.abs().max()) > 8 * math.pi:
+        turns = float(angles.abs().max()) / (2 * math.pi)
+        warnings.warn(f"angles: {turns:.0f} turns; radians are expected, torch.deg2rad converts degrees", stacklevel=3)
     return angles
 
 

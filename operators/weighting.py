@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .nufft import check_points
+
 __all__ = ["visibility_weights"]
 
 
@@ -24,7 +26,7 @@ def visibility_weights(
     with R = ``robust``, from 2 (natural) to -2 (uniform).
 
     Raises:
-        ValueError: the scheme is unknown, or ``natural`` does not fit.
+        ValueError: the scheme is unknown, or ``points`` or ``natural`` does not fit.
 
     Briggs 1995, PhD thesis, New Mexico Institute of Mining and Technology, section 3.
 
@@ -32,6 +34,7 @@ def visibility_weights(
     >>> visibility_weights(p, (8, 8), "uniform").tolist()
     [0.5, 0.5, 1.0]
     """
+    check_points(points)
     count = points.shape[1]
     w = torch.ones(count, dtype=torch.float64, device=points.device) if natural is None else natural.double()
     if w.shape != (count,) or not bool(((w >= 0) & torch.isfinite(w)).all()):

@@ -119,7 +119,7 @@ class Solver(nn.Module):
     def fit_data(self, z: Tensor, gamma: Tensor, state: State) -> Tensor:
         """Proximal map of the data term at ``z``, warm-started from the last data-consistent image."""
         b = z + column(gamma, z) * state.problem.aty
-        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=1e-10 if b.real.dtype == torch.float64 else 1e-5)
+        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=1e-7 if b.real.dtype == torch.float64 else 1e-5)
 
     def denoise(self, x: Tensor, sigma: Tensor, state: State) -> Tensor:
         """The denoiser in the units of the image."""
