@@ -125,16 +125,14 @@ class ResUNet(nn.Module):
         if variant not in ("ippy", "chapter"):
             raise ValueError(f"variant: expected 'ippy' or 'chapter', got {variant!r}")
         scales = list(zip(widths, widths[1:]))
-        kinds = {name: _kinds(name, value, len(scales)) for name, value in (("down", down), ("up", up))}
+        falling, rising = _kinds("down", down, len(scales)), _kinds("up", up, len(scales))
         merge = "concat" if variant == "ippy" else "sum"
         self.residual = variant == "chapter"
         self.final = _activation(final or ("tanh" if self.residual else None))
         self.first = ConvBlock(channels, widths[0], 2)
-        self.down = nn.ModuleList(
-            _Down(a, b, kind, layers, heads, merge) for (a, b), kind in zip(scales, kinds["down"])
-        )
+        self.down = nn.ModuleList(_Down(a, b, kind, layers, heads, merge) for (a, b), kind in zip(scales, falling))
         self.bottom = _block(widths[-1], widths[-1], "residual", layers, merge)
-        self.up = nn.ModuleList(_Up(b, a, kind, layers, heads, merge) for (a, b), kind in zip(scales, kinds["up"]))
+        self.up = nn.ModuleList(_Up(b, a, kind, layers, heads, merge) for (a, b), kind in zip(scales, rising))
         self.last = nn.Conv2d(widths[0], channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
