@@ -56,6 +56,7 @@ class Denoiser(nn.Module):
         channels: number of channels the denoiser takes; ``None`` for any.
         intensity_range: the intensities seen in training, (low, high); ``None`` when the denoiser commutes with
             every affine change of units, ``D(a x + b, a sigma) = a D(x, sigma) + b`` for a > 0.
+        takes_complex: whether it takes complex images itself; solvers hand real and imaginary part to others.
 
     >>> class Shrink(Denoiser):
     ...     def forward(self, x, sigma):
@@ -67,6 +68,7 @@ class Denoiser(nn.Module):
     sigma_range: tuple[float, float] | None = None
     channels: int | None = None
     intensity_range: tuple[float, float] | None = (0.0, 1.0)
+    takes_complex: bool = False
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W) that carry white noise of standard deviation ``sigma``, float or (B,)."""

@@ -100,6 +100,7 @@ class Img2ImgMixer(nn.Module):
         depth: number of layers, N.
         factor: of the hidden layers, f.
         linear: height and width are mixed by one linear map each.
+        extra: further input channels, such as a map of the noise level.
 
     Raises:
         ValueError: ``image_shape`` is no multiple of ``patch``, or an image has another size.
@@ -120,11 +121,12 @@ class Img2ImgMixer(nn.Module):
         depth: int = 16,
         factor: int = 4,
         linear: bool = False,
+        extra: int = 0,
     ) -> None:
         super().__init__()
         rows, columns = _sides(image_shape, patch)
         self.image_shape = rows * patch, columns * patch
-        self.embed = _Embedding(channels, width, patch)
+        self.embed = _Embedding(channels + extra, width, patch)
         self.layers = nn.Sequential(*(_MixerLayer(rows, columns, width, factor, linear) for _ in range(depth)))
         self.head = _Head(width, channels, patch)
 

@@ -1,13 +1,13 @@
 """Networks of the course on end-to-end reconstruction: three convolutions, and U-Nets of blocks."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import ChannelGate, ConvBlock, PixelAttention, ResidualConvBlock
+from .tiles import reflect_to
 
 __all__ = ["ResCNN", "ResUNet", "SimpleCNN"]
 
@@ -138,8 +138,7 @@ class ResUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         step = 2 ** len(self.down)
-        missing = -height % step, -width % step
-        padded = F.pad(x, (0, missing[1], 0, missing[0]), mode="reflect") if any(missing) else x
+        padded = reflect_to(x, (height + -height % step, width + -width % step))
         z, skips = self.first(padded), []
         for down in self.down:
             z, skip = down(z)
@@ -152,10 +151,10 @@ class ResUNet(nn.Module):
 
 
 def _kinds(name: str, value: Kind | Sequence[Kind], count: int) -> Sequence[Kind]:
-    kinds: Sequence[Kind] = [value] * count if isinstance(value, str) else value
+    kinds: Sequence[str] = [value] * count if isinstance(value, str) else value
     if len(kinds) != count or any(kind not in ("plain", "residual", "attention") for kind in kinds):
         raise ValueError(f"{name}: expected {count} of 'plain', 'residual', 'attention', got {value!r}")
-    return kinds
+    return cast(Sequence[Kind], kinds)
 
 
 def _activation(name: Activation) -> nn.Module:

@@ -9,6 +9,13 @@ from torch import Tensor, nn
 __all__ = ["ConvNet", "DnCNN", "XDnCNN", "XNet", "XUnit"]
 
 
+class Gaussian(nn.Module):
+    """exp(-d^2), value by value."""
+
+    def forward(self, d: Tensor) -> Tensor:
+        return torch.exp(-d.square())
+
+
 class XUnit(nn.Module):
     r"""Spatial activation: each value is multiplied with a gate that a window of its own channel opens or shuts,
 
@@ -19,26 +26,36 @@ class XUnit(nn.Module):
     Args:
         channels: C.
         kernel_size: k, odd.
+        design: what the gate is made of, in the paper's short words: BN batch normalisation, RL ReLU, CD depth-wise
+            convolution, GS Gaussian; also SG, the sigmoid of later code.
 
-    Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258, section 3.
+    Raises:
+        ValueError: ``kernel_size`` is not odd, or ``design`` has an unknown word.
+
+    Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258, section 3; other designs: figure 6.
 
     >>> XUnit(64)(torch.ones(1, 64, 8, 8)).shape
     torch.Size([1, 64, 8, 8])
     """
 
-    def __init__(self, channels: int, kernel_size: int = 9) -> None:
+    def __init__(self, channels: int, kernel_size: int = 9, *, design: str = "BN+RL+CD+BN+GS") -> None:
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: expected a positive odd number, got {kernel_size}")
-        self.gate = nn.Sequential(
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels),
-            nn.BatchNorm2d(channels),
-        )
+        parts: dict[str, Callable[[], nn.Module]] = {
+            "BN": lambda: nn.BatchNorm2d(channels),
+            "RL": nn.ReLU,
+            "CD": lambda: nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels),
+            "GS": Gaussian,
+            "SG": nn.Sigmoid,
+        }
+        words = design.split("+")
+        if not set(words) <= parts.keys():
+            raise ValueError(f"design: expected words of {', '.join(parts)} joined by +, got {design!r}")
+        self.gate = nn.Sequential(*(parts[word]() for word in words))
 
     def forward(self, z: Tensor) -> Tensor:
-        return z * torch.exp(-self.gate(z).square())
+        return z * self.gate(z)
 
 
 Layout = Literal["conv-unit-norm", "conv-norm-unit"]
@@ -84,9 +101,10 @@ class XNet(nn.Sequential):
         depth: int = 9,
         kernel_size: int = 9,
         layout: Layout = "conv-unit-norm",
+        design: str = "BN+RL+CD+BN+GS",
     ) -> None:
         def unit(channels: int) -> nn.Module:
-            return XUnit(channels, kernel_size)
+            return XUnit(channels, kernel_size, design=design)
 
         super().__init__(*_layers(inputs, outputs or inputs, width, depth, unit, layout, norm=True))
 

@@ -11,6 +11,9 @@ from operators.linalg import column
 __all__ = ["Calibration", "above_range", "calibrate", "denoise", "describe_split"]
 
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
 class Calibration(NamedTuple):
     """Affine map of each sample between image units and [0, 1]: x = offset + scale * unit, both (B,)."""
 
@@ -50,7 +53,7 @@ def calibrate(x: Tensor, mode: Literal["auto"] | tuple[float, float] | None) -> 
 
 def describe_split(denoiser: Denoiser, x: Tensor) -> str:
     """How :func:`denoise` hands an image to the denoiser, in words, for the report."""
-    parts = ["real and imaginary part as two samples"] if x.is_complex() else []
+    parts = ["real and imaginary part as two samples"] if x.is_complex() and not denoiser.takes_complex else []
     if denoiser.channels == 1 and x.shape[1] != 1:
         parts.append("channel by channel")
     return ", ".join(parts) or "as it is"
@@ -73,7 +76,7 @@ def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibrati
     Raises:
         ValueError: the denoiser does not take that number of channels.
     """
-    if x.is_complex():
+    if x.is_complex() and not denoiser.takes_complex:
         twice = Calibration(calibration.scale.repeat(2), 0 * calibration.offset.repeat(2))
         parts = denoise(denoiser, torch.cat((x.real, x.imag)), sigma.repeat(2), twice)
         return torch.complex(*parts.contiguous().chunk(2))
@@ -87,11 +90,11 @@ def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibrati
     if denoiser.channels not in (None, channels):
         raise ValueError(f"denoiser: takes {denoiser.channels} channels, the operator's images have {channels}")
     scale, offset = column(calibration.scale, x), column(calibration.offset, x)
-    own = next((p.dtype for p in denoiser.parameters() if p.is_floating_point()), x.dtype)
-    noisy = ((x - offset) / scale).to(own)
+    own = next((p.dtype for p in denoiser.parameters() if p.is_floating_point()), x.real.dtype)
+    noisy = ((x - offset) / scale).to(own.to_complex() if x.is_complex() else own)
     clean = denoiser(noisy, (sigma / calibration.scale).to(own))
     if not isinstance(clean, Tensor):
         raise TypeError(f"denoiser: returned {type(clean).__name__} instead of a torch.Tensor")
-    if clean.shape != noisy.shape or clean.is_complex() or not clean.is_floating_point():
+    if clean.shape != noisy.shape or clean.dtype.is_complex != x.is_complex() or clean.real.dtype not in _FLOATS:
         raise ValueError(f"denoiser: returned {clean.dtype} {tuple(clean.shape)} for {own} {tuple(noisy.shape)}")
     return offset + scale * clean.to(x.dtype)

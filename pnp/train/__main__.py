@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from denoisers.weights import save_weights
+from denoisers.weights import load_weights, save_weights
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import fit_weights, load_checkpoint, save_checkpoint
 from .images import ImageFolder
 from .loop import Trainer, warmup_stable_decay
 from .recipes import RECIPES, DenoiserRecipe
@@ -18,8 +18,11 @@ from .tasks import denoise_crops
 __all__ = ["main", "train_denoiser"]
 
 
-def train_denoiser(recipe: DenoiserRecipe, data: str | Path, out: str | Path, *, save_every: int = 500) -> Path:
-    """Train by ``recipe`` on the images in ``data``; returns the weight file.
+def train_denoiser(
+    recipe: DenoiserRecipe, data: str | Path, out: str | Path, *, start: str | Path | None = None, save_every: int = 500
+) -> Path:
+    """Train by ``recipe`` on the images in ``data``, from random weights or those of the file ``start``; returns the
+    weight file.
 
     Checkpoints go to ``out/NAME.pt`` every ``save_every`` steps; where one lies already, training continues from
     it, and on the CPU ends with the same bits as if it had never stopped.
@@ -29,6 +32,11 @@ def train_denoiser(recipe: DenoiserRecipe, data: str | Path, out: str | Path, *,
     folder = ImageFolder(data, channels=recipe.channels)
     torch.manual_seed(recipe.seed)
     model = recipe.build()
+    card = _card(recipe, folder)
+    if start is not None:
+        state, origin = load_weights(str(start), family=recipe.family)
+        model.load_state_dict(fit_weights(state, model.state_dict()))
+        card["start"] = f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
     loss = denoise_crops(
         folder.images, crop=recipe.crop, batch=recipe.batch, sigmas=recipe.sigmas, seed=recipe.seed
     )  # fmt: skip
@@ -40,7 +48,7 @@ def train_denoiser(recipe: DenoiserRecipe, data: str | Path, out: str | Path, *,
         print(f"continuing {recipe.name} at step {trainer.step}")
     _loop(trainer, recipe, checkpoint, save_every)
     target = out / f"{recipe.name}-v{recipe.version}.safetensors"
-    save_weights(target, trainer.averaged, _card(recipe, folder))
+    save_weights(target, trainer.averaged, card)
     return target
 
 
@@ -76,6 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m pnp.train", description=__doc__)
     parser.add_argument("recipe", choices=sorted(RECIPES))
     parser.add_argument("--data", required=True, help="folder of training images")
+    parser.add_argument("--start", help="weight file of a network of the same kind to start from")
     parser.add_argument("--out", default="runs", help="folder for checkpoints and weights (default: runs)")
     parser.add_argument("--steps", type=int, help="number of steps in all, instead of the recipe's")
     parser.add_argument("--threads", type=int, help="CPU threads; bit-for-bit resuming wants the same number")
@@ -87,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.steps:
         recipe = recipe.with_steps(options.steps)
     try:
-        print(train_denoiser(recipe, options.data, options.out))
+        print(train_denoiser(recipe, options.data, options.out, start=options.start))
     except (OSError, ValueError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["fit_weights", "load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
@@ -30,3 +31,26 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     3
     """
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights ``state`` for a network whose own are ``like``: filters that read more channels than they were trained
+    for get zeros for these, so that a network that is told the noise level can start from one that is not.
+
+    Raises:
+        ValueError: names or other sizes differ.
+
+    >>> fit_weights({"w": torch.ones(1, 1, 1, 1)}, {"w": torch.rand(1, 2, 1, 1)})["w"].flatten().tolist()
+    [1.0, 0.0]
+    """
+    if state.keys() != like.keys():
+        raise ValueError(f"start: another network; names differ: {sorted(state.keys() ^ like.keys())[:4]}")
+    out = {}
+    for name, value in state.items():
+        wanted = like[name].shape
+        if value.ndim == 4 and value.shape[1] < wanted[1]:
+            value = torch.cat((value, value.new_zeros(value.shape[0], wanted[1] - value.shape[1], *value.shape[2:])), 1)
+        if value.shape != wanted:
+            raise ValueError(f"start: {name} has shape {tuple(value.shape)}, expected {tuple(wanted)}")
+        out[name] = value
+    return out

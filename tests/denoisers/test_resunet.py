@@ -34,7 +34,7 @@ def test_any_size_and_independent_samples(variant, down, shape):
 def test_variants_add_the_input_or_do_not():
     x = torch.rand(1, 1, 8, 8)
     for variant, expected in (("ippy", torch.zeros_like(x)), ("chapter", x)):
-        net = ResUNet(widths=(2, 4), variant=variant).eval()
+        net = ResUNet(widths=(2, 4), variant=variant).eval()  # pyright: ignore[reportArgumentType]
         nn.init.zeros_(net.last.weight)
         assert net.last.bias is not None
         nn.init.zeros_(net.last.bias)

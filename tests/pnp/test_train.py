@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisers import LoFi, LoFiDenoiser, XDnCNNDenoiser
+from denoisers import LoFi, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from pnp.train import (
     ImageFolder,
     Trainer,
@@ -47,13 +47,18 @@ def test_resumed_training_ends_with_the_same_bits(folder, tmp_path):
         assert torch.equal(value, second.averaged[name])
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+LARGE = ("mixer-natural-gray", "mixer-natural-rgb-30")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in sorted(RECIPES)]
+)
 def test_recipes_run_and_their_weights_load(name, folder, tmp_path, capsys):
     from pnp.train.__main__ import train_denoiser
 
     recipe = RECIPES[name].tiny()
     path = train_denoiser(recipe, folder, tmp_path / "out")
-    denoiser = {"lofi": LoFiDenoiser, "xdncnn": XDnCNNDenoiser}[recipe.family](str(path))
+    denoiser = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}[recipe.family](str(path))
     assert denoiser.channels == recipe.channels and denoiser.card["recipe"]["steps"] == recipe.steps
     again = train_denoiser(recipe, folder, tmp_path / "out")  # nothing left to do
     assert again == path and "continuing" in capsys.readouterr().out
@@ -119,3 +124,18 @@ def test_tiny_weights_have_their_own_name_and_usual_rights(folder, tmp_path):
     plain.touch()
     assert path.name == "lofi-natural-gray-tiny-v1.safetensors"
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_training_starts_from_other_weights(folder, tmp_path):
+    from denoisers.weights import load_weights
+    from pnp.train.__main__ import train_denoiser
+
+    first = train_denoiser(RECIPES["xdncnn-natural-gray-25"].tiny(), folder, tmp_path)
+    told = train_denoiser(RECIPES["xdncnn-natural-gray"].tiny(), folder, tmp_path, start=first)
+    state, card = load_weights(str(told), family="xdncnn")
+    assert card["start"].startswith("xdncnn-natural-gray-25-tiny, ")
+    before = load_weights(str(first), family="xdncnn")[0]
+    name = "net.net.0.weight"
+    assert state[name].shape[1] == 2 and torch.allclose(state[name][:, :1], before[name], atol=0.02)
+    with pytest.raises(ValueError, match="expected"):
+        train_denoiser(RECIPES["xdncnn-natural-rgb-25"].tiny(), folder, tmp_path, start=told)

@@ -1,0 +1,53 @@
+"""Complex images for denoisers of real ones."""
+
+import torch
+from torch import Tensor
+
+from .base import Denoiser, sigma_column
+
+__all__ = ["MagnitudePhase", "RealImaginary"]
+
+
+class RealImaginary(Denoiser):
+    """Real and imaginary part as two samples, which is what solvers do by themselves; real images pass as they are.
+
+    ``sigma`` is the noise of each part.
+
+    >>> from denoisers import as_denoiser
+    >>> RealImaginary(as_denoiser(lambda x, sigma: x.clamp(0)))(torch.tensor([[[[1 - 1j]]]]), 0.1).item()
+    (1+0j)
+    """
+
+    takes_complex = True
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.sigma_range, self.channels = denoiser.sigma_range, denoiser.channels
+        self.intensity_range = denoiser.intensity_range
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Denoise images (B, C, H, W), complex or real; ``sigma`` a number or (B,)."""
+        if not x.is_complex():
+            return self.denoiser(x, sigma)
+        level = sigma_column(sigma, x).flatten()
+        return torch.complex(*self.denoiser(torch.cat((x.real, x.imag)), level.repeat(2)).chunk(2))
+
+
+class MagnitudePhase(RealImaginary):
+    """Magnitude denoised, phase kept: for images whose phase is no image, such as MRI with a rough phase.
+
+    Noise in the phase stays, and where the magnitude is below a few ``sigma`` its noise is not Gaussian any more.
+
+    >>> from denoisers import as_denoiser
+    >>> MagnitudePhase(as_denoiser(lambda x, sigma: 2 * x))(torch.tensor([[[[3 - 4j]]]]), 0.1).item()
+    (6-8j)
+    """
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Denoise images (B, C, H, W), complex or real; ``sigma`` a number or (B,), the noise of each part."""
+        if not x.is_complex():
+            return self.denoiser(x, sigma)
+        size = x.abs()
+        phase = torch.where(size > 0, x / torch.where(size > 0, size, torch.ones_like(size)), torch.ones_like(x))
+        return phase * self.denoiser(size, sigma)

@@ -1,0 +1,85 @@
+"""Protocol of super-resolution: MATLAB's bicubic resizing, luma, score without the border."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from .metrics import psnr
+
+__all__ = ["imresize", "luma", "superres_inputs", "superres_psnr"]
+
+
+def _cubic(t: Tensor) -> Tensor:
+    """Keys' kernel with a = -1/2."""
+    t = t.abs()
+    near = 1.5 * t**3 - 2.5 * t**2 + 1
+    far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+    return torch.where(t <= 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
+
+
+def _resizer(size: int, scale: float) -> Tensor:
+    """Matrix (ceil(size scale), size) of one axis: a kernel as wide as a new pixel where it shrinks, mirrored ends."""
+    out = math.ceil(size * scale)
+    stretch = min(scale, 1.0)
+    centres = (torch.arange(out, dtype=torch.float64) + 0.5) / scale - 0.5
+    reach = math.ceil(2 / stretch) + 1
+    taps = centres.floor().long()[:, None] + torch.arange(-reach, reach + 1)
+    weights = _cubic(stretch * (centres[:, None] - taps))
+    weights = weights / weights.sum(1, keepdim=True)
+    taps = taps.remainder(2 * size)  # half-sample mirror: ... 1 0 | 0 1 ... n-1 | n-1 n-2 ...
+    taps = torch.where(taps < size, taps, 2 * size - 1 - taps)
+    return torch.zeros(out, size, dtype=torch.float64).scatter_add_(1, taps, weights)
+
+
+def imresize(x: Tensor, scale: float) -> Tensor:
+    """Bicubic resizing of images (B, C, H, W) as MATLAB's ``imresize``: anti-aliased where it shrinks.
+
+    Gives (B, C, ceil(H scale), ceil(W scale)); neither clipped nor rounded. Keys 1981,
+    doi:10.1109/TASSP.1981.1163711.
+
+    Raises:
+        ValueError: ``scale`` is not positive.
+
+    >>> imresize(torch.rand(1, 1, 10, 9), 1 / 3).shape
+    torch.Size([1, 1, 4, 3])
+    """
+    if not scale > 0:
+        raise ValueError(f"scale: expected a positive number, got {scale}")
+    rows, columns = (_resizer(n, scale).to(x) for n in x.shape[-2:])
+    return rows @ x @ columns.mT
+
+
+def luma(x: Tensor) -> Tensor:
+    """Luma (B, 1, H, W) of colour images (B, 3, H, W) in [0, 1], ITU-R BT.601 with its range 16/255 ... 235/255.
+
+    >>> round(luma(torch.ones(1, 3, 1, 1)).item() * 255, 3)
+    235.0
+    """
+    weights = x.new_tensor([65.481, 128.553, 24.966]).view(3, 1, 1) / 255
+    return (weights * x).sum(-3, keepdim=True) + 16 / 255
+
+
+def superres_inputs(x: Tensor, scale: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of images in [0, 1]: cropped to a multiple of ``scale``, shrunk, and enlarged again, the latter two rounded to
+    8 bits; what networks for enlarged (SRCNN) and for small images (SRResNet) are given."""
+    height, width = (n - n % scale for n in x.shape[-2:])
+    if not (height and width):
+        raise ValueError(f"scale: {scale} is more than the image's sides, {tuple(x.shape[-2:])}")
+    x = x[..., :height, :width]
+    small = _eight_bits(imresize(x, 1 / scale))
+    return x, small, _eight_bits(imresize(small, scale))
+
+
+def superres_psnr(estimate: Tensor, truth: Tensor, scale: int) -> Tensor:
+    """PSNR (B,) in dB of the luma, clipped to [0, 1], without ``scale`` pixels along the border; peak 1.
+
+    Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258 (their evaluation code).
+    """
+    inside = (..., slice(scale, -scale), slice(scale, -scale))
+    a, b = ((luma(v) if v.shape[1] == 3 else v)[inside].clamp(0, 1) for v in (estimate, truth))
+    return psnr(a, b)
+
+
+def _eight_bits(x: Tensor) -> Tensor:
+    return (255 * x.clamp(0, 1)).round() / 255

@@ -1,0 +1,79 @@
+"""Folded networks: same output, nothing else changed."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from denoisers import ConvNet, DnCNN, ResUNet, XDnCNN, XDnCNNDenoiser, XNet, XSRResNet
+from denoisers.fold import Folded, folded
+
+
+def trained(net: nn.Module) -> nn.Module:
+    """A network whose normalisations do something."""
+    torch.manual_seed(0)
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            assert m.running_mean is not None and m.running_var is not None
+            m.running_mean.normal_(0, 0.1)
+            m.running_var.uniform_(0.5, 2)
+            nn.init.normal_(m.weight)  # of either sign
+            nn.init.normal_(m.bias, 0, 0.2)
+    return net.eval()
+
+
+NETWORKS = {
+    "xdncnn": lambda: XDnCNN(1, width=8, depth=4),
+    "literal": lambda: XDnCNN(1, width=8, depth=4, layout="conv-norm-unit"),
+    "sigmoid": lambda: XNet(1, width=8, depth=3, design="BN+CD+SG"),
+    "dncnn": lambda: DnCNN(1, width=8, depth=5),
+    "convnet": lambda: ConvNet(1, width=8, depth=4),
+    "resunet": lambda: ResUNet(1, widths=(4, 8)),
+    "norm first": lambda: nn.Sequential(nn.BatchNorm2d(1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("shape", [(1, 1, 17, 12), (3, 1, 1, 1)])
+def test_same_output(name, shape):
+    net = trained(NETWORKS[name]())
+    x = torch.rand(*shape)
+    before = x.clone(), copy.deepcopy(net.state_dict())
+    with torch.no_grad():
+        expected = net(x)
+        for _ in range(2):  # nothing is used up
+            assert torch.allclose(folded(net)(x), expected, atol=1e-5 * float(expected.abs().max()))
+    assert torch.equal(x, before[0])
+    assert all(torch.equal(v, before[1][k]) for k, v in net.state_dict().items())
+
+
+def test_super_resolution():
+    net, x = trained(XSRResNet(depth=2)), torch.rand(1, 3, 6, 5)
+    with torch.no_grad():
+        expected = net(x)
+        assert torch.allclose(folded(net)(x), expected, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_changed_weights_are_followed():
+    net, x = trained(DnCNN(1, width=4, depth=3)), torch.rand(1, 1, 8, 8)
+    fast = Folded(net)
+    with torch.no_grad():
+        first = fast(x)
+        for p in net.parameters():
+            p.mul_(1.1)
+        second = fast(x)
+        assert not torch.allclose(first, second)
+        assert torch.allclose(second, net(x), atol=1e-5)
+
+
+def test_derivatives_go_through_the_network_itself():
+    denoiser = XDnCNNDenoiser(None, level=0.1).eval().requires_grad_(False)
+    x = torch.rand(1, 1, 9, 9, requires_grad=True)
+    denoiser(x, 0.1).sum().backward()
+    assert x.grad is not None and bool(x.grad.abs().sum() > 0)
+    again = pickle.loads(pickle.dumps(copy.deepcopy(denoiser)))
+    with torch.no_grad():
+        assert torch.allclose(again(x, 0.1), denoiser.net(x), atol=1e-5)
+        assert torch.allclose(denoiser.double()(x.double(), 0.1).float(), denoiser.net(x.double()).float(), atol=1e-5)
