@@ -1,61 +1,73 @@
-"""Measure a LoFi weight file and write the PSNR into its card; then list all shipped cards in CARDS.md.
+"""Measure a weight file and write the PSNR into its card; then list all shipped cards in CARDS.md.
 
-python -m benchmarks.card FILE --data DIR
+python -m benchmarks.card FAMILY FILE --data DIR        (FAMILY: lofi, mixer or xdncnn; without FILE: list only)
 """
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from denoisers import LoFiDenoiser
+import denoisers.weights
+from denoisers import LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from denoisers.weights import available, load_weights, save_weights
 from pnp.metrics import psnr
 
 from .common import data_folder, noisy, parser
 
+FAMILIES = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
 SIGMAS = (5, 15, 25, 35, 50)
 
 
-def measure(file: str, data: str | None) -> dict[str, float]:
-    """Mean PSNR on BSD68, or CBSD68 for colour, at several noise levels."""
-    denoiser = LoFiDenoiser(file)
-    folder = data_folder(data, "bsd68" if denoiser.channels == 1 else "cbsd68", channels=denoiser.channels or 1)
+def measure(family: str, file: str, data: str | None, images: int | None = None) -> dict[str, float]:
+    """Mean PSNR on BSD68, or CBSD68 for colour, at the noise levels that the network was trained for."""
+    denoiser = FAMILIES[family](file)
+    name = "bsd68" if denoiser.channels == 1 else "cbsd68"
+    folder = data_folder(data, name, channels=denoiser.channels or 1)
+    low, high = denoiser.sigma_range or (0.0, 1.0)
     out = {}
-    for sigma in SIGMAS:
+    for sigma in [s for s in SIGMAS if low - 1e-6 <= s / 255 <= high + 1e-6] or [round(255 * low)]:
         scores = []
-        for i in range(len(folder)):
+        for i in range(min(len(folder), images or len(folder))):
             x = folder[i][None]
             with torch.no_grad():
                 estimate = denoiser(noisy(x, sigma / 255, seed=i), sigma / 255).clamp(0, 1)
             scores.append(float(psnr(estimate, x)))
-        out[f"{'BSD68' if denoiser.channels == 1 else 'CBSD68'}, sigma {sigma}"] = round(statistics.mean(scores), 3)
+        out[f"{name.upper()}, sigma {sigma}"] = round(statistics.mean(scores), 3)
         print(sigma, out, flush=True)
     return out
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(
+            f"{k}: {_text(v) if not isinstance(v, dict) else '(' + _text(v) + ')'}" for k, v in value.items()
+        )
+    return str(value)
 
 
 def cards() -> str:
     """All shipped cards, as a page."""
     lines = ["# Shipped weights", "", "Written by `python -m benchmarks.card`; the same text travels in each file."]
-    for name in available("lofi"):
-        card = load_weights(name, family="lofi")[1]
-        lines += ["", f'## LoFiDenoiser("{name}")', ""]
-        for key, value in card.items():
-            if isinstance(value, dict):
-                value = "; ".join(f"{k}: {v}" for k, v in value.items())
-            lines.append(f"- **{key}**: {value}")
+    for family, kind in FAMILIES.items():
+        for name in available(family):
+            lines += ["", f'## {kind.__name__}("{name}")', ""]
+            lines += [f"- **{key}**: {_text(value)}" for key, value in load_weights(name, family=family)[1].items()]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure, write, list."""
     p = parser(__doc__)
-    p.add_argument("file", help="safetensors file with a card")
+    p.add_argument("family", choices=sorted(FAMILIES))
+    p.add_argument("file", nargs="?", help="safetensors file with a card")
     options = p.parse_args()
-    state, card = load_weights(options.file, family="lofi")
-    save_weights(options.file, state, {**card, "psnr": measure(options.file, options.data)})
-    import denoisers.weights
-
+    if options.file is not None:
+        state, card = load_weights(options.file, family=options.family)
+        figures = measure(options.family, options.file, options.data, options.images)
+        if options.images is None:  # a part of the images is for a look
+            save_weights(options.file, state, {**card, "psnr": figures})
     (Path(denoisers.weights.__file__).parent / "CARDS.md").write_text(cards())
 
 

@@ -1,5 +1,7 @@
 """Image-to-Image Mixer as a denoiser of images of any size."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -39,6 +41,8 @@ class MixerDenoiser(Denoiser):
     >>> MixerDenoiser(None, preset="small")(torch.zeros(1, 1, 70, 20), 0.1).shape
     torch.Size([1, 1, 70, 20])
     """
+
+    radius = math.inf  # squares are laid out by the image's size
 
     def __init__(
         self, weights: str | None = None, *, preset: str = "half", channels: int = 1, level: float | None = None

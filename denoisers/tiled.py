@@ -2,7 +2,7 @@
 
 import math
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from .base import Denoiser, check_images
 from .receptive_field import receptive_field, stride_of
@@ -36,9 +36,8 @@ class TiledDenoiser(Denoiser):
 
     def __init__(self, denoiser: Denoiser, pixels: int = 1_000_000, *, halo: int | None = None) -> None:
         super().__init__()
-        channels = denoiser.channels or 1
         if halo is None:
-            measured = receptive_field(_AtOneLevel(denoiser), channels)
+            measured = receptive_field(denoiser)
             if math.isinf(measured):
                 raise ValueError("denoiser: it sees the whole image, so tiles would change its result")
             halo = int(measured)
@@ -52,15 +51,3 @@ class TiledDenoiser(Denoiser):
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
         check_images(x, self.channels)
         return run_in_tiles(lambda tile: self.denoiser(tile, sigma), x, self.halo, self.pixels, step=self.step)
-
-
-class _AtOneLevel(nn.Module):
-    """A denoiser as a network of images alone."""
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        super().__init__()
-        self.denoiser = denoiser
-
-    def forward(self, x: Tensor) -> Tensor:
-        low, high = self.denoiser.sigma_range or (0.0, 0.2)
-        return self.denoiser(x, (low + high) / 2)

@@ -8,7 +8,7 @@ from torch import Tensor
 from denoisers.base import Denoiser
 from operators.linalg import column
 
-__all__ = ["Calibration", "above_range", "calibrate", "denoise", "describe_split"]
+__all__ = ["Calibration", "calibrate", "denoise", "describe_split"]
 
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -57,17 +57,6 @@ def describe_split(denoiser: Denoiser, x: Tensor) -> str:
     if denoiser.channels == 1 and x.shape[1] != 1:
         parts.append("channel by channel")
     return ", ".join(parts) or "as it is"
-
-
-def above_range(denoiser: Denoiser, sigma: float) -> str:
-    """Says by how much noise ``sigma``, in calibrated units, is more than the denoiser was trained for, if it is."""
-    trained = denoiser.sigma_range
-    if not trained or trained[0] >= trained[1] or sigma <= trained[1] * (1 + 1e-6):
-        return ""
-    return (
-        f"the noise in the image, {sigma:.4g} of its range of intensities, is {sigma / trained[1]:.3g} times the most "
-        f"that the denoiser was trained for, {trained[1]:.4g}"
-    )
 
 
 def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibration) -> Tensor:

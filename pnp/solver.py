@@ -14,10 +14,11 @@ from operators.adapt import as_operator
 from operators.base import LinearOperator, check_batch
 from operators.linalg import column, dot
 
-from .calibration import above_range, denoise, describe_split
+from .calibration import denoise, describe_split
 from .checks import check_arguments, check_mode, check_values
 from .expert import Expert
 from .problem import Problem, prepare
+from .remarks import above_range, passport_remarks
 from .result import Record, Result
 from .run import Run
 from .schedules import log_schedule
@@ -240,4 +241,8 @@ class Solver(nn.Module):
             report["note"] = note
             if float(wanted.max()) > 1.5 * (self.denoiser.sigma_range or (0, 0))[1]:
                 warnings.warn(f"{type(self).__name__}: {note}", RuntimeWarning, stacklevel=3)
+        remark = passport_remarks(getattr(self.denoiser, "card", {}).get("passport", {}), float(sigmas.amin()))
+        if remark:
+            report["passport"] = remark
+            warnings.warn(f"{type(self).__name__}: {remark}", RuntimeWarning, stacklevel=3)
         return report

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["WeightFileError", "available", "load_weights", "save_weights", "tensors_hash"]
+__all__ = ["WeightFileError", "available", "load_weights", "save_weights", "tensors_hash", "weights_path"]
 
 _FOLDER = Path(__file__).parent
 
@@ -44,7 +44,8 @@ def available(family: str) -> dict[str, Path]:
     return found
 
 
-def _resolve(name: str, family: str) -> Path:
+def weights_path(name: str, *, family: str) -> Path:
+    """File of shipped weights by name, or ``name`` itself where it is a file; raises as :func:`load_weights`."""
     if str(name).endswith(".safetensors") or os.sep in str(name):
         path = Path(name)
         if not path.is_file():
@@ -71,7 +72,7 @@ def load_weights(name: str, *, family: str) -> tuple[dict[str, Tensor], dict[str
     """
     from safetensors import SafetensorError, safe_open
 
-    path = _resolve(name, family)
+    path = weights_path(name, family=family)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

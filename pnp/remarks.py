@@ -1,0 +1,35 @@
+"""What a report should say about the use of a denoiser."""
+
+import math
+from typing import Any
+
+from denoisers.base import Denoiser
+
+__all__ = ["above_range", "passport_remarks"]
+
+
+def above_range(denoiser: Denoiser, sigma: float) -> str:
+    """Says by how much noise ``sigma``, in calibrated units, is more than the denoiser was trained for, if it is."""
+    trained = denoiser.sigma_range
+    if not trained or trained[0] >= trained[1] or sigma <= trained[1] * (1 + 1e-6):
+        return ""
+    return (
+        f"the noise in the image, {sigma:.4g} of its range of intensities, is {sigma / trained[1]:.3g} times the most "
+        f"that the denoiser was trained for, {trained[1]:.4g}"
+    )
+
+
+def passport_remarks(passport: dict[str, Any], sigma: float) -> str:
+    """What a solver should say of a denoiser with this passport when it uses it down to ``sigma``; may be empty.
+
+    >>> passport_remarks({"gain_dB": {"5/255": -0.3, "25/255": 8.0}}, 5 / 255)
+    'at sigma 0.0196 the denoiser adds error instead of removing it (-0.30 dB, by its passport)'
+    """
+    levels = {float(k.removesuffix("/255")) / 255: v for k, v in passport.get("gain_dB", {}).items()}
+    if not levels:
+        return ""
+    nearest = min(levels, key=lambda s: abs(math.log(s / max(sigma, 1e-9))))
+    gain = levels[nearest]
+    if gain < 0 and abs(math.log(nearest / max(sigma, 1e-9))) < 1:
+        return f"at sigma {sigma:.3g} the denoiser adds error instead of removing it ({gain:.2f} dB, by its passport)"
+    return ""

@@ -1,0 +1,86 @@
+"""The passport measures what is known of simple denoisers, and reaches the solver's report."""
+
+import json
+
+import pytest
+import torch
+
+from denoisers import CallableDenoiser, Denoiser, LoFiDenoiser, TVDenoiser, XDnCNNDenoiser
+from denoisers.weights import load_weights, save_weights
+from operators import Identity
+from pnp import PnPADMM, data
+from pnp.passport import jacobian_figures, measure_passport
+from pnp.passport.__main__ import main
+from pnp.remarks import passport_remarks
+
+
+def test_jacobian_against_a_dense_one():
+    torch.manual_seed(0)
+    matrix = torch.randn(36, 36, dtype=torch.float64) / 6
+
+    def mix(x, sigma):
+        return torch.tanh(x.flatten(1) @ matrix.T).reshape(x.shape)
+
+    y = torch.randn(1, 1, 6, 6, dtype=torch.float64)
+    dense = torch.autograd.functional.jacobian(lambda v: mix(v, 0.1).flatten(), y).reshape(36, 36)
+    found = jacobian_figures(CallableDenoiser(mix), y, 0.1, steps=500)
+    assert found["lipschitz"] == pytest.approx(float(torch.linalg.matrix_norm(dense, 2)), rel=1e-3)
+    rest = dense - torch.eye(36, dtype=torch.float64)
+    assert found["lipschitz_of_residual"] == pytest.approx(float(torch.linalg.matrix_norm(rest, 2)), rel=1e-3)
+    asymmetry = float(torch.linalg.norm(dense - dense.T) / torch.linalg.norm(dense))
+    assert found["asymmetry"] == pytest.approx(asymmetry, rel=0.3)
+
+
+class Brighten(Denoiser):
+    """Adds a constant, whatever the units."""
+
+    def forward(self, x, sigma):
+        return x + 0.1
+
+
+def test_known_figures():
+    x = data.sample("camera")[..., :64, :64]
+    bright = measure_passport(Brighten(), [x])
+    assert bright["bias"]["25/255"] == pytest.approx(0.1 * 255 / 25, rel=0.05)
+    assert bright["units"]["scale_0.5"] == pytest.approx(0.1 * 255 / 25, rel=1e-3)
+    assert bright["units"]["shift_+0.2"] < 1e-5 and bright["symmetries"]["flip"] == 0
+    assert bright["jacobian"]["lipschitz"] == pytest.approx(1, abs=1e-5)
+    assert bright["receptive_field"] == 0 and bright["gain_dB"]["2/255"] < -15
+
+
+def test_shipped_denoiser_has_what_its_docstring_promises():
+    passport = measure_passport(LoFiDenoiser(), [data.sample("camera")[..., 100:196, 180:276]])
+    assert max(*passport["units"].values()) < 1e-3 and passport["receptive_field"] == LoFiDenoiser().radius
+    assert min(passport["gain_dB"].values()) > 0 and abs(passport["bias"]["25/255"]) < 0.05
+    assert passport["symmetries"]["shift by a pixel"] < 1e-3 < passport["symmetries"]["flip"]
+
+
+def test_denoisers_of_one_level_and_without_derivative():
+    passport = measure_passport(XDnCNNDenoiser(None, level=0.1).eval(), [torch.rand(1, 1, 40, 40)])
+    assert list(passport["gain_dB"]) == ["25.5/255"] and passport["receptive_field"] == 41
+    assert "lipschitz" in measure_passport(TVDenoiser(), [torch.rand(1, 1, 24, 24)])["jacobian"]
+    still = CallableDenoiser(lambda x, sigma: x.detach())
+    assert "none" in measure_passport(still, [torch.rand(1, 1, 24, 24)])["jacobian"]
+    with pytest.raises(ValueError, match="images"):
+        measure_passport(still, [])
+
+
+def test_command_writes_the_card_and_solvers_read_it(tmp_path, capsys):
+    state, card = load_weights("natural-gray", family="lofi")
+    file = tmp_path / "mine.safetensors"
+    save_weights(file, state, card)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray((data.sample("camera")[0, 0, :64, :64] * 255).byte().numpy()).save(folder / "a.png")
+    main(["lofi", str(file), "--data", str(folder), "--write"])
+    printed = json.loads(capsys.readouterr().out)
+    denoiser = LoFiDenoiser(str(file))
+    assert denoiser.card["passport"] == printed
+    denoiser.card["passport"]["gain_dB"] = {"5/255": -1.0}
+    y = data.sample("camera")[..., 100:132, 200:232] + 0.02 * torch.randn(1, 1, 32, 32)
+    assert denoiser.card["passport"]
+    with pytest.warns(RuntimeWarning, match="passport"):
+        result = PnPADMM(Identity((32, 32)), denoiser, noise_std=0.02).solve(y)
+    assert "adds error" in str(result)
+    assert passport_remarks({}, 0.1) == "" == passport_remarks({"gain_dB": {"5/255": -1.0}}, 0.2)
