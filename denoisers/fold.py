@@ -5,12 +5,15 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .xunit import Gaussian, XUnit
 
 __all__ = ["Folded", "folded"]
+
+_STRIP = 2**20  # values of a strip of rows
 
 
 class _Affine(nn.Module):
@@ -50,8 +53,23 @@ class _FoldedXUnit(nn.Module):
             part.data.mul_(root)
 
     def forward(self, z: Tensor) -> Tensor:
-        a = torch.addcmul(self.before.shift, z, self.before.scale).relu_()
-        return z.mul_(self.filter(a).square_().neg_().exp2_())
+        batch, channels, height, width = z.shape
+        reach = self.filter.kernel_size[0] // 2
+        rows = max(_STRIP // (batch * channels * width), 4 * reach, 1)
+        above: Tensor | None = None
+        for top in range(0, height, rows):  # strips that stay in the cache; z below them is still the input
+            bottom = min(top + rows, height)
+            seen = min(bottom + reach, height)
+            a = z.new_zeros(batch, channels, bottom - top + 2 * reach, width)
+            a = a.contiguous(memory_format=torch.channels_last)
+            inside = a[..., reach : reach + seen - top, :]
+            torch.addcmul(self.before.shift, z[..., top:seen, :], self.before.scale, out=inside).relu_()
+            if above is not None:
+                a[..., :reach, :] = above
+            above = a[..., bottom - top : bottom - top + reach, :].clone()
+            d = F.conv2d(a, self.filter.weight, self.filter.bias, padding=(0, reach), groups=channels)
+            z[..., top:bottom, :].mul_(d.square_().neg_().exp2_())
+        return z
 
 
 def _is_usual(unit: nn.Module) -> bool:

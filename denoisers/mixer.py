@@ -19,14 +19,25 @@ def _perceptron(width: int, hidden: int) -> nn.Sequential:
 
 
 class _Along(nn.Module):
-    """A map along one axis of (B, h, w, C), the same for all others."""
+    """A perceptron, or one linear map, along one axis of (B, ..., C) before the last, the same for all others.
+
+    Products from the left need no transposed copies.
+    """
 
     def __init__(self, axis: int, inner: nn.Module) -> None:
         super().__init__()
         self.axis, self.inner = axis, inner
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x.transpose(self.axis, -1)).transpose(self.axis, -1)
+        shape = x.shape
+        z = x.reshape(shape[: self.axis].numel(), shape[self.axis], -1)
+        for part in self.inner if isinstance(self.inner, nn.Sequential) else (self.inner,):
+            if isinstance(part, nn.Linear):
+                assert part.bias is not None
+                z = torch.baddbmm(part.bias[:, None], part.weight.expand(len(z), -1, -1), z)
+            else:
+                z = part(z)
+        return z.reshape(shape)
 
 
 class _MixerLayer(nn.Module):
@@ -54,7 +65,7 @@ class _Embedding(nn.Module):
         self.conv = nn.Conv2d(inputs, channels, patch, stride=patch)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x).permute(0, 2, 3, 1)
+        return self.conv(x).permute(0, 2, 3, 1).contiguous()
 
 
 class _Expansion(nn.Module):
