@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisers import DnCNN, Img2ImgMixer, LoFiDenoiser, MixerDenoiser, XDnCNN, XDnCNNDenoiser, folded
+from denoisers.cascade import Field
 
 from .common import table
 
@@ -57,11 +58,12 @@ class PlainFields(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList()
         for field in denoiser.fields:
-            kernel = field.kernel().detach()  # pyright: ignore
+            assert isinstance(field, Field)
+            kernel = field.kernel().detach()
             first = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[-1])
-            first.weight.data, first.bias.data = kernel, field.bias.detach()  # pyright: ignore
-            last = nn.Conv2d(kernel.shape[0], field.head.weight.shape[0], 1)  # pyright: ignore
-            last.load_state_dict(field.head.state_dict())  # pyright: ignore
+            first.load_state_dict({"weight": kernel, "bias": field.bias.detach()})
+            last = nn.Conv2d(kernel.shape[0], field.head.weight.shape[0], 1)
+            last.load_state_dict(field.head.state_dict())
             pad = nn.ReflectionPad2d(kernel.shape[-1] // 2)
             self.layers.append(nn.Sequential(pad, first, nn.ReLU(), last))
         self.to(memory_format=torch.contiguous_format)
@@ -101,9 +103,10 @@ def lofi_operations(denoiser: LoFiDenoiser) -> int:
     """Multiplications and additions for a pixel that the formula asks for: pixels within the discs alone."""
     total = 0
     for field in denoiser.fields:
-        kernel = field.kernel()  # pyright: ignore
+        assert isinstance(field, Field)
+        kernel = field.kernel()
         total += int((kernel != 0).any(0).any(0).sum()) * kernel.shape[0] * kernel.shape[1]
-        total += field.head.weight.numel()  # pyright: ignore
+        total += field.head.weight.numel()
     return 2 * total
 
 

@@ -5,10 +5,13 @@ from torch import Tensor
 
 from .base import Denoiser, check_images, sigma_column
 from .fold import Folded
+from .tiles import run_in_tiles
 from .weights import load_weights
 from .xunit import XDnCNN
 
 __all__ = ["XDnCNNDenoiser"]
+
+_FLOATS = 200  # a pixel, at the widest point
 
 
 class XDnCNNDenoiser(Denoiser):
@@ -21,6 +24,8 @@ class XDnCNNDenoiser(Denoiser):
         weights: name of shipped weights or a file, see :func:`denoisers.weights.load_weights`; ``None``: untrained.
         channels: of an untrained network; weights bring their own.
         level: noise standard deviation of an untrained network for one level; ``None``: for all levels up to 56/255.
+        max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
+            are done in tiles, with the same result.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: an argument does not fit; the message names it.
@@ -31,8 +36,20 @@ class XDnCNNDenoiser(Denoiser):
     torch.Size([1, 1, 16, 16])
     """
 
-    def __init__(self, weights: str | None = None, *, channels: int = 1, level: float | None = None) -> None:
+    radius = 9 + 8 * 4  # of the receptive field: nine convolutions and eight gates
+
+    def __init__(
+        self,
+        weights: str | None = None,
+        *,
+        channels: int = 1,
+        level: float | None = None,
+        max_memory: float = 2e9,
+    ) -> None:
         super().__init__()
+        if not max_memory > 0:
+            raise ValueError(f"max_memory: expected a positive number of bytes, got {max_memory}")
+        self.max_memory = float(max_memory)
         state, card = (None, {}) if weights is None else load_weights(weights, family="xdncnn")
         self.card = card
         channels = int(card.get("channels", channels))
@@ -53,4 +70,5 @@ class XDnCNNDenoiser(Denoiser):
         level = sigma_column(sigma, x)
         if self.told:
             x = torch.cat((x, level.expand(-1, 1, *x.shape[-2:])), 1)
-        return self._fast(x)
+        pixels = self.max_memory / (_FLOATS * x.element_size() * len(x))
+        return run_in_tiles(self._fast, x, self.radius, pixels)
