@@ -85,9 +85,9 @@ class PlainMixer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.net.embed.conv(x).permute(0, 2, 3, 1)
         for layer in self.net.layers:
-            norm, along_rows, along_columns = layer.space  # pyright: ignore
-            z = along_rows.inner(norm(x).transpose(1, 3)).transpose(1, 3)
-            x = x + along_columns.inner(z.transpose(2, 3)).transpose(2, 3)
+            norm, rows, columns = layer.space  # pyright: ignore
+            z = rows.inner(norm(x).transpose(1, 3)).transpose(1, 3)  # pyright: ignore
+            x = x + columns.inner(z.transpose(2, 3)).transpose(2, 3)
             x = x + layer.channels(x)  # pyright: ignore
         return self.net.head(x)
 

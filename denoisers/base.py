@@ -1,5 +1,6 @@
 """What a denoiser is: a module with ``forward(x, sigma)`` and the noise range it was trained on."""
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -111,4 +112,13 @@ def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
         raise TypeError("denoiser: got an operator; the order is solver(op, denoiser)")
     if not callable(obj):
         raise TypeError(f"denoiser: expected a callable (x, sigma) -> x, got {type(obj).__name__}")
+    try:
+        inspect.signature(obj).bind(None, None)
+    except TypeError as error:
+        name = type(obj).__name__
+        raise TypeError(
+            f"denoiser: {name} does not take (x, sigma); a network of images alone goes in as lambda x, sigma: net(x)"
+        ) from error
+    except ValueError:  # no signature to be seen
+        pass
     return CallableDenoiser(obj)

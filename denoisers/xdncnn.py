@@ -67,6 +67,9 @@ class XDnCNNDenoiser(Denoiser):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
         check_images(x, self.channels)
+        own = next(self.parameters()).dtype  # other precisions are converted, there and back
+        if x.dtype != own:
+            return self.forward(x.to(own), sigma).to(x.dtype)
         level = sigma_column(sigma, x)
         if self.told:
             x = torch.cat((x, level.expand(-1, 1, *x.shape[-2:])), 1)

@@ -5,7 +5,7 @@ from typing import Any
 
 from denoisers.base import Denoiser
 
-__all__ = ["above_range", "passport_remarks"]
+__all__ = ["above_range", "one_level", "passport_remarks"]
 
 
 def above_range(denoiser: Denoiser, sigma: float) -> str:
@@ -16,6 +16,17 @@ def above_range(denoiser: Denoiser, sigma: float) -> str:
     return (
         f"the noise in the image, {sigma:.4g} of its range of intensities, is {sigma / trained[1]:.3g} times the most "
         f"that the denoiser was trained for, {trained[1]:.4g}"
+    )
+
+
+def one_level(denoiser: Denoiser, wanted: float) -> str:
+    """Says that the denoiser knows one noise level alone where the solver would end at ``wanted``, far from it."""
+    trained = denoiser.sigma_range
+    if not trained or trained[0] < trained[1] or 0.7 < wanted / trained[0] < 1.4:
+        return ""
+    return (
+        f"the denoiser knows one noise level, {trained[0]:.3g}, where {wanted:.3g} is asked for; "
+        "denoisers.Rescaled(denoiser) follows"
     )
 
 

@@ -18,7 +18,7 @@ from .calibration import denoise, describe_split
 from .checks import check_arguments, check_mode, check_values
 from .expert import Expert
 from .problem import Problem, prepare
-from .remarks import above_range, passport_remarks
+from .remarks import above_range, one_level, passport_remarks
 from .result import Record, Result
 from .run import Run
 from .schedules import log_schedule
@@ -241,6 +241,10 @@ class Solver(nn.Module):
             report["note"] = note
             if float(wanted.max()) > 1.5 * (self.denoiser.sigma_range or (0, 0))[1]:
                 warnings.warn(f"{type(self).__name__}: {note}", RuntimeWarning, stacklevel=3)
+        if self.expert is None:
+            end = torch.as_tensor(self.goal(problem)[0], dtype=torch.float64)
+            single = one_level(self.denoiser, float(end.max()))
+            report |= {"level": single} if single else {}
         remark = passport_remarks(getattr(self.denoiser, "card", {}).get("passport", {}), float(sigmas.amin()))
         if remark:
             report["passport"] = remark

@@ -39,11 +39,13 @@ def imresize(x: Tensor, scale: float) -> Tensor:
     doi:10.1109/TASSP.1981.1163711.
 
     Raises:
-        ValueError: ``scale`` is not positive.
+        ValueError: ``scale`` is not positive. TypeError: ``x`` is no floating point tensor.
 
     >>> imresize(torch.rand(1, 1, 10, 9), 1 / 3).shape
     torch.Size([1, 1, 4, 3])
     """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"x: expected floating point images, got {getattr(x, 'dtype', type(x).__name__)}")
     if not scale > 0:
         raise ValueError(f"scale: expected a positive number, got {scale}")
     rows, columns = (_resizer(n, scale).to(x) for n in x.shape[-2:])

@@ -64,6 +64,17 @@ def test_wrong_images_are_named(name):
             denoiser(torch.rand(1, 3, 8, 8), sigma)
 
 
+@pytest.mark.parametrize("name", DENOISERS)
+def test_precisions_go_there_and_back(name):
+    denoiser, x = DENOISERS[name](1), torch.rand(1, 1, 12, 12)
+    with torch.no_grad():
+        expected = denoiser(x, 25 / 255)
+        assert torch.allclose(denoiser(x.double(), 25 / 255).float(), expected, atol=1e-5)
+        assert denoiser(x.double(), 25 / 255).dtype == torch.float64
+        half = denoiser(x.bfloat16(), 25 / 255)
+    assert half.dtype == torch.bfloat16 and torch.allclose(half.float(), expected, atol=0.05)
+
+
 @pytest.mark.parametrize("kind", [d.LoFiDenoiser, d.XDnCNNDenoiser])
 def test_memory_budget_changes_nothing(kind):
     torch.manual_seed(0)

@@ -84,3 +84,11 @@ def test_command_writes_the_card_and_solvers_read_it(tmp_path, capsys):
         result = PnPADMM(Identity((32, 32)), denoiser, noise_std=0.02).solve(y)
     assert "adds error" in str(result)
     assert passport_remarks({}, 0.1) == "" == passport_remarks({"gain_dB": {"5/255": -1.0}}, 0.2)
+
+
+def test_report_says_when_one_level_has_to_serve_for_another():
+    y = data.sample("camera")[..., 100:132, 200:232] + 0.02 * torch.randn(1, 1, 32, 32)
+    for level, said in ((0.5, True), (0.04, False)):
+        denoiser = XDnCNNDenoiser(None, level=level).eval()
+        report = str(PnPADMM(Identity((32, 32)), denoiser, noise_std=0.02).solve(y))
+        assert ("Rescaled" in report) == said, report
