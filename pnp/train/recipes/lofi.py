@@ -4,11 +4,18 @@ from denoisers.cascade import LoFiDenoiser
 
 from .recipe import DenoiserRecipe
 
-__all__ = ["LOFI_NATURAL_GRAY", "LOFI_NATURAL_RGB"]
+__all__ = ["LOFI"]
 
-LOFI_NATURAL_GRAY = DenoiserRecipe(
-    name="lofi-natural-gray", family="lofi", build=lambda: LoFiDenoiser(None), preset="accurate", channels=1
-)
-LOFI_NATURAL_RGB = DenoiserRecipe(
-    name="lofi-natural-rgb", family="lofi", build=lambda: LoFiDenoiser(None, channels=3), preset="accurate", channels=3
-)
+LOFI = (
+    DenoiserRecipe(
+        name="lofi-natural-gray", family="lofi", build=lambda: LoFiDenoiser(None), preset="accurate", channels=1
+    ),
+    DenoiserRecipe(
+        name="lofi-natural-rgb", family="lofi", build=lambda: LoFiDenoiser(None, channels=3), preset="accurate",
+        channels=3,
+    ),
+    DenoiserRecipe(
+        name="lofi-natural-gray-fast", family="lofi", build=lambda: LoFiDenoiser(None, preset="fast"), preset="fast",
+        channels=1,
+    ),
+)  # fmt: skip
