@@ -4,7 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from denoisers import ConvNet, DnCNN, XDnCNN, XDnCNNDenoiser, XNet, XUnit
+from denoisers import (
+    XSRCNN,
+    ConvNet,
+    DnCNN,
+    SRResNet,
+    XDnCNN,
+    XDnCNNDenoiser,
+    XNet,
+    XSRResNet,
+    XUnit,
+    folded,
+)  # fmt: skip
 
 
 def authors_count(model: nn.Module) -> int:
@@ -13,7 +24,7 @@ def authors_count(model: nn.Module) -> int:
         p.numel()
         for module in model.modules()
         for name, p in module.named_parameters(recurse=False)
-        if not (isinstance(module, nn.Conv2d) and name == "bias")
+        if isinstance(module, nn.BatchNorm2d) or (isinstance(module, nn.Conv2d) and name != "bias")
     )
 
 
@@ -34,6 +45,10 @@ def test_counts_of_the_other_networks():
     assert [authors_count(ConvNet(1, depth=d)) for d in (4, 9, 10)] == [75_264, 260_224, 297_216]
     assert (authors_count(DnCNN(1)), count(DnCNN(1)), count(DnCNN(3))) == (556_032, 556_097, 558_403)
     assert authors_count(DnCNN(3)) == 558_336
+    assert [count(folded(DnCNN(c))) for c in (1, 3)] == [555_137, 557_443]  # normalisation folded into convolutions
+    assert [count(folded(DnCNN(c, depth=20))) for c in (1, 3)] == [665_921, 668_227]
+    assert [authors_count(XSRCNN(v)) for v in ("f", "c")] == [32_576, 44_092]
+    assert authors_count(XSRResNet()) == 1_155_968 and authors_count(SRResNet()) == 1_546_752
 
 
 def test_unit_is_the_papers_formula():
