@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisers import LoFiDenoiser
+from denoisers import LoFiDenoiser, XDnCNNDenoiser
 from denoisers.weights import WeightFileError, available, load_weights, save_weights
 
 
@@ -60,3 +60,17 @@ def test_file_of_another_kind(tmp_path):
         load_weights(str(other), family="lofi")
     with pytest.raises(ValueError, match="family"):
         save_weights(other, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma", "gain"), [("natural-gray-25", 25 / 255, 8.5), ("natural-gray-50", 50 / 255, 11.0)]
+)
+def test_shipped_xdncnn_denoises(name, sigma, gain):
+    from pnp import data
+    from pnp.metrics import psnr
+
+    x = data.sample("camera")[..., 100:228, 180:308]
+    y = x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    denoiser = XDnCNNDenoiser(name)
+    assert not denoiser.training and denoiser.sigma_range == (pytest.approx(sigma), pytest.approx(sigma))
+    assert float(psnr(denoiser(y, sigma), x) - psnr(y, x)) > gain
