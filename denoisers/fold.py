@@ -72,6 +72,28 @@ class _FoldedXUnit(nn.Module):
         return z
 
 
+class _Perceptron(nn.Module):
+    """Linear, GELU, Linear along the last axis by oneDNN, whose products on CPUs are up to twice as fast as BLAS's."""
+
+    def __init__(self, first: nn.Linear, last: nn.Linear) -> None:
+        super().__init__()
+        self.tensors = [t.detach().to_mkldnn() for t in (first.weight, first.bias, last.weight, last.bias)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        w, b, v, c = self.tensors
+        hidden = F.gelu(F.linear(x.reshape(-1, x.shape[-1]).to_mkldnn(), w, b))
+        return F.linear(hidden, v, c).to_dense().reshape(x.shape)
+
+
+def _is_perceptron(members: list[nn.Module]) -> bool:
+    first, middle, last = members if len(members) == 3 else (None, None, None)
+    if not (isinstance(first, nn.Linear) and isinstance(middle, nn.GELU) and isinstance(last, nn.Linear)):
+        return False
+    fits = first.in_features == last.out_features and first.bias is not None and last.bias is not None
+    plain = first.weight.dtype == torch.float32 and first.weight.device.type == "cpu" and middle.approximate == "none"
+    return fits and plain and torch.backends.mkldnn.is_available()
+
+
 def _is_usual(unit: nn.Module) -> bool:
     kinds = (nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d, Gaussian)
     return isinstance(unit, XUnit) and tuple(map(type, unit.gate)) == kinds
@@ -100,6 +122,10 @@ def _fold_chain(chain: nn.Sequential) -> None:
         else:
             _fold(module)
             members.append(module)
+        if _is_perceptron(members[-3:]):
+            first, _, last = members[-3:]
+            assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
+            members[-3:] = [_Perceptron(first, last)]
         own = own or isinstance(module, (nn.Conv2d, nn.BatchNorm2d, XUnit, nn.ReLU))
     while len(chain):
         del chain[0]
@@ -109,7 +135,7 @@ def _fold_chain(chain: nn.Sequential) -> None:
 def _fold(model: nn.Module) -> None:
     if isinstance(model, nn.Sequential):
         _fold_chain(model)
-    else:
+    elif getattr(model, "folds", True):
         for child in model.children():
             _fold(child)
 
@@ -118,7 +144,8 @@ def folded(model: nn.Module) -> nn.Module:
     """A frozen copy of ``model`` for evaluation alone, with the same output up to rounding.
 
     In chains (``nn.Sequential``), batch normalisation becomes part of the convolution before it, or a product and sum
-    in place; ReLU and :class:`XUnit` write into their own input; tensors are channels-last. It has no derivatives.
+    in place; ReLU and :class:`XUnit` write into their own input; perceptrons go to oneDNN on CPUs; tensors are
+    channels-last. It has no derivatives. A module whose ``folds`` is False is left as it is.
 
     >>> from denoisers import DnCNN
     >>> net, x = DnCNN(1, width=8, depth=4).eval(), torch.rand(1, 1, 16, 16)

@@ -24,6 +24,8 @@ class _Along(nn.Module):
     Products from the left need no transposed copies.
     """
 
+    folds = False  # not along the last axis
+
     def __init__(self, axis: int, inner: nn.Module) -> None:
         super().__init__()
         self.axis, self.inner = axis, inner

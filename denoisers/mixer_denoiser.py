@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import Denoiser, check_images, sigma_column
+from .fold import Folded
 from .mixer import Img2ImgMixer
 from .tiles import run_blended
 from .weights import load_weights
@@ -63,6 +64,7 @@ class MixerDenoiser(Denoiser):
             self.load_state_dict(state)
             self.requires_grad_(False)
         self.train(weights is None)
+        self._fast = Folded(self.net)
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
@@ -77,4 +79,4 @@ class MixerDenoiser(Denoiser):
 
     def _square(self, x: Tensor, level: Tensor) -> Tensor:
         seen = torch.cat((x, level.expand(-1, 1, *x.shape[-2:])), 1) if self.told else x
-        return x - self.net(seen)
+        return x - self._fast(seen)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from denoisers import ConvNet, DnCNN, ResUNet, XDnCNN, XDnCNNDenoiser, XNet, XSRResNet
+from denoisers import ConvNet, DnCNN, Img2ImgMixer, ResUNet, ViT, XDnCNN, XDnCNNDenoiser, XNet, XSRResNet
 from denoisers.fold import Folded, folded
 
 
@@ -47,6 +47,18 @@ def test_same_output(name, shape):
             assert torch.allclose(folded(net)(x), expected, atol=1e-5 * float(expected.abs().max()))
     assert torch.equal(x, before[0])
     assert all(torch.equal(v, before[1][k]) for k, v in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "net", [Img2ImgMixer((8, 12), 2, width=6, depth=2), ViT(20, 2, patch=5, width=8, depth=1, heads=2)]
+)
+def test_perceptrons(net):
+    x = torch.rand(3, 2, *getattr(net, "image_shape", (20, 20)))
+    with torch.no_grad():
+        fast, expected = folded(net), net.eval()(x)
+        assert any(type(m).__name__ == "_Perceptron" for m in fast.modules())
+        assert torch.allclose(fast(x), expected, atol=1e-5)
+        assert torch.allclose(folded(net.double())(x.double()).float(), expected, atol=1e-5)
 
 
 def test_super_resolution():
