@@ -73,7 +73,7 @@ class _FoldedXUnit(nn.Module):
 
 
 class _Perceptron(nn.Module):
-    """Linear, GELU, Linear along the last axis by oneDNN, whose products on CPUs are up to twice as fast as BLAS's."""
+    """Linear, GELU, Linear along the last axis by oneDNN; its products were twice as fast as BLAS's where measured."""
 
     def __init__(self, first: nn.Linear, last: nn.Linear) -> None:
         super().__init__()

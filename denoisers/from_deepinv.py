@@ -35,7 +35,7 @@ class DeepInvDenoiser(Denoiser):
         try:
             import deepinv
         except ImportError as error:
-            raise ImportError("DeepInvDenoiser needs deepinv: pip install 'pnp-imaging[test]'") from error
+            raise ImportError("DeepInvDenoiser needs deepinv: pip install 'pnp-imaging[deepinv]'") from error
         models = {k.lower(): v for k, v in vars(deepinv.models).items() if isinstance(v, type)}
         found = models.get(name.lower()) or models.get(f"{name.lower()}filter")
         if found is None or not issubclass(found, torch.nn.Module):

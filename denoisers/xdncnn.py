@@ -3,10 +3,8 @@
 import torch
 from torch import Tensor
 
-from .base import Denoiser, check_images, sigma_column
-from .fold import Folded
+from .level_map import LevelMapDenoiser
 from .tiles import run_in_tiles
-from .weights import load_weights
 from .xunit import XDnCNN
 
 __all__ = ["XDnCNNDenoiser"]
@@ -14,7 +12,7 @@ __all__ = ["XDnCNNDenoiser"]
 _FLOATS = 200  # a pixel, at the widest point
 
 
-class XDnCNNDenoiser(Denoiser):
+class XDnCNNDenoiser(LevelMapDenoiser):
     """:class:`XDnCNN` with weights, images (B, C, H, W) in [0, 1].
 
     A network for one level denoises at that level whatever ``sigma`` says; its ``sigma_range`` holds this level
@@ -46,32 +44,13 @@ class XDnCNNDenoiser(Denoiser):
         level: float | None = None,
         max_memory: float = 2e9,
     ) -> None:
-        super().__init__()
         if not max_memory > 0:
             raise ValueError(f"max_memory: expected a positive number of bytes, got {max_memory}")
+        super().__init__("xdncnn", weights, channels, level, lambda _, c, extra: XDnCNN(c, extra=extra))
         self.max_memory = float(max_memory)
-        state, card = (None, {}) if weights is None else load_weights(weights, family="xdncnn")
-        self.card = card
-        channels = int(card.get("channels", channels))
-        self.channels = channels
-        low, high = card.get("sigma_range", (0.0, 56 / 255) if level is None else (level, level))
-        self.sigma_range = (float(low), float(high))
-        self.told = low < high  # the network knows the level
-        self.net = XDnCNN(channels, extra=int(self.told))
-        if state is not None:
-            self.load_state_dict(state)
-            self.requires_grad_(False)
-        self.to(memory_format=torch.channels_last).train(weights is None)
-        self._fast = Folded(self.net)
+        self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
-        check_images(x, self.channels)
-        own = next(self.parameters()).dtype  # other precisions are converted, there and back
-        if x.dtype != own:
-            return self.forward(x.to(own), sigma).to(x.dtype)
-        level = sigma_column(sigma, x)
-        if self.told:
-            x = torch.cat((x, level.expand(-1, 1, *x.shape[-2:])), 1)
+    def estimate(self, x: Tensor, level: Tensor) -> Tensor:
+        """The network in tiles, which change nothing."""
         pixels = self.max_memory / (_FLOATS * x.element_size() * len(x))
-        return run_in_tiles(self._fast, x, self.radius, pixels)
+        return run_in_tiles(self.fast, self.seen(x, level), self.radius, pixels)
