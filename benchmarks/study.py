@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pnp.metrics import psnr
-from pnp.train.loop import Trainer, warmup_stable_decay
-from pnp.train.tasks import denoise_crops
+from pnp.train import DenoiseCrops, Trainer, warmup_stable_decay
 
 from .common import data_folder, noisy
 
@@ -47,8 +46,10 @@ def train_and_score(
     """Mean PSNR on the first 20 images of BSD68 (centre of 128 x 128) after a training from ``seed``."""
     torch.manual_seed(seed)
     model = Residual(build())
-    loss = denoise_crops(images, crop=crop, batch=batch, sigmas=(sigma, sigma), seed=seed)
-    trainer = Trainer(model, loss, rate=rate, schedule=warmup_stable_decay(steps, warmup=50), clip=1.0, average=0.99)
+    task = DenoiseCrops(images, crop=crop, batch=batch, sigmas=(sigma, sigma), seed=seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
+    schedule = warmup_stable_decay(steps, warmup=50)
+    trainer = Trainer(model, task, optimizer=optimizer, schedule=schedule, clip=1.0, average=0.99)
     for _ in trainer.run(steps):
         pass
     model.load_state_dict(trainer.averaged)

@@ -21,6 +21,9 @@ from .function import FunctionOperator as FunctionOperator
 from .gradient import Gradient as Gradient
 from .kernels import gaussian_kernel as gaussian_kernel
 from .kernels import motion_kernel as motion_kernel
+from .lensing import KaiserSquires as KaiserSquires
+from .lensing import LensingConvention as LensingConvention
+from .lensing import ReducedShear as ReducedShear
 from .mask import Identity as Identity
 from .mask import Inpainting as Inpainting
 from .mask import random_mask as random_mask
@@ -42,6 +45,10 @@ from .resample import Downsampling as Downsampling
 from .sampling import equispaced_columns as equispaced_columns
 from .sampling import poisson_disc as poisson_disc
 from .sampling import random_columns as random_columns
+from .shear import ShearMap as ShearMap
+from .shear import bin_shear as bin_shear
+from .shear import shape_noise_std as shape_noise_std
+from .shear import shape_noise_std_map as shape_noise_std_map
 from .trajectories import load_trajectory as load_trajectory
 from .trajectories import radial_trajectory as radial_trajectory
 from .trajectories import spiral_trajectory as spiral_trajectory

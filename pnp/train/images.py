@@ -1,85 +1,102 @@
 """A folder of images in memory, and seeded crops of them."""
 
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-__all__ = ["ImageFolder", "random_crops", "read_image"]
+from .files import ENDINGS, read_images
 
-_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-
-
-def read_image(path: str | Path, channels: int) -> Tensor:
-    """8-bit image file as (C, H, W) bytes; gray by ITU-R 601 luma when ``channels`` is 1.
-
-    Raises:
-        ImportError: Pillow is missing. ValueError: the file cannot be read; it is named.
-    """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError("reading images needs Pillow: pip install 'pnp-imaging[train]'") from error
-    try:
-        with Image.open(path) as image:
-            converted = image.convert("L" if channels == 1 else "RGB")
-            pixels = torch.frombuffer(bytearray(converted.tobytes()), dtype=torch.uint8)
-            return pixels.reshape(converted.height, converted.width, channels).permute(2, 0, 1).contiguous()
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"cannot read the image {path}: {error}") from error
+__all__ = ["ImageFolder", "as_float", "random_crop", "random_place"]
 
 
 class ImageFolder:
-    """All images of a folder, (C, H, W) bytes each, sizes may differ.
+    """All images of a folder, (C, H, W) each, sizes may differ; see :func:`pnp.train.files.read_images`.
+
+    Args:
+        folder: its files, not those in folders below.
+        channels: 1 or 3.
+        normalise: map each image from its smallest and largest value to [0, 1].
+        skip_broken: leave out files that cannot be read, with a warning that names them.
 
     Raises:
         FileNotFoundError: the folder does not exist or holds no image.
-        ValueError: a file cannot be read.
+        ValueError: a file cannot be read; it is named.
     """
 
-    def __init__(self, folder: str | Path, *, channels: int = 1) -> None:
+    def __init__(
+        self, folder: str | Path, *, channels: int = 1, normalise: bool = False, skip_broken: bool = False
+    ) -> None:
         if not Path(folder).is_dir():
             raise FileNotFoundError(f"no folder {folder}")
-        files = sorted(f for f in Path(folder).glob("*") if f.suffix.lower() in _ENDINGS)
-        if not files:
+        self.names: list[str] = []
+        self.images: list[Tensor] = []
+        for file in sorted(f for f in Path(folder).glob("*") if f.suffix.lower() in ENDINGS):
+            try:
+                found = read_images(file, channels)
+            except ValueError as error:
+                if not skip_broken:
+                    raise
+                warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
+                continue
+            self.names += [file.name] if len(found) == 1 else [f"{file.name}[{i}]" for i in range(len(found))]
+            self.images += [_unit_range(x) for x in found] if normalise else found
+        if not self.images:
             raise FileNotFoundError(f"no images in {folder}")
-        self.names = [f.name for f in files]
-        self.images = [read_image(f, channels) for f in files]
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        """Image (C, H, W) as float32 in [0, 1]."""
-        return self.images[index].float() / 255
+        """Image (C, H, W) as float32, bytes in [0, 1]."""
+        return as_float(self.images[index])
 
 
-def random_crops(images: list[Tensor], count: int, size: int, generator: torch.Generator) -> Tensor:
-    """``count`` square crops (count, C, size, size) in [0, 1], each from an image, at a place and in one of the
-    eight orientations drawn from ``generator``.
+def _unit_range(image: Tensor) -> Tensor:
+    image = as_float(image)
+    low, high = image.amin(), image.amax()
+    return (image - low) / (high - low).clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def as_float(image: Tensor) -> Tensor:
+    """Bytes as float32 in [0, 1]; other images as they are."""
+    return image.float() / 255 if image.dtype == torch.uint8 else image
+
+
+def random_place(shape: Sequence[int], size: int | None, generator: torch.Generator) -> Callable[..., Tensor]:
+    """A square of ``size`` pixels in images of ``shape`` (H, W), in one of the eight orientations, drawn from
+    ``generator``: a function of images, and of the factor by which another image of the same has more pixels.
+    ``size`` None: all of the image, flipped or not.
 
     Raises:
         ValueError: an image is smaller than a crop.
+    """
+    u = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+    height, width = shape
+    if size is not None and min(height, width) < size:
+        raise ValueError(f"size: a crop of {size} pixels does not fit into an image of {height} x {width}")
+    rows, columns = (height, width) if size is None else (size, size)
+    top, left = int(u[0] * (height - rows + 1)), int(u[1] * (width - columns + 1))
+    orientation = int(u[2] * (8 if rows == columns else 4))
+    flips = [axis for bit, axis in ((1, -1), (2, -2)) if orientation & bit]
+
+    def place(image: Tensor, factor: int = 1) -> Tensor:
+        lines, across = (slice(factor * a, factor * (a + n)) for a, n in ((top, rows), (left, columns)))
+        crop = as_float(image[..., lines, across]).flip(flips)
+        return crop.transpose(-1, -2) if orientation & 4 else crop
+
+    return place
+
+
+def random_crop(images: Sequence[Tensor], size: int | None, generator: torch.Generator) -> Tensor:
+    """A square crop (C, size, size) of one of the images, which, where and how turned drawn from ``generator``;
+    ``size`` None: a whole image. Bytes become floats in [0, 1].
 
     >>> images = [torch.full((1, 9, 12), 51, dtype=torch.uint8)]
-    >>> round(random_crops(images, 2, 8, torch.Generator().manual_seed(0)).mean().item(), 5)
+    >>> round(random_crop(images, 8, torch.Generator().manual_seed(0)).mean().item(), 5)
     0.2
     """
-    crops = []
-    for _ in range(count):
-        u = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
-        image = images[int(u[0] * len(images))]
-        height, width = image.shape[-2:]
-        if min(height, width) < size:
-            raise ValueError(f"size: a crop of {size} pixels does not fit into an image of {height} x {width}")
-        top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
-        crop = image[:, top : top + size, left : left + size]
-        orientation = int(u[3] * 8)
-        if orientation & 1:
-            crop = crop.flip(-1)
-        if orientation & 2:
-            crop = crop.flip(-2)
-        if orientation & 4:
-            crop = crop.transpose(-1, -2)
-        crops.append(crop)
-    return torch.stack(crops).float() / 255
+    image = images[int(torch.randint(len(images), (1,), generator=generator))]
+    return random_place(image.shape[-2:], size, generator)(image)

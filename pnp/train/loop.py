@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Record", "Trainer", "warmup_stable_decay"]
+from .task import Drawn, Task
+
+__all__ = ["Record", "Trainer"]
 
 
 class Record(NamedTuple):
@@ -19,101 +21,142 @@ class Record(NamedTuple):
     gradient: float
 
 
-def warmup_stable_decay(steps: int, *, warmup: int = 100, decay: float = 0.4) -> Callable[[int], float]:
-    """Factor of the learning rate at a step: linear rise, plateau, and half a cosine down over the last ``decay``.
-
-    The plateau does not know how long it is, so a run may be stopped and continued with more ``steps``.
-
-    >>> rate = warmup_stable_decay(1000)
-    >>> rate(0), rate(500), rate(1000)
-    (0.01, 1.0, 0.0)
-    """
-    begin = steps * (1 - decay)
-
-    def factor(step: int) -> float:
-        rise = min(1.0, (step + 1) / max(warmup, 1))
-        fraction = min(max((step - begin) / max(steps - begin, 1), 0.0), 1.0)
-        return rise * 0.5 * (1 + math.cos(math.pi * fraction))
-
-    return factor
-
-
 class Trainer:
-    """Adam with a moving average of the weights; steps are numbered, so that a run can stop and go on bit for bit.
+    """Steps of an optimiser with a moving average of the weights, numbered, so that a run goes on bit for bit.
+
+    Every process takes its share of a step's samples and, with ``accumulate``, share after share; gradients are
+    averaged. As each sample has its own random stream, neither changes the result beyond rounding (normalisation
+    over the batch sees the shares, though).
 
     Args:
         model: trained in place.
-        loss: ``loss(model, step) -> scalar``; everything random in it follows from ``step`` (see
-            :func:`pnp.train.tasks.step_generator`), so nothing but the step has to be remembered.
-        rate: learning rate.
-        schedule: factor of the rate at a step.
-        clip: largest norm of the gradient.
+        task: samples and loss.
+        optimizer: default: Adam, rate 1e-3, betas 0.9, 0.99. Its rate is the base rate.
+        schedule: factor of the rate at a step, see :mod:`pnp.train.rates`.
+        clip: largest norm of the gradient; ``(norm, p)`` for the p-norm.
         average: decay of the moving average, which :attr:`averaged` holds; it starts fast and slows down to this.
+        accumulate: shares that a process takes one after the other, to save memory.
+        fabric: ``lightning.Fabric`` for other devices, precisions, several processes; it has been launched.
 
-    >>> layer = nn.Linear(1, 1)
-    >>> target = lambda model, step: (model(torch.ones(1, 1)) - 3).square().mean()
-    >>> records = list(Trainer(layer, target, rate=0.1).run(300))
+    Raises:
+        ValueError: the batch cannot be shared evenly.
+
+    >>> class Three(Task):
+    ...     def draw(self, step, samples):
+    ...         return Drawn((torch.ones(1, 1),), torch.full((1, 1), 3.0))
+    >>> trainer = Trainer(nn.Linear(1, 1), Three(1, nn.functional.mse_loss))
+    >>> records = list(trainer.run(3000))
     >>> records[-1].step, records[-1].loss < 1e-3
-    (300, True)
+    (3000, True)
     """
 
     def __init__(
         self,
         model: nn.Module,
-        loss: Callable[[nn.Module, int], Tensor],
+        task: Task,
         *,
-        rate: float = 1e-3,
+        optimizer: torch.optim.Optimizer | None = None,
         schedule: Callable[[int], float] = lambda step: 1.0,
-        clip: float = math.inf,
+        clip: float | tuple[float, float] = math.inf,
         average: float = 0.999,
+        accumulate: int = 1,
+        fabric: Any = None,
     ) -> None:
-        self.model, self.loss, self.rate, self.schedule, self.clip, self.decay = (
-            model, loss, rate, schedule, clip, average,
-        )  # fmt: skip
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
+        self.model, self.task, self.schedule, self.decay, self.fabric = model, task, schedule, average, fabric
+        self.clip, self.norm_type = clip if isinstance(clip, tuple) else (clip, 2.0)
+        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99))
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        ranks, rank = (1, 0) if fabric is None else (fabric.world_size, fabric.global_rank)
+        if accumulate < 1 or task.batch % (ranks * accumulate):
+            raise ValueError(f"batch: {task.batch} samples cannot be shared by {ranks} processes x {accumulate} shares")
+        share = task.batch // (ranks * accumulate)
+        first = rank * accumulate * share
+        self.shares = [range(first + i * share, first + (i + 1) * share) for i in range(accumulate)]
+        self.module: nn.Module = model  # what is called: the model, or Fabric's wrapper around it
+        if fabric is not None:
+            self.module, self.optimizer = fabric.setup(model, self.optimizer)
         self.averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.step = 0
 
     def run(self, steps: int) -> Iterator[Record]:
         """Train until ``steps`` steps have been made in all, giving a record of each."""
-        self.model.train()
         while self.step < steps:
-            rate = self.rate * self.schedule(self.step)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            self.module.train()
+            factor = self.schedule(self.step)
+            for group, rate in zip(self.optimizer.param_groups, self.rates):
+                group["lr"] = rate * factor
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(self.model, self.step)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
-            if not torch.isfinite(norm):
-                raise FloatingPointError(f"loss or gradient is not finite in step {self.step + 1}; lower the rate")
+            loss = self._gradient()
+            norm = self._clip()
+            self._check(loss, norm)
             self.optimizer.step()
             self.step += 1
             self._average()
-            yield Record(self.step, loss.item(), rate, norm.item())
+            yield Record(self.step, loss.item(), self.rates[0] * factor, norm.item())
+
+    def _gradient(self) -> Tensor:
+        """Gradients of this step's loss, averaged over shares and processes; the loss."""
+        total = torch.zeros(())
+        for i, samples in enumerate(self.shares):
+            drawn = self.task.draw(self.step, samples)
+            if self.fabric is None:
+                loss = self.task.loss(self.module, drawn) / len(self.shares)
+                loss.backward()
+            else:
+                drawn = self._moved(drawn)
+                with self.fabric.no_backward_sync(self.module, enabled=i + 1 < len(self.shares)):
+                    loss = self.task.loss(self.module, drawn) / len(self.shares)
+                    self.fabric.backward(loss)
+            total = total.to(loss.device) + loss.detach()
+        return total if self.fabric is None else self.fabric.all_reduce(total)
+
+    def _moved(self, drawn: Drawn) -> Drawn:
+        def move(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return [move(v) for v in value]
+            return value.to(self.fabric.device) if isinstance(value, Tensor | nn.Module) else value
+
+        return Drawn(tuple(move(drawn.given)), move(drawn.target), move(drawn.weight))
+
+    def _clip(self) -> Tensor:
+        if self.fabric is None:
+            return torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, norm_type=self.norm_type)
+        return self.fabric.clip_gradients(
+            self.module, self.optimizer, max_norm=self.clip, norm_type=self.norm_type, error_if_nonfinite=False
+        )
+
+    def _check(self, loss: Tensor, norm: Tensor) -> None:
+        scaled = getattr(getattr(self.fabric, "_precision", None), "scaler", None) is not None
+        if not (torch.isfinite(loss) if scaled else torch.isfinite(norm)):  # a scaler leaves out such steps itself
+            raise FloatingPointError(f"loss or gradient is not finite in step {self.step + 1}; lower the rate")
 
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.decay, (1 + self.step) / (10 + self.step))
+        kept, new = [], []
         for name, value in self.model.state_dict().items():
-            kept = self.averaged[name]
-            if kept.is_floating_point():
-                kept.lerp_(value, 1 - decay)
+            if value.is_floating_point():
+                kept.append(self.averaged[name])
+                new.append(value)
             else:
-                kept.copy_(value)
+                self.averaged[name].copy_(value)
+        torch._foreach_lerp_(kept, new, 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later run needs to go on: weights, their average, the optimiser, the step."""
+        """Everything that a later run needs to go on: weights, their average, the optimiser, the step, and the
+        state of the global random numbers, which layers such as dropout use."""
         return {
             "model": self.model.state_dict(),
             "averaged": self.averaged,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "random": torch.get_rng_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
         self.model.load_state_dict(state["model"])
-        self.averaged = {name: value.clone() for name, value in state["averaged"].items()}
+        self.averaged = {name: value.to(self.averaged[name], copy=True) for name, value in state["averaged"].items()}
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+        torch.set_rng_state(state["random"])

@@ -1,58 +1,177 @@
-"""What a denoiser is trained on: noisy crops, or noisy objects at a few coordinates each; fresh noise every step."""
+"""Tasks: noisy crops, noisy objects at a few coordinates each, simulated measurements, pairs from files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .images import random_crops
+from .images import random_crop, random_place
+from .task import Drawn, Task
 
-__all__ = ["denoise_crops", "denoise_pixels", "step_generator"]
-
-
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """Random numbers of one step: a stream of its own for every (seed, step), so training can resume anywhere."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+__all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs"]
 
 
-def denoise_crops(
-    images: list[Tensor], *, crop: int, batch: int, sigmas: tuple[float, float], seed: int = 0
-) -> Callable[[nn.Module, int], Tensor]:
-    r"""Loss of a noise-conditioned denoiser on random crops, :math:`\sigma` uniform in ``sigmas`` for each crop.
+class DenoiseCrops(Task):
+    r"""A noise-conditioned denoiser on random crops, :math:`\sigma` uniform in ``sigmas`` for each crop.
 
     .. math:: \frac1B \sum_b \|D(x_b + \sigma_b n_b, \sigma_b) - x_b\|^2 / (N \sigma_b)
 
     The error of a good denoiser grows about as :math:`\sigma` in its square, so this weight counts a relative
-    improvement alike at every level.
+    improvement alike at every level. Another ``criterion`` takes the place of the squares, without the weight.
     """
 
-    def loss(model: nn.Module, step: int) -> Tensor:
-        g = step_generator(seed, step)
-        clean = random_crops(images, batch, crop, g).contiguous(memory_format=torch.channels_last)
-        low, high = sigmas
-        sigma = low + (high - low) * torch.rand(batch, generator=g)
-        noisy = clean + sigma.view(-1, 1, 1, 1) * torch.randn(clean.shape, generator=g)
-        return ((model(noisy, sigma) - clean).square().mean((1, 2, 3)) / sigma).mean()
+    def __init__(
+        self,
+        images: Sequence[Tensor],
+        *,
+        crop: int | None,
+        batch: int,
+        sigmas: tuple[float, float],
+        criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch, criterion or F.mse_loss, seed=seed)
+        self.images, self.crop, self.sigmas, self.weighted = images, crop, sigmas, criterion is None
 
-    return loss
+    def draw(self, step: int, samples: Iterable[int]) -> Drawn:
+        low, high = self.sigmas
+        clean, noisy, sigma = [], [], []
+        for g in self.generators(step, samples):
+            x = random_crop(self.images, self.crop, g)
+            s = low + (high - low) * torch.rand((), generator=g)
+            clean.append(x)
+            noisy.append(x + s * torch.randn(x.shape, generator=g))
+            sigma.append(s)
+        level = torch.stack(sigma)
+        given = torch.stack(noisy).contiguous(memory_format=torch.channels_last)
+        return Drawn((given, level), torch.stack(clean).contiguous(memory_format=torch.channels_last), 1 / level)
+
+    def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
+        if not self.weighted or drawn.weight is None:
+            return super().loss(model, drawn)
+        return ((model(*drawn.given) - drawn.target).square().mean((1, 2, 3)) * drawn.weight).mean()
 
 
-def denoise_pixels(
-    images: list[Tensor], *, crop: int, batch: int, pixels: int, sigma: float, seed: int = 0
-) -> Callable[[nn.Module, int], Tensor]:
-    """L1 loss of a :class:`denoisers.LoFi` on ``batch`` objects at ``pixels`` coordinates each, as the paper trains.
+class DenoisePixels(Task):
+    """A :class:`denoisers.LoFi` on ``batch`` spoilt images at ``pixels`` coordinates each, as the paper trains.
 
-    The same coordinates serve all objects of a step, drawn with replacement from the pixel grid; memory does not
-    depend on the size of the objects beyond the objects themselves. arXiv:2411.04995, VII.
+    Coordinates are drawn with replacement from the pixel grid. Images of one size are stacked; others go one after the
+    other. Memory does not depend on the size of the images beyond the images themselves. arXiv:2411.04995, VII.
+
+    Args:
+        images: (C, H, W) each.
+        corrupt: ``corrupt(x, generator)``, what the network sees of an image: noise, or a rough reconstruction of
+            simulated data.
+        crop: side of random crops instead of whole images.
+        criterion: the paper's is L1.
     """
 
-    def loss(model: nn.Module, step: int) -> Tensor:
-        g = step_generator(seed, step)
-        clean = random_crops(images, batch, crop, g)
-        noisy = clean + sigma * torch.randn(clean.shape, generator=g)
-        index = torch.randint(crop * crop, (pixels,), generator=g)
-        place = torch.stack((index // crop, index % crop), -1)
-        value = model(noisy, place / (crop - 1) - 0.5)  # (B, C, P)
-        return (value - clean[..., place[:, 0], place[:, 1]]).abs().mean()
+    def __init__(
+        self,
+        images: Sequence[Tensor],
+        *,
+        batch: int,
+        pixels: int,
+        corrupt: Callable[[Tensor, torch.Generator], Tensor],
+        crop: int | None = None,
+        criterion: Callable[[Tensor, Tensor], Tensor] = F.l1_loss,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch, criterion, seed=seed)
+        self.images, self.pixels, self.corrupt, self.crop = images, pixels, corrupt, crop
 
-    return loss
+    def draw(self, step: int, samples: Iterable[int]) -> Drawn:
+        seen, places, values = [], [], []
+        for g in self.generators(step, samples):
+            x = random_crop(self.images, self.crop, g)
+            height, width = x.shape[-2:]
+            index = torch.randint(height * width, (self.pixels,), generator=g)
+            row, column = index // width, index % width
+            seen.append(self.corrupt(x, g))
+            places.append(torch.stack((row / max(height - 1, 1), column / max(width - 1, 1)), -1) - 0.5)
+            values.append(x[:, row, column])
+        if len({x.shape for x in seen}) > 1:
+            return Drawn((seen, places), values)
+        return Drawn((torch.stack(seen), torch.stack(places)), torch.stack(values))  # (B, C, P)
+
+    def draw_whole(self, step: int) -> Drawn:
+        """One image with every pixel, for a model that is called without coordinates."""
+        (g,) = self.generators(step, [0])
+        x = random_crop(self.images, self.crop, g)
+        return Drawn((self.corrupt(x, g)[None],), x[None])
+
+    def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
+        if isinstance(drawn.target, Tensor):
+            return super().loss(model, drawn)
+        losses = [self.criterion(model(y[None], p[None]), v[None]) for y, p, v in zip(*drawn.given, drawn.target)]
+        return torch.stack(losses).mean()
+
+
+class Measured(Task):
+    """Images measured on the fly, for a model ``model(y, op)`` such as :class:`pnp.Reconstructor`.
+
+    Args:
+        images: (C, H, W) each.
+        size: of the random crops that are measured; ``None``: whole images, all of one size.
+        op: the operator; or a function that makes one from a sample's random numbers (random masks, angles), given
+            a ``torch.Generator``.
+        noise: ``noise(y, seed)`` adds noise, for instance ``lambda y, seed: gaussian_noise(y, 0.01, seed=seed)``.
+        prepare: what is done to an image before it is measured, for instance a synthetic phase: ``prepare(x, g)``.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Tensor],
+        op: Any,
+        noise: Callable[[Tensor, int], Tensor],
+        *,
+        batch: int,
+        criterion: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+        size: int | None = None,
+        prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch, criterion, seed=seed)
+        self.images, self.op, self.noise, self.size, self.prepare = images, op, noise, size, prepare
+
+    @torch.no_grad()
+    def draw(self, step: int, samples: Iterable[int]) -> Drawn:
+        data, ops, clean = [], [], []
+        for g in self.generators(step, samples):
+            x = random_crop(self.images, self.size, g)
+            x = x if self.prepare is None else self.prepare(x, g)
+            op = self.op if hasattr(self.op, "A") else self.op(g)
+            data.append(self.noise(op.A(x[None]), int(torch.randint(2**31, (1,), generator=g))))
+            ops.append(op)
+            clean.append(x)
+        if hasattr(self.op, "A"):
+            return Drawn((torch.cat(data),), torch.stack(clean))
+        return Drawn((data, ops), torch.stack(clean))
+
+
+class Pairs(Task):
+    """Crops of pairs (given, wanted) of images, (C, H, W) each, such as rainy and dry ones; the wanted one may have an
+    integer factor more pixels along each axis. ``crop`` is the side in the given image."""
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[Tensor, Tensor]],
+        *,
+        batch: int,
+        criterion: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+        crop: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch, criterion, seed=seed)
+        self.pairs, self.crop = pairs, crop
+
+    def draw(self, step: int, samples: Iterable[int]) -> Drawn:
+        given, wanted = [], []
+        for g in self.generators(step, samples):
+            pair = self.pairs[int(torch.randint(len(self.pairs), (1,), generator=g))]
+            place = random_place(pair[0].shape[-2:], self.crop, g)
+            given.append(place(pair[0]))
+            wanted.append(place(pair[1], pair[1].shape[-1] // pair[0].shape[-1]))
+        return Drawn((torch.stack(given),), torch.stack(wanted))

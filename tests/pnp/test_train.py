@@ -1,19 +1,28 @@
 """Training: resumes to the same bits, survives a torn write, reports broken files."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from denoisers import LoFi, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
+from denoisers.weights import load_weights
+from pnp.cli import main
 from pnp.train import (
+    DenoiseCrops,
+    DenoisePixels,
+    Drawn,
     ImageFolder,
+    Task,
     Trainer,
-    denoise_crops,
-    denoise_pixels,
     load_checkpoint,
     save_checkpoint,
+    train,
     warmup_stable_decay,
 )
-from pnp.train.recipes import RECIPES
+from pnp.train.evaluate import load_trained
+from pnp.train.recipes import RECIPES, PairRecipe
+from pnp.train.recipes.simulate import with_noise
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -28,8 +37,8 @@ def folder(tmp_path):
 
 def trainer(folder, steps: int = 6) -> Trainer:
     torch.manual_seed(0)
-    loss = denoise_crops(ImageFolder(folder).images, crop=16, batch=2, sigmas=(0.01, 0.2))
-    return Trainer(LoFiDenoiser(None, preset="fast"), loss, schedule=warmup_stable_decay(steps, warmup=2), clip=0.1)
+    task = DenoiseCrops(ImageFolder(folder).images, crop=16, batch=2, sigmas=(0.01, 0.2))
+    return Trainer(LoFiDenoiser(None, preset="fast"), task, schedule=warmup_stable_decay(steps, warmup=2), clip=0.1)
 
 
 def test_resumed_training_ends_with_the_same_bits(folder, tmp_path):
@@ -47,20 +56,28 @@ def test_resumed_training_ends_with_the_same_bits(folder, tmp_path):
         assert torch.equal(value, second.averaged[name])
 
 
-LARGE = ("mixer-natural-gray", "mixer-natural-rgb-30")
+LARGE = ("mixer-natural-gray", "mixer-natural-rgb-30", "mixer-sidd")
+DENOISERS = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
+
+
+def is_slow(name: str) -> bool:
+    return name in LARGE or name.startswith("course") or RECIPES[name].family == "local-field"
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in sorted(RECIPES)]
+    "name", [pytest.param(n, marks=pytest.mark.slow) if is_slow(n) else n for n in sorted(RECIPES)]
 )
 def test_recipes_run_and_their_weights_load(name, folder, tmp_path, capsys):
-    from pnp.train.__main__ import train_denoiser
-
     recipe = RECIPES[name].tiny()
-    path = train_denoiser(recipe, folder, tmp_path / "out")
-    denoiser = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}[recipe.family](str(path))
-    assert denoiser.channels == recipe.channels and denoiser.card["recipe"]["steps"] == recipe.steps
-    again = train_denoiser(recipe, folder, tmp_path / "out")  # nothing left to do
+    if isinstance(recipe, PairRecipe) and recipe.make is None:
+        recipe = replace(recipe, make=lambda x: (x / 255 + 0.1, x / 255))
+    path = train(recipe, folder, tmp_path / "out")
+    if recipe.family in DENOISERS:
+        denoiser = DENOISERS[recipe.family](str(path))
+        assert denoiser.channels == recipe.channels and denoiser.card["recipe"]["steps"] == recipe.steps
+    else:
+        assert load_trained(path)[1].name == recipe.name
+    again = train(recipe, folder, tmp_path / "out", resume=True)  # nothing left to do
     assert again == path and "continuing" in capsys.readouterr().out
 
 
@@ -72,9 +89,9 @@ def test_training_denoises(folder):
 
 def test_pixel_batches_train_the_papers_network(folder):
     images = ImageFolder(folder).images
-    loss = denoise_pixels(images, crop=24, batch=2, pixels=32, sigma=0.1)
+    task = DenoisePixels(images, crop=24, batch=2, pixels=32, corrupt=with_noise(0.1))
     model = LoFi.paper()
-    records = list(Trainer(model, loss, rate=1e-3).run(25))
+    records = list(Trainer(model, task).run(25))
     assert sum(r.loss for r in records[-5:]) < 0.7 * sum(r.loss for r in records[:5])
 
 
@@ -92,9 +109,12 @@ def test_torn_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 def test_not_finite_is_an_error_with_its_step():
-    layer = torch.nn.Linear(1, 1)
+    class Infinite(Task):
+        def draw(self, step, samples):
+            return Drawn((torch.full((1, 1), float("inf")),), torch.zeros(1, 1))
+
     with pytest.raises(FloatingPointError, match="step 1"):
-        list(Trainer(layer, lambda model, step: model(torch.full((1, 1), float("inf"))).sum()).run(2))
+        list(Trainer(torch.nn.Linear(1, 1), Infinite(1, torch.nn.functional.mse_loss)).run(2))
 
 
 def test_broken_and_missing_images_are_named(tmp_path):
@@ -105,37 +125,84 @@ def test_broken_and_missing_images_are_named(tmp_path):
         ImageFolder(tmp_path)
 
 
-def test_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
-    from pnp.train.__main__ import main
-
+def test_command_line_says_what_is_wrong_in_one_line(tmp_path, folder, capsys):
     (tmp_path / "empty").mkdir()
-    for folder, word in ((tmp_path / "none", "no folder"), (tmp_path / "empty", "no images")):
+    cases = {
+        "no folder": ["train", "lofi-natural-gray-fast", "--data", str(tmp_path / "none"), "--tiny"],
+        "no images": ["train", "lofi-natural-gray-fast", "--data", str(tmp_path / "empty"), "--tiny"],
+        "--steps": ["train", "lofi-natural-gray-fast", "--data", str(folder), "--steps", "0"],
+        "no file": ["evaluate", str(tmp_path / "none"), "--data", str(folder)],
+        "no file ": ["export", str(tmp_path / "none")],
+    }
+    for word, arguments in cases.items():
         with pytest.raises(SystemExit) as caught:
-            main(["lofi-natural-gray", "--data", str(folder), "--out", str(tmp_path / "out"), "--tiny"])
+            main([*arguments, *(["--out", str(tmp_path / "out")] if arguments[0] == "train" else [])])
         lines = capsys.readouterr().err.strip().splitlines()
         assert caught.value.code == 2 and len(lines) == 1 and word in lines[0]
 
 
-def test_tiny_weights_have_their_own_name_and_usual_rights(folder, tmp_path):
-    from pnp.train.__main__ import train_denoiser
+def test_command_line_trains_evaluates_exports(folder, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    command = ["train", "lofi-natural-gray-fast", "--tiny", "--data", str(folder), "--out", out]
+    main([*command, "--valid", str(folder), "--save-every", "2"])
+    weights = capsys.readouterr().out.split()[-1]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.png"))[0].endswith("-2.png")
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "--resume" in capsys.readouterr().err
+    main([*command, "--resume", "--steps", "6"])
+    table = (tmp_path / "out" / "lofi-natural-gray-fast-tiny.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in table] == ["step", "2", "4", "6"]
+    main(["evaluate", weights, "--data", str(folder)])
+    assert "3 images: input" in capsys.readouterr().out
+    main(["export", str(tmp_path / "out" / "lofi-natural-gray-fast-tiny.pt")])
+    exported = capsys.readouterr().out.strip()
+    assert exported.endswith("step6.safetensors")
+    assert LoFiDenoiser(exported).card["sha256"] == LoFiDenoiser(weights).card["sha256"]
 
-    path = train_denoiser(RECIPES["lofi-natural-gray"].tiny(), folder, tmp_path / "out")
+
+def test_other_settings_do_not_continue_a_training(folder, tmp_path):
+    recipe = RECIPES["lofi-natural-gray-fast"].tiny()
+    train(recipe, folder, tmp_path)
+    with pytest.raises(ValueError, match="other settings: rate"):
+        train(replace(recipe, rate=1e-5), folder, tmp_path, resume=True)
+
+
+def test_shares_of_a_batch_make_the_same_step(folder):
+    weights = []
+    for accumulate in (1, 2):
+        torch.manual_seed(0)
+        model = LoFiDenoiser(None, preset="fast").double()
+        task = DenoiseCrops(ImageFolder(folder).images, crop=16, batch=4, sigmas=(0.01, 0.2))
+        draw = task.draw
+        task.draw = lambda step, samples, draw=draw: double(draw(step, samples))
+        list(Trainer(model, task, accumulate=accumulate).run(5))
+        weights.append(torch.cat([v.flatten() for v in model.parameters()]))
+    assert torch.allclose(*weights, rtol=0, atol=1e-10)
+    with pytest.raises(ValueError, match="shared"):
+        Trainer(model, task, accumulate=3)
+
+
+def double(drawn: Drawn) -> Drawn:
+    assert drawn.weight is not None
+    return Drawn(tuple(v.double() for v in drawn.given), drawn.target.double(), drawn.weight.double())
+
+
+def test_tiny_weights_have_their_own_name_and_usual_rights(folder, tmp_path):
+    path = train(RECIPES["lofi-natural-gray-fast"].tiny(), folder, tmp_path / "out")
     plain = tmp_path / "plain"
     plain.touch()
-    assert path.name == "lofi-natural-gray-tiny-v1.safetensors"
+    assert path.name == "lofi-natural-gray-fast-tiny-v1.safetensors"
     assert path.stat().st_mode == plain.stat().st_mode
 
 
 def test_training_starts_from_other_weights(folder, tmp_path):
-    from denoisers.weights import load_weights
-    from pnp.train.__main__ import train_denoiser
-
-    first = train_denoiser(RECIPES["xdncnn-natural-gray-25"].tiny(), folder, tmp_path)
-    told = train_denoiser(RECIPES["xdncnn-natural-gray"].tiny(), folder, tmp_path, start=first)
+    first = train(RECIPES["xdncnn-natural-gray-25"].tiny(), folder, tmp_path)
+    told = train(RECIPES["xdncnn-natural-gray"].tiny(), folder, tmp_path, start=first)
     state, card = load_weights(str(told), family="xdncnn")
     assert card["start"].startswith("xdncnn-natural-gray-25-tiny, ")
     before = load_weights(str(first), family="xdncnn")[0]
     name = "net.net.0.weight"
     assert state[name].shape[1] == 2 and torch.allclose(state[name][:, :1], before[name], atol=0.02)
     with pytest.raises(ValueError, match="expected"):
-        train_denoiser(RECIPES["xdncnn-natural-rgb-25"].tiny(), folder, tmp_path, start=told)
+        train(RECIPES["xdncnn-natural-rgb-25"].tiny(), folder, tmp_path, start=told)

@@ -1,10 +1,15 @@
-"""One file per set of shipped weights: everything that it takes to train them again."""
+"""One file per family of networks: everything that it takes to train them again."""
 
+from .course import COURSE
 from .lofi import LOFI
 from .mixer import MIXER
-from .recipe import DenoiserRecipe
-from .xdncnn import XDNCNN
+from .recipe import DenoiserRecipe as DenoiserRecipe
+from .recipe import MeasuredRecipe as MeasuredRecipe
+from .recipe import PairRecipe as PairRecipe
+from .recipe import PixelRecipe as PixelRecipe
+from .recipe import Recipe as Recipe
+from .xunit import XUNIT
 
-__all__ = ["RECIPES", "DenoiserRecipe"]
+__all__ = ["RECIPES", "DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
 
-RECIPES: dict[str, DenoiserRecipe] = {r.name: r for r in (*LOFI, *XDNCNN, *MIXER)}
+RECIPES: dict[str, Recipe] = {r.name: r for r in (*LOFI, *XUNIT, *MIXER, *COURSE)}

@@ -1,54 +1,231 @@
-"""The settings of one denoiser training, as a plain record."""
+"""The settings of one training, as a plain record; kinds of trainings say what is learned from the images."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-__all__ = ["DenoiserRecipe"]
+from ..files import ENDINGS, read_images
+from ..images import ImageFolder
+from ..rates import RATES
+from ..task import Drawn, Task
+from ..tasks import DenoiseCrops, DenoisePixels, Measured, Pairs
+
+__all__ = ["DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class DenoiserRecipe:
-    """Settings of a denoiser training on crops of natural images.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings that every training has; a kind of training writes ``task``.
 
     Attributes:
         name: of the recipe and of the weights.
         family: kind of network, for the card.
-        build: makes the untrained network.
+        build: makes the untrained model.
         preset: of the network, for the card.
         channels: 1 (gray) or 3 (colour).
         version: of the weights.
-        sigmas: lowest and highest noise standard deviation, images in [0, 1].
-        steps, crop, batch, rate, clip, decay, average, seed: of the training; ``decay`` is the share of steps in
-            which the learning rate falls.
+        steps, batch, rate, betas, schedule, clip, average, seed: of the training; ``schedule`` is a name in
+            :data:`pnp.train.rates.RATES`.
+        size: side of the training images, central squares scaled to it; ``None``: as they are.
+        normalise: map each image from its smallest and largest value to [0, 1].
     """
 
     name: str
     family: str
     build: Callable[[], nn.Module]
-    preset: str
-    channels: int
+    preset: str = ""
+    channels: int = 1
     version: int = 1
-    sigmas: tuple[float, float] = (0.5 / 255, 56 / 255)
     steps: int = 36_000
-    crop: int = 48
     batch: int = 12
-    rate: float = 4e-3
-    clip: float = 0.1
-    decay: float = 0.5
+    rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "constant"
+    clip: float | tuple[float, float] = float("inf")
     average: float = 0.999
     seed: int = 0
+    size: int | None = None
+    normalise: bool = False
 
-    def with_steps(self, steps: int) -> "DenoiserRecipe":
+    _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2}
+
+    def read(self, folder: str | Path, *, skip_broken: bool = False) -> Sequence[Any]:
+        """What the task is made of: the images of a folder."""
+        found = ImageFolder(folder, channels=self.channels, normalise=self.normalise, skip_broken=skip_broken)
+        if self.size is None:
+            return found.images
+        return [_squared(found[i], self.size) for i in range(len(found))]
+
+    def task(self, images: Sequence[Any]) -> Task:
+        """What is learned from the images."""
+        raise NotImplementedError("a kind of recipe writes task(images)")
+
+    def examples(self, images: Sequence[Any]) -> Iterator[Drawn]:
+        """One example of each image, for validation: always the same."""
+        for i, image in enumerate(images):
+            yield replace(self, batch=1, seed=self.seed + 1).task([image]).draw(i, [0])
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Adam, as all seeds have it."""
+        return torch.optim.Adam(model.parameters(), lr=self.rate, betas=self.betas)
+
+    def rates(self) -> Callable[[int], float]:
+        """Factor of the rate at a step."""
+        return RATES[self.schedule](self.steps)
+
+    def with_steps(self, steps: int) -> Self:
         """The same recipe, longer or shorter."""
         return replace(self, steps=steps)
 
-    def tiny(self) -> "DenoiserRecipe":
+    def tiny(self) -> Self:
         """The same recipe cut down to seconds, for tests."""
-        return replace(self, name=f"{self.name}-tiny", steps=4, crop=16, batch=2)
+        return replace(self, name=f"{self.name}-tiny", **self._TINY)
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for the card."""
-        return {k: v for k, v in asdict(self).items() if k not in ("build", "family", "preset", "channels", "name")}
+        hidden = ("build", "family", "preset", "channels", "name")
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
+        return {k: list(v) if isinstance(v, tuple) else _plain(v) for k, v in values.items()}
+
+    def card(self) -> dict[str, Any]:
+        """What the card says of the network, without data."""
+        return {
+            "family": self.family,
+            "name": self.name,
+            "preset": self.preset,
+            "channels": self.channels,
+            "recipe": self.describe(),
+        }
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    return getattr(value, "__name__", type(value).__name__)
+
+
+def _squared(image: Tensor, size: int) -> Tensor:
+    side = min(image.shape[-2:])
+    top, left = ((n - side) // 2 for n in image.shape[-2:])
+    square = image[..., top : top + side, left : left + side]
+    if side == size:
+        return square
+    return F.interpolate(square[None], (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserRecipe(Recipe):
+    """Noisy crops; ``sigmas``: lowest and highest noise standard deviation, images in [0, 1]."""
+
+    sigmas: tuple[float, float] = (0.5 / 255, 56 / 255)
+    crop: int = 48
+    rate: float = 4e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    schedule: str = "late-decay"
+    clip: float | tuple[float, float] = 0.1
+    criterion: Loss | None = None
+
+    _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 16}
+
+    def task(self, images: Sequence[Tensor]) -> Task:
+        return DenoiseCrops(
+            images, crop=self.crop, batch=self.batch, sigmas=self.sigmas, criterion=self.criterion, seed=self.seed
+        )
+
+    def examples(self, images: Sequence[Tensor]) -> Iterator[Drawn]:
+        """Whole images at the middle of the range."""
+        middle = sum(self.sigmas) / 2
+        for i, image in enumerate(images):
+            task = DenoiseCrops([image], crop=None, batch=1, sigmas=(middle, middle), seed=self.seed + 1)
+            yield task.draw(i, [0])
+
+    def card(self) -> dict[str, Any]:
+        low, high = self.sigmas
+        told = {"sigma_range": [0.0 if low < high else low, high]}
+        return super().card() | told | {"pixels_seen": self.steps * self.batch * self.crop**2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelRecipe(Recipe):
+    """A local field at ``pixels`` coordinates of ``batch`` images, spoilt by ``corrupt``; L1, as in the paper."""
+
+    corrupt: Callable[[Tensor, torch.Generator], Tensor]
+    pixels: int = 512
+    batch: int = 64
+    rate: float = 1e-4
+
+    _TINY: ClassVar[dict[str, Any]] = {"steps": 2, "batch": 2, "pixels": 16}
+
+    def task(self, images: Sequence[Tensor]) -> Task:
+        return DenoisePixels(images, batch=self.batch, pixels=self.pixels, corrupt=self.corrupt, seed=self.seed)
+
+    def examples(self, images: Sequence[Tensor]) -> Iterator[Drawn]:
+        """Whole images."""
+        for i, image in enumerate(images):
+            task = DenoisePixels([image], batch=1, pixels=1, corrupt=self.corrupt, seed=self.seed + 1)
+            yield task.draw_whole(i)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRecipe(Recipe):
+    """Pairs of images: files of the same names in the folders ``given`` and ``wanted`` below that of the data; or, with
+    ``make``, pairs made of single images."""
+
+    make: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+    crop: int | None = None
+    criterion: Loss = F.mse_loss
+
+    _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 8}
+
+    def read(self, folder: str | Path, *, skip_broken: bool = False) -> list[tuple[Tensor, Tensor]]:
+        if self.make is not None:
+            return [self.make(x) for x in super().read(folder, skip_broken=skip_broken)]
+        places = [Path(folder) / name for name in ("given", "wanted")]
+        for place in places:
+            if not place.is_dir():
+                raise FileNotFoundError(f"no folder {place}")
+        names = [{f.name for f in place.glob("*") if f.suffix.lower() in ENDINGS} for place in places]
+        if names[0] != names[1]:
+            raise ValueError(f"{folder}: names differ between given and wanted: {sorted(names[0] ^ names[1])[:4]}")
+        if not names[0]:
+            raise FileNotFoundError(f"no images in {places[0]}")
+        pairs = []
+        for name in sorted(names[0]):
+            pairs += list(zip(*(read_images(place / name, self.channels) for place in places)))
+        return pairs
+
+    def task(self, images: Sequence[tuple[Tensor, Tensor]]) -> Task:
+        return Pairs(images, batch=self.batch, crop=self.crop, criterion=self.criterion, seed=self.seed)
+
+    def examples(self, images: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Drawn]:
+        """Whole images."""
+        return Recipe.examples(replace(self, crop=None), images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRecipe(Recipe):
+    """A :class:`pnp.Reconstructor` on simulated measurements: ``measure(size)`` gives the operator, or a function of
+    random numbers that makes one, and ``noise(y, seed)`` adds noise."""
+
+    measure: Callable[[int], Any]
+    noise: Callable[[Tensor, int], Tensor]
+    size: int | None = 128
+    criterion: Loss = F.mse_loss
+    prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None
+
+    _TINY: ClassVar[dict[str, Any]] = {"steps": 2, "batch": 2}
+
+    def task(self, images: Sequence[Tensor]) -> Task:
+        return Measured(
+            images, self.measure(self.size or min(images[0].shape[-2:])), self.noise, batch=self.batch,
+            criterion=self.criterion, prepare=self.prepare, seed=self.seed,
+        )  # fmt: skip

@@ -1,0 +1,237 @@
+"""Weak lensing: convergence to shear (Kaiser-Squires), and the reduced shear that galaxies show."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .base import LinearOperator, check_batch
+from .mask import constant_like, image_axes, with_channels
+
+__all__ = ["CONVENTIONS", "KaiserSquires", "LensingConvention", "ReducedShear"]
+
+
+class LensingConvention(NamedTuple):
+    """Axes, signs and special frequencies of the map from convergence to shear.
+
+    Attributes:
+        x_axis: the first sky axis, ``"columns"`` (x to the right, as pictures are drawn) or ``"rows"``.
+        sign: of gamma1 and of gamma2. gamma2 changes its sign with the direction of one axis, so (1, -1) is a y axis
+            that points against the rows.
+        dc: response to the mean: 1 keeps it (no such thing is measured), 0 loses it, as lensing does.
+        nyquist: ``"real"``: both components are images of real filters, so that gamma1 and gamma2 do not mix on the
+            last row and column of frequencies of even sizes; ``"keep"``: the formula as it is.
+    """
+
+    x_axis: str = "columns"
+    sign: tuple[int, int] = (1, 1)
+    dc: float = 0.0
+    nyquist: str = "real"
+
+
+CONVENTIONS = {
+    "lenspack": LensingConvention(),
+    "jax-lensing": LensingConvention(),
+    "lofi": LensingConvention(x_axis="rows", dc=1.0, nyquist="keep"),
+}
+"""lenspack's ``ks93inv``, jax-lensing's (the same), LoFi's (rows first: gamma1 of the other sign; the mean passes)."""
+
+
+class KaiserSquires(LinearOperator):
+    r"""Shear of a convergence map, :math:`\hat\gamma = D\,\hat\kappa`, real (B, 1, H, W) to complex.
+
+    .. math:: D(k) = \frac{k_1^2 - k_2^2 + 2 i\, k_1 k_2}{k_1^2 + k_2^2}, \qquad \gamma = \gamma_1 + i \gamma_2
+
+    Periodic borders. A mask multiplies the shear. The pixel scale does not enter: shear and convergence have no unit.
+
+    Args:
+        image_shape: (H, W).
+        convention: ``"lenspack"``, ``"jax-lensing"``, ``"lofi"`` or a :class:`LensingConvention`.
+        mask: where shear is measured, (H, W) or (1 | B, 1, H, W), values 0 and 1.
+
+    Raises:
+        ValueError: unknown convention, wrong shape or values.
+
+    Noise that differs between pixels is whitened in front: ``Weighted(1 / std, dtype=torch.complex64) @ op``, with the
+    data ``y / std``. Kaiser, Squires 1993, doi:10.1086/172297.
+
+    >>> op = KaiserSquires((16, 16))
+    >>> kappa = torch.randn(1, 1, 16, 16)
+    >>> bool((op.inverse(op(kappa)) - (kappa - kappa.mean())).abs().max() < 1e-5)
+    True
+    """
+
+    mask: Tensor | None
+    response: Tensor
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int],
+        *,
+        convention: str | LensingConvention = "lenspack",
+        mask: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_shape = self.out_shape = image_axes(image_shape)
+        self.out_dtype = torch.complex64
+        if isinstance(convention, str):
+            if convention not in CONVENTIONS:
+                raise ValueError(f"convention: expected one of {sorted(CONVENTIONS)}, got {convention!r}")
+            convention = CONVENTIONS[convention]
+        self.convention = convention
+        self.register_buffer("response", _response(self.in_shape[1:], convention), persistent=False)
+        self.register_buffer("mask", None if mask is None else _checked(mask, self.in_shape), persistent=False)
+
+    def _filter(self, x: Tensor, response: Tensor) -> Tensor:
+        return torch.fft.ifft2(torch.fft.fft2(x) * response)
+
+    def _masked(self, y: Tensor) -> Tensor:
+        return y if self.mask is None else y * constant_like(self.mask, y, "mask")
+
+    def A(self, x: Tensor) -> Tensor:
+        check_batch("x", x, self.in_shape, complex_data=False)
+        return self._masked(self._filter(x, constant_like(self.response, x.to(x.dtype.to_complex()), "response")))
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        check_batch("y", y, self.out_shape, complex_data=True)
+        return self._filter(self._masked(y), constant_like(self.response, y, "response").conj()).real
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        if self.mask is not None:
+            return self.A_adjoint(self.A(x))
+        return self._filter(x, constant_like(self.response.abs() ** 2, x, "response")).real
+
+    def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
+        if self.mask is not None:
+            return super().solve_normal(b, gamma, **options)
+        power = constant_like(self.response.abs() ** 2, b, "response")
+        return self._filter(b, 1 / (1 + self._gamma(gamma, b) * power)).real
+
+    def preconditioner(self, gamma: Tensor):
+        if self.mask is None:
+            return None
+        power = self.response.abs() ** 2 * self.mask.mean((-2, -1), keepdim=True).clamp_min(1e-3)
+
+        def apply(r: Tensor) -> Tensor:
+            return self._filter(r, 1 / (1 + gamma * constant_like(power, r, "mask"))).real
+
+        return apply
+
+    def norm(self) -> float:
+        return float(self.response.abs().max()) if self.mask is None else super().norm()
+
+    def modes(self, y: Tensor) -> Tensor:
+        r"""E and B modes :math:`\kappa_E + i \kappa_B` of shear, complex (B, 1, H, W): the direct inversion.
+
+        .. math:: \hat\kappa_E + i\, \hat\kappa_B = D^{-1} \hat\gamma
+
+        (for real filters with the transfer functions of the components, as lenspack's ``ks93``). The mean is zero,
+        or kept where the convention keeps it. Lensing makes no B modes; what is there is noise, mask or border.
+        """
+        check_batch("y", y, self.out_shape, complex_data=True)
+        y = y.to(y.real.dtype.to_complex())
+        d = constant_like(self.response, y, "response")
+        power = d.abs() ** 2
+        return self._filter(y, torch.where(power > 1e-12, d.conj() / power.clamp_min(1e-12), 0))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Convergence from shear, E modes (B, 1, H, W): Kaiser and Squires' estimate."""
+        return self.modes(y).real
+
+
+def _checked(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    full = with_channels(mask, 1)
+    if full.shape[1:] != shape:
+        raise ValueError(f"mask: expected (H, W) = {shape[1:]}, got {tuple(mask.shape)}")
+    full = full.to(torch.float64)
+    if not bool(((full == 0) | (full == 1)).all()):
+        raise ValueError("mask: expected zeros and ones; weights go into Weighted(...) @ KaiserSquires(...)")
+    if not bool(full.any()):
+        raise ValueError("mask: nothing is measured")
+    return full
+
+
+def _response(shape: tuple[int, ...], convention: LensingConvention) -> Tensor:
+    """Transfer function (1, 1, H, W) in double precision."""
+    if convention.x_axis not in ("columns", "rows"):
+        raise ValueError(f"x_axis: expected 'columns' or 'rows', got {convention.x_axis!r}")
+    if convention.nyquist not in ("real", "keep"):
+        raise ValueError(f"nyquist: expected 'real' or 'keep', got {convention.nyquist!r}")
+    if not all(s in (-1, 1) for s in convention.sign):
+        raise ValueError(f"sign: expected two of 1 and -1, got {convention.sign!r}")
+    rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64) for n in shape)
+    k1, k2 = torch.broadcast_tensors(columns[None, :], rows[:, None])
+    if convention.x_axis == "rows":
+        k1, k2 = k2, k1
+    square = k1**2 + k2**2
+    square[0, 0] = 1.0
+    first, second = (k1**2 - k2**2) / square, 2 * k1 * k2 / square
+    if convention.nyquist == "real":  # a real filter responds alike to k and -k
+        first, second = (0.5 * (f + f.flip(0, 1).roll((1, 1), (0, 1))) for f in (first, second))
+    response = torch.complex(convention.sign[0] * first, convention.sign[1] * second)
+    response[0, 0] = convention.dc
+    return response[None, None]
+
+
+class ReducedShear(torch.nn.Module):
+    r"""What the shapes of galaxies show, :math:`g = \gamma / (1 - \kappa)`, not linear in the convergence.
+
+    Args:
+        shear: the linear map from convergence to shear.
+
+    >>> model = ReducedShear(KaiserSquires((8, 8)))
+    >>> kappa = 0.1 * torch.randn(1, 1, 8, 8, dtype=torch.float64)
+    >>> step = 1e-6 * torch.randn_like(kappa)
+    >>> change = model(kappa + step) - model(kappa)
+    >>> bool((model.linearised(kappa)(step) - change).abs().max() < 1e-4 * change.abs().max())
+    True
+    """
+
+    def __init__(self, shear: KaiserSquires) -> None:
+        super().__init__()
+        self.shear = shear
+
+    def forward(self, kappa: Tensor) -> Tensor:
+        """Reduced shear, complex (B, 1, H, W).
+
+        Raises:
+            ValueError: the convergence reaches 1, where the images of a galaxy are many.
+        """
+        if not bool((kappa < 1).all()):
+            raise ValueError("kappa: reaches 1; the reduced shear has no meaning there")
+        return self.shear.A(kappa) / (1 - kappa)
+
+    def linearised(self, kappa: Tensor) -> LinearOperator:
+        r"""Derivative at ``kappa``, :math:`\delta \mapsto A\delta / (1 - \kappa) + A\kappa\,\delta / (1 - \kappa)^2`,
+        as an operator, for Gauss-Newton steps."""
+        return _ReducedShearDerivative(self.shear, kappa)
+
+    def solve(self, g: Tensor, solver, *, steps: int = 4) -> Tensor:
+        r"""Convergence from reduced shear with any solver of the linear problem, by :math:`\gamma \leftarrow
+        g\,(1 - \kappa)` in turn with ``kappa = solver(gamma)``. Seitz, Schneider 1995, astro-ph/9408050."""
+        kappa = solver(g)
+        for _ in range(steps - 1):
+            kappa = solver(g * (1 - kappa))
+        return kappa
+
+
+class _ReducedShearDerivative(LinearOperator):
+    def __init__(self, shear: KaiserSquires, kappa: Tensor) -> None:
+        super().__init__()
+        check_batch("kappa", kappa, shear.in_shape, complex_data=False)
+        self.shear, self.in_shape, self.out_shape = shear, shear.in_shape, shear.out_shape
+        self.out_dtype = torch.complex64
+        self.register_buffer("gain", 1 / (1 - kappa), persistent=False)
+        self.register_buffer("slope", shear.A(kappa) / (1 - kappa) ** 2, persistent=False)
+
+    gain: Tensor
+    slope: Tensor
+
+    def A(self, x: Tensor) -> Tensor:
+        y = self.shear.A(x)
+        return y * constant_like(self.gain, y, "kappa") + x * constant_like(self.slope, y, "kappa")
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        y = y.to(y.real.dtype.to_complex())
+        direct = (y * constant_like(self.slope, y, "kappa").conj()).real
+        return self.shear.A_adjoint(y * constant_like(self.gain, y, "kappa")) + direct

@@ -1,0 +1,193 @@
+"""End-to-end reconstruction: a network behind what the operator makes of the data."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from operators.adapt import as_operator
+from operators.base import LinearOperator
+from operators.linalg import column, dot
+
+__all__ = ["Reconstructor"]
+
+Preprocess = str | Callable[[LinearOperator, Tensor], Tensor]
+_METHODS = {"adjoint": "A_adjoint", "pinv": "A_dagger", "fbp": "fbp", "ks": "modes"}
+
+
+class Reconstructor(nn.Module):
+    r"""A network on an image that the operator makes of the data, :math:`\hat x = f_\theta(B y)`.
+
+    B is the adjoint, the pseudo-inverse, filtered back projection, Kaiser-Squires or any function. Complex images go
+    in as real and imaginary channels; an answer of twice as many channels as the image has comes out complex, one of
+    as many real. With ``normalise`` each sample is shifted and scaled to mean zero and deviation one before the
+    network and back after it, so that the answer follows the data's units.
+
+    Args:
+        op: a :class:`operators.LinearOperator` or what :func:`operators.as_operator` takes.
+        network: images (B, C', H, W) -> (B, C'', H, W).
+        preprocess: ``"adjoint"``, ``"pinv"``, ``"fbp"``, ``"ks"`` (the operator's own method of that
+            meaning; ``"ks"`` gives E and B modes) or a function ``(op, y) -> image``.
+        residual: add the network's answer to its input (the real part where the answer is real).
+        normalise: as above.
+
+    Raises:
+        ValueError: unknown ``preprocess``. TypeError: the operator has no such method.
+
+    Jin, McCann, Froustey, Unser 2017, doi:10.1109/TIP.2017.2713099.
+
+    >>> from operators import Radon
+    >>> op = Radon(32, torch.linspace(0, 3.0, 20))
+    >>> model = Reconstructor(op, nn.Conv2d(1, 1, 3, padding=1), "fbp")
+    >>> model(op(torch.rand(2, 1, 32, 32))).shape
+    torch.Size([2, 1, 32, 32])
+    """
+
+    def __init__(
+        self,
+        op: Any,
+        network: nn.Module,
+        preprocess: Preprocess = "adjoint",
+        *,
+        residual: bool = True,
+        normalise: bool = True,
+    ) -> None:
+        super().__init__()
+        if isinstance(preprocess, str):
+            if preprocess not in _METHODS:
+                raise ValueError(f"preprocess: expected a function or one of {sorted(_METHODS)}, got {preprocess!r}")
+        elif not callable(preprocess):
+            raise TypeError(f"preprocess: expected a function (op, y) or a name, got {type(preprocess).__name__}")
+        self.op = as_operator(op)
+        self.network, self.preprocess, self.residual, self.normalise = network, preprocess, residual, normalise
+        if isinstance(preprocess, str):
+            self._check_method(self.op)
+
+    def _check_method(self, op: LinearOperator) -> str:
+        method = _METHODS[str(self.preprocess)]
+        if not callable(getattr(op, method, None)):
+            raise TypeError(f"preprocess: {type(op).__name__} has no {method}(y), which {self.preprocess!r} needs")
+        return method
+
+    def image(self, y: Tensor, op: Any = None) -> Tensor:
+        """The network's input before it is normalised: B y."""
+        op = self.op if op is None else as_operator(op)
+        if callable(self.preprocess):
+            return self.preprocess(op, y)
+        return getattr(op, self._check_method(op))(y)
+
+    def forward(self, y: Tensor | Sequence[Tensor], op: Any = None) -> Tensor:
+        """Reconstruct; ``op`` in place of the own operator, or lists of data and operators, one sample each."""
+        if isinstance(y, Tensor):
+            return self.refine(self.image(y, op))
+        if not isinstance(op, list | tuple) or len(op) != len(y):
+            raise ValueError("op: a list of data needs a list of as many operators")
+        return self.refine(torch.cat([self.image(one, its) for one, its in zip(y, op)]))
+
+    def refine(self, image: Tensor) -> Tensor:
+        """The network with what surrounds it: channels, units, residual."""
+        seen = torch.cat((image.real, image.imag), 1) if image.is_complex() else image
+        shift, scale = self._units(image)
+        unit = (seen - _channels(shift, seen)) / scale if self.normalise else seen
+        out = self.network(unit)
+        channels = image.shape[1]
+        if image.is_complex() and out.shape[1] == 2 * channels:
+            base, out = image, torch.complex(*out.contiguous().chunk(2, 1))
+        elif out.shape[1] == channels:
+            base, shift = image.real if image.is_complex() else image, shift.real
+        else:
+            raise ValueError(f"network: gives {out.shape[1]} channels for images of {channels}")
+        if self.normalise:
+            out = out * scale if self.residual else out * scale + shift
+        return base + out if self.residual else out
+
+    def _units(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each sample, (B, 1, 1, 1); deviation 1 where there is none."""
+        flat = image.flatten(1)
+        mean = flat.mean(1, keepdim=True)
+        rest = flat - mean
+        size = rest.abs().amax(1, keepdim=True)
+        tiny = torch.finfo(size.dtype).tiny
+        size = torch.where(size > tiny / torch.finfo(size.dtype).eps, size, torch.ones_like(size))
+        deviation = size.flatten() * (dot(rest / size, rest / size) / flat.shape[1]).sqrt()
+        deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        return mean.reshape(-1, 1, 1, 1), column(deviation, image.real)
+
+    # ---- on disk
+
+    def save(self, path: str | Path, card: dict[str, Any] | None = None) -> None:
+        """Write the network's weights, with a description of the operator and these settings in the card."""
+        from denoisers.weights import save_weights
+
+        name = self.preprocess if isinstance(self.preprocess, str) else getattr(self.preprocess, "__name__", "function")
+        own = {
+            "family": "reconstructor",
+            "network": type(self.network).__name__,
+            "preprocess": name,
+            "residual": self.residual,
+            "normalise": self.normalise,
+            "operator": describe(self.op),
+        }
+        save_weights(path, self.network.state_dict(), {**(card or {}), **own})
+
+    @classmethod
+    def load(
+        cls, path: str | Path, op: Any, network: nn.Module, preprocess: Preprocess | None = None
+    ) -> "Reconstructor":
+        """The model that :meth:`save` wrote, in evaluation mode; ``network`` is one of the same kind.
+
+        Raises:
+            ValueError: the operator does not do what that of the training did, or the network is another one.
+        """
+        from denoisers.weights import load_weights
+
+        state, card = load_weights(str(Path(path).resolve()), family="reconstructor")
+        model = cls(
+            op, network, preprocess or card["preprocess"], residual=card["residual"], normalise=card["normalise"]
+        )
+        difference = compare(card["operator"], describe(model.op))
+        if difference:
+            raise ValueError(f"op: not the operator of the training: {difference}; give another one to model(y, op)")
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"network: expected the {card['network']} of the training; {error}") from error
+        return model.eval()
+
+
+def _channels(shift: Tensor, seen: Tensor) -> Tensor:
+    """The mean as channels, as :meth:`Reconstructor.refine` splits complex images."""
+    if not shift.is_complex():
+        return shift
+    half = seen.shape[1] // 2
+    return torch.cat((shift.real.expand(-1, half, -1, -1), shift.imag.expand(-1, half, -1, -1)), 1)
+
+
+def describe(op: LinearOperator) -> dict[str, Any]:
+    """What an operator is, in plain values: kind, shapes, and how large it makes a few fixed images (probes)."""
+    kind = torch.complex128 if op.in_dtype.is_complex else torch.float64
+    x = torch.randn(4, *op.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind)
+    device = next((t.device for t in (*op.buffers(), *op.parameters())), x.device)
+    with torch.no_grad():
+        y = torch.cat([op.A(one[None].to(device)) for one in x])
+    weights = torch.linspace(1, 2, y[0].numel(), dtype=torch.float64, device=y.device)
+    sums = torch.view_as_real(y.flatten(1) @ weights.to(y.dtype)) if y.is_complex() else y.flatten(1) @ weights
+    return {
+        "kind": type(op).__name__,
+        "in_shape": list(op.in_shape),
+        "out_shape": list(op.out_shape),
+        "probes": [*dot(y, y).sqrt().tolist(), *sums.flatten().tolist()],
+    }
+
+
+def compare(saved: dict[str, Any], own: dict[str, Any]) -> str:
+    """In which way two descriptions differ, or nothing."""
+    for name in ("in_shape", "out_shape"):
+        if saved[name] != own[name]:
+            return f"{name} {own[name]}, expected {saved[name]}"
+    size = max(abs(v) for v in saved["probes"])
+    if any(abs(a - b) > 1e-4 * size for a, b in zip(saved["probes"], own["probes"])):
+        return f"same shapes, other values ({own['kind']})"
+    return ""

@@ -1,0 +1,54 @@
+"""What is learned: numbered samples, each drawn from its own random stream, and a loss on some of them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Drawn", "Task", "sample_generator"]
+
+
+def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
+    """Random numbers of one sample of one step: a stream of its own, so that training can resume anywhere, and a
+    batch is the same whether one process draws it or several.
+
+    >>> torch.equal(*(torch.rand(3, generator=sample_generator(0, 5, 1)) for _ in range(2)))
+    True
+    """
+    return torch.Generator().manual_seed((seed * 1_000_003 + step) * 100_003 + sample)
+
+
+class Drawn(NamedTuple):
+    """Samples to learn from: the arguments of the model, what it ought to give, and a weight for each sample."""
+
+    given: tuple[Any, ...]
+    target: Any
+    weight: Tensor | None = None
+
+
+class Task:
+    """Samples and loss; a subclass writes ``draw``, and ``loss`` where it is not criterion(model(*given), target).
+
+    Args:
+        batch: samples a step, in all processes together.
+        criterion: ``criterion(estimate, target) -> scalar``, a mean over the samples.
+        seed: of everything random.
+    """
+
+    def __init__(self, batch: int, criterion: Callable[[Tensor, Tensor], Tensor], *, seed: int = 0) -> None:
+        if batch < 1:
+            raise ValueError(f"batch: expected at least one sample, got {batch}")
+        self.batch, self.criterion, self.seed = batch, criterion, seed
+
+    def draw(self, step: int, samples: Iterable[int]) -> Drawn:
+        """The samples of these numbers (0 ... batch - 1) of a step."""
+        raise NotImplementedError("a task writes draw(step, samples)")
+
+    def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
+        """Mean over the drawn samples."""
+        return self.criterion(model(*drawn.given), drawn.target)
+
+    def generators(self, step: int, samples: Iterable[int]) -> list[torch.Generator]:
+        """One random stream for each sample."""
+        return [sample_generator(self.seed, step, i) for i in samples]
