@@ -13,6 +13,7 @@ from .expert import Expert as Expert
 from .hqs import PnPHQS as PnPHQS
 from .noise_level import estimate_noise as estimate_noise
 from .progress import ProgressBar as ProgressBar
+from .reconstructor import Reconstructor as Reconstructor
 from .result import Record as Record
 from .result import Result as Result
 from .schedules import log_schedule as log_schedule

@@ -28,8 +28,8 @@ class Reconstructor(nn.Module):
     Args:
         op: a :class:`operators.LinearOperator` or what :func:`operators.as_operator` takes.
         network: images (B, C', H, W) -> (B, C'', H, W).
-        preprocess: ``"adjoint"``, ``"pinv"``, ``"fbp"``, ``"ks"`` (the operator's own method of that
-            meaning; ``"ks"`` gives E and B modes) or a function ``(op, y) -> image``.
+        preprocess: ``"adjoint"`` (times the length of the steepest descent's first step, which gives it the image's
+            units), ``"pinv"``, ``"fbp"``, ``"ks"`` (E and B modes), or a function ``(op, y) -> image``.
         residual: add the network's answer to its input (the real part where the answer is real).
         normalise: as above.
 
@@ -76,7 +76,8 @@ class Reconstructor(nn.Module):
         op = self.op if op is None else as_operator(op)
         if callable(self.preprocess):
             return self.preprocess(op, y)
-        return getattr(op, self._check_method(op))(y)
+        image = getattr(op, self._check_method(op))(y)
+        return column(_first_step(op, image), image) * image if self.preprocess == "adjoint" else image
 
     def forward(self, y: Tensor | Sequence[Tensor], op: Any = None) -> Tensor:
         """Reconstruct; ``op`` in place of the own operator, or lists of data and operators, one sample each."""
@@ -155,6 +156,13 @@ class Reconstructor(nn.Module):
         except RuntimeError as error:
             raise ValueError(f"network: expected the {card['network']} of the training; {error}") from error
         return model.eval()
+
+
+def _first_step(op: LinearOperator, image: Tensor) -> Tensor:
+    """Length of the steepest descent's first step along A* y, (B,): it gives A* y the image's units."""
+    again = op.A(image)
+    up, down = dot(image, image), dot(again, again)
+    return torch.where(down > 0, up / torch.where(down > 0, down, torch.ones_like(down)), torch.ones_like(up))
 
 
 def _channels(shift: Tensor, seen: Tensor) -> Tensor:

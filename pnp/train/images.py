@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .files import ENDINGS, read_images
 
-__all__ = ["ImageFolder", "as_float", "random_crop", "random_place"]
+__all__ = ["ImageFolder", "as_float", "random_crop", "random_place", "squared"]
 
 
 class ImageFolder:
@@ -100,3 +101,13 @@ def random_crop(images: Sequence[Tensor], size: int | None, generator: torch.Gen
     """
     image = images[int(torch.randint(len(images), (1,), generator=generator))]
     return random_place(image.shape[-2:], size, generator)(image)
+
+
+def squared(image: Tensor, size: int) -> Tensor:
+    """The central square of an image (C, H, W), scaled to ``size`` pixels with averaging."""
+    side = min(image.shape[-2:])
+    top, left = ((n - side) // 2 for n in image.shape[-2:])
+    square = image[..., top : top + side, left : left + side]
+    if side == size:
+        return square
+    return F.interpolate(square[None], (size, size), mode="bilinear", antialias=True, align_corners=False)[0]

@@ -1,5 +1,7 @@
 """Training: resumes to the same bits, survives a torn write, reports broken files."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -206,3 +208,15 @@ def test_training_starts_from_other_weights(folder, tmp_path):
     assert state[name].shape[1] == 2 and torch.allclose(state[name][:, :1], before[name], atol=0.02)
     with pytest.raises(ValueError, match="expected"):
         train(RECIPES["xdncnn-natural-rgb-25"].tiny(), folder, tmp_path, start=told)
+
+
+def test_two_processes_make_the_steps_of_one(folder, tmp_path):
+    pytest.importorskip("lightning", reason="needs lightning: pip install 'pnp-imaging[train]'")
+    states = []
+    for devices in ("1", "2"):
+        out = tmp_path / devices
+        command = [sys.executable, "-m", "pnp", "train", "lofi-natural-gray-fast", "--tiny", "--batch", "4"]
+        command += ["--precision", "64-true", "--accelerator", "cpu", "--devices", devices, "--threads", "1"]
+        subprocess.run([*command, "--data", str(folder), "--out", str(out)], check=True, capture_output=True)
+        states.append(load_weights(str(out / "lofi-natural-gray-fast-tiny-v1.safetensors"), family="lofi")[0])
+    assert all(v.dtype == torch.float64 and torch.allclose(v, states[1][k], atol=1e-12) for k, v in states[0].items())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..files import ENDINGS, read_images
-from ..images import ImageFolder
+from ..images import ImageFolder, squared
 from ..rates import RATES
 from ..task import Drawn, Task
 from ..tasks import DenoiseCrops, DenoisePixels, Measured, Pairs
@@ -61,7 +61,7 @@ class Recipe:
         found = ImageFolder(folder, channels=self.channels, normalise=self.normalise, skip_broken=skip_broken)
         if self.size is None:
             return found.images
-        return [_squared(found[i], self.size) for i in range(len(found))]
+        return [squared(found[i], self.size) for i in range(len(found))]
 
     def task(self, images: Sequence[Any]) -> Task:
         """What is learned from the images."""
@@ -111,15 +111,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     return getattr(value, "__name__", type(value).__name__)
-
-
-def _squared(image: Tensor, size: int) -> Tensor:
-    side = min(image.shape[-2:])
-    top, left = ((n - side) // 2 for n in image.shape[-2:])
-    square = image[..., top : top + side, left : left + side]
-    if side == size:
-        return square
-    return F.interpolate(square[None], (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 @dataclass(frozen=True, kw_only=True)

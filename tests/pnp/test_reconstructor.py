@@ -1,0 +1,128 @@
+"""Networks behind the operator: shapes, units, lists of operators, disk, gradients."""
+
+import pytest
+import torch
+from torch import nn
+
+from denoisers import UNet
+from operators import MRI, Blur, Inpainting, KaiserSquires, Radon, gaussian_kernel, random_columns, random_mask
+from pnp import Reconstructor
+from pnp.train import Measured, Trainer
+from pnp.train.recipes.simulate import accelerated_mri, smooth_phase
+
+
+def network(*channels: int) -> UNet:
+    torch.manual_seed(0)
+    return UNet(*channels, width=4, poolings=2)
+
+
+CASES = {
+    "adjoint": (lambda: Inpainting(random_mask((16, 16), 0.5, seed=0)), (1, 1)),
+    "fbp": (lambda: Radon(16, torch.linspace(0, 3, 12)), (1, 1)),
+    "pinv": (lambda: Blur(gaussian_kernel(0.4), (16, 16)), (1, 1)),
+    "ks": (lambda: KaiserSquires((16, 16)), (2, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("residual", [True, False])
+def test_every_preprocessing_follows_units(name, residual):
+    make, channels = CASES[name]
+    op = make()
+    model = Reconstructor(op, network(*channels), name, residual=residual).eval()
+    x = torch.rand(2, *op.in_shape, generator=torch.Generator().manual_seed(1))
+    y = op(x)
+    answer = model(y)
+    assert answer.shape == x.shape and answer.dtype == torch.float32
+    for c in (2.0**-27, 2.0**27):  # exact, since deconvolution magnifies every rounding
+        assert torch.allclose(model(c * y) / c, answer, atol=1e-6)
+    assert torch.allclose(model(y[:1]), answer[:1], atol=1e-5)
+    assert torch.allclose(model([y[:1], y[1:]], [op, op]), answer, atol=1e-5)
+    double = y.to(torch.complex128 if y.is_complex() else torch.float64)
+    assert model.double()(double).dtype == torch.float64
+
+
+def test_complex_images_come_out_complex_or_real():
+    op = MRI(random_columns((16, 16), 2.0, 0.2, seed=0))
+    y = op(torch.randn(1, 1, 16, 16, dtype=torch.complex64))
+    assert Reconstructor(op, network(2, 2))(y).is_complex()
+    assert not Reconstructor(op, network(2, 1))(y).is_complex()
+    with pytest.raises(ValueError, match="channels"):
+        Reconstructor(op, network(2, 3))(y)
+
+
+def test_a_network_of_zeros_gives_the_preprocessed_image():
+    op = Radon(16, torch.linspace(0, 3, 12))
+    y = op(torch.rand(2, 1, 16, 16))
+
+    class Zero(nn.Module):
+        def forward(self, x):
+            return torch.zeros_like(x)
+
+    assert torch.allclose(Reconstructor(op, Zero(), "fbp")(y), op.fbp(y), atol=1e-6)
+    mean = op.fbp(y).mean((1, 2, 3), keepdim=True).expand(2, 1, 16, 16)
+    assert torch.allclose(Reconstructor(op, Zero(), "fbp", residual=False)(y), mean, atol=1e-5)
+    assert not Reconstructor(op, Zero(), "fbp", residual=False, normalise=False)(y).any()
+    assert torch.isfinite(Reconstructor(op, network(1), "fbp")(0 * y)).all()
+
+
+def test_derivatives_reach_data_and_network():
+    op = Blur(gaussian_kernel(1.0), (8, 8))
+    model = Reconstructor(op, nn.Conv2d(1, 1, 3, padding=1).double())
+    y = op(torch.rand(1, 1, 8, 8, dtype=torch.float64)).requires_grad_()
+    assert torch.autograd.gradcheck(model, (y,), atol=1e-6)
+    model(y).square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_disk(tmp_path):
+    op = Radon(16, torch.linspace(0, 3, 12))
+    model = Reconstructor(op, network(1), "fbp", residual=False).eval()
+    y = op(torch.rand(1, 1, 16, 16))
+    model.save(tmp_path / "a.safetensors")
+    again = Reconstructor.load(tmp_path / "a.safetensors", Radon(16, torch.linspace(0, 3, 12)), network(1))
+    assert torch.equal(again(y), model(y)) and not again.residual
+    with pytest.raises(ValueError, match="other values"):
+        Reconstructor.load(tmp_path / "a.safetensors", Radon(16, torch.linspace(0, 3.1, 12)), network(1))
+    with pytest.raises(ValueError, match="out_shape"):
+        Reconstructor.load(tmp_path / "a.safetensors", Radon(16, torch.linspace(0, 3, 13)), network(1))
+    with pytest.raises(ValueError, match="network"):
+        Reconstructor.load(tmp_path / "a.safetensors", op, UNet(1, width=6, poolings=2))
+
+
+def test_bad_arguments():
+    op = Inpainting(random_mask((8, 8), 0.5, seed=0))
+    with pytest.raises(ValueError, match="preprocess"):
+        Reconstructor(op, network(1), "fdk")
+    with pytest.raises(TypeError, match="no fbp"):
+        Reconstructor(op, network(1), "fbp")
+    with pytest.raises(TypeError, match="preprocess"):
+        Reconstructor(op, network(1), 3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="list"):
+        Reconstructor(op, network(1))([torch.zeros(1, 1, 8, 8)], None)
+
+
+def test_random_masks_are_drawn_for_each_sample_and_learned_from():
+    t = torch.linspace(0, 3, 16)
+    images = [(torch.sin((i + 1) * t[:, None]) * torch.cos(t)).square()[None] for i in range(3)]
+    make = accelerated_mri(16)
+    task = Measured(images, make, lambda y, seed: y, batch=3, prepare=smooth_phase, criterion=distance)
+    drawn, again = task.draw(4, [0, 1, 2]), task.draw(4, [1])
+    masks = [op.mask for op in drawn.given[1]]
+    assert not torch.equal(masks[0], masks[1]) and torch.equal(masks[1], again.given[1][0].mask)
+    assert torch.equal(drawn.target[1], again.target[0])
+    model = Reconstructor(make(torch.Generator().manual_seed(0)), network(2, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):  # the same three samples again and again
+        optimizer.zero_grad()
+        loss = task.loss(model, drawn)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+    assert len(list(Trainer(model, task).run(2))) == 2
+
+
+def distance(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (x - target).abs().square().mean()
