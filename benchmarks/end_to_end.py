@@ -42,6 +42,7 @@ class Problem(NamedTuple):
     noise: Callable[[Tensor, int], Tensor]
     channels: tuple[int, int]
     prepare: Any = None
+    residual: bool = True
 
 
 def natural(data: Path) -> tuple[list[Tensor], list[Tensor]]:
@@ -84,7 +85,7 @@ def ks(data: Path) -> Problem:
     train = [t for t, (i, j) in zip(tiles, places) if i + SIDE <= 180 or j + SIDE <= 180]
     test = [t for t, (i, j) in zip(tiles, places) if i >= 180 and j >= 180]
     noise = lambda y, seed: gaussian_noise(y, std, seed=seed)  # noqa: E731
-    return Problem(train, test, KaiserSquires((SIDE, SIDE)), "ks", noise, (2, 1))
+    return Problem(train, test, KaiserSquires((SIDE, SIDE)), "ks", noise, (2, 1), residual=False)
 
 
 def as_picture(op: Any, y: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ def trained(problem: Problem, preprocess: Any, steps: int) -> Reconstructor:
     op = problem.op if hasattr(problem.op, "A") else problem.op(torch.Generator().manual_seed(0))
     if preprocess is None:
         preprocess = scaled(as_shear if problem.preprocess == "ks" else as_picture, problem)
-    model = Reconstructor(op, UNet(*problem.channels, width=16, poolings=3), preprocess)
+    model = Reconstructor(op, UNet(*problem.channels, width=16, poolings=3), preprocess, residual=problem.residual)
 
     def loss(x: Tensor, target: Tensor) -> Tensor:
         return (x - target).abs().square().mean()

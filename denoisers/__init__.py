@@ -21,6 +21,7 @@ from .geometry import square_offsets as square_offsets
 from .lofi import LoFi as LoFi
 from .lofi import MultiMLP as MultiMLP
 from .lofi import PatchFinder as PatchFinder
+from .mass import MassDenoiser as MassDenoiser
 from .mixer import Img2ImgMixer as Img2ImgMixer
 from .mixer import LinearMixer as LinearMixer
 from .mixer import OriginalMixer as OriginalMixer
@@ -42,6 +43,8 @@ from .tv import TVDenoiser as TVDenoiser
 from .unet import UNet as UNet
 from .vit import ViT as ViT
 from .wavelet import WaveletDenoiser as WaveletDenoiser
+from .wiener import PowerTable as PowerTable
+from .wiener import WienerDenoiser as WienerDenoiser
 from .xdncnn import XDnCNNDenoiser as XDnCNNDenoiser
 from .xunit import ConvNet as ConvNet
 from .xunit import DnCNN as DnCNN

@@ -32,7 +32,7 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     from .train.recipes import RECIPES
 
     p.add_argument("recipe", choices=sorted(RECIPES), metavar="RECIPE", help=", ".join(sorted(RECIPES)))
-    p.add_argument("--data", required=True, help="folder of training images")
+    p.add_argument("--data", help="folder of training images; recipes that simulate theirs need none")
     p.add_argument("--valid", help="folder of other images, scored at every checkpoint")
     p.add_argument("--out", default="runs", help="folder for checkpoints, log and weights (default: runs)")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, if there is one")

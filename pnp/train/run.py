@@ -23,7 +23,7 @@ __all__ = ["save_trained", "train"]
 
 def train(
     recipe: Recipe,
-    data: str | Path,
+    data: str | Path | None,
     out: str | Path = "runs",
     *,
     valid: str | Path | None = None,
@@ -35,7 +35,8 @@ def train(
     accumulate: int = 1,
     fabric: Any = None,
 ) -> Path:
-    """Train by ``recipe`` on the images in ``data``; returns the weight file, ``out/NAME-vVERSION.safetensors``.
+    """Train by ``recipe`` on the images in ``data`` (``None``: simulated, where the recipe can); returns the weight
+    file, ``out/NAME-vVERSION.safetensors``.
 
     Every ``save_every`` steps ``out/NAME.pt`` takes the whole state and ``out/NAME.csv`` a row; with ``valid``, a
     folder of images, these are scored too, a picture is drawn, and the best weights so far are kept in
@@ -60,7 +61,9 @@ def train(
     images = recipe.read(data, skip_broken=skip_broken)
     torch.manual_seed(recipe.seed)
     model = recipe.build()
-    card = recipe.card() | {"data": f"{len(images)} images of {Path(data).name}"}
+    card = recipe.card() | {
+        "data": f"{len(images)} images" + (", simulated" if data is None else f" of {Path(data).name}")
+    }
     if start is not None:
         card["start"] = _start_from(model, str(start), recipe.family)
     trainer = Trainer(

@@ -2,6 +2,7 @@
 
 from .course import COURSE
 from .lofi import LOFI
+from .mass import MASS
 from .mixer import MIXER
 from .recipe import DenoiserRecipe as DenoiserRecipe
 from .recipe import MeasuredRecipe as MeasuredRecipe
@@ -12,4 +13,4 @@ from .xunit import XUNIT
 
 __all__ = ["RECIPES", "DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (*LOFI, *XUNIT, *MIXER, *COURSE)}
+RECIPES: dict[str, Recipe] = {r.name: r for r in (*LOFI, *MASS, *XUNIT, *MIXER, *COURSE)}

@@ -35,6 +35,7 @@ class Recipe:
             :data:`pnp.train.rates.RATES`.
         size: side of the training images, central squares scaled to it; ``None``: as they are.
         normalise: map each image from its smallest and largest value to [0, 1].
+        simulate: makes the images, which no folder has then.
     """
 
     name: str
@@ -53,13 +54,18 @@ class Recipe:
     seed: int = 0
     size: int | None = None
     normalise: bool = False
+    simulate: Callable[[], Sequence[Tensor]] | None = None
 
     _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2}
 
-    def read(self, folder: str | Path, *, skip_broken: bool = False) -> Sequence[Any]:
-        """What the task is made of: the images of a folder."""
+    def read(self, folder: str | Path | None, *, skip_broken: bool = False) -> Sequence[Any]:
+        """What the task is made of: the images of a folder, or simulated ones."""
+        if folder is None and self.simulate is not None:
+            return self.simulate()
+        if folder is None:
+            raise ValueError("data: this recipe needs a folder of images")
         found = ImageFolder(folder, channels=self.channels, normalise=self.normalise, skip_broken=skip_broken)
-        if self.size is None:
+        if self.size is None or self.simulate is not None:
             return found.images
         return [squared(found[i], self.size) for i in range(len(found))]
 
@@ -151,13 +157,16 @@ class PixelRecipe(Recipe):
 
     corrupt: Callable[[Tensor, torch.Generator], Tensor]
     pixels: int = 512
+    criterion: Loss = F.l1_loss
     batch: int = 64
     rate: float = 1e-4
 
     _TINY: ClassVar[dict[str, Any]] = {"steps": 2, "batch": 2, "pixels": 16}
 
     def task(self, images: Sequence[Tensor]) -> Task:
-        return DenoisePixels(images, batch=self.batch, pixels=self.pixels, corrupt=self.corrupt, seed=self.seed)
+        return DenoisePixels(
+            images, batch=self.batch, pixels=self.pixels, corrupt=self.corrupt, criterion=self.criterion, seed=self.seed
+        )
 
     def examples(self, images: Sequence[Tensor]) -> Iterator[Drawn]:
         """Whole images."""
@@ -177,9 +186,10 @@ class PairRecipe(Recipe):
 
     _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 8}
 
-    def read(self, folder: str | Path, *, skip_broken: bool = False) -> list[tuple[Tensor, Tensor]]:
-        if self.make is not None:
-            return [self.make(x) for x in super().read(folder, skip_broken=skip_broken)]
+    def read(self, folder: str | Path | None, *, skip_broken: bool = False) -> Sequence[tuple[Tensor, Tensor]]:
+        if self.make is not None or folder is None:
+            images = super().read(folder, skip_broken=skip_broken)
+            return images if self.make is None else [self.make(x) for x in images]
         places = [Path(folder) / name for name in ("given", "wanted")]
         for place in places:
             if not place.is_dir():
