@@ -85,14 +85,14 @@ class LognormalMaps(Sequence[Tensor]):
         shift: float = 0.04,
         first: int = 0,
     ) -> None:
-        self.count, self.shift, self.first = count, shift, first
+        self.size, self.shift, self.first = count, shift, first
         self.grid = convergence_table(pixel_scale, redshift).variances(image_shape)
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     def __getitem__(self, index):
-        if not 0 <= index < self.count:
+        if not 0 <= index < self.size:
             raise IndexError(index)
         return lognormal_map(self.grid, self.shift, torch.Generator().manual_seed(self.first + index)).float()
 

@@ -77,6 +77,6 @@ def wiener_reconstruction(
         return u + filtered(op.weighted_normal(filtered(u), weights))
 
     u, info = cg(matrix, filtered(right), rtol=rtol, max_iter=max_iter)
-    if not bool(info.converged.all()):
+    if not bool((info.residual <= rtol).all()):
         raise RuntimeError(f"no convergence to {rtol} in {max_iter} iterations; give more, or a larger rtol")
     return filtered(u)

@@ -1,0 +1,215 @@
+"""Weak lensing: power, random maps, the Wiener filter against dense algebra and through ADMM, FITS."""
+
+import numpy as np
+import pytest
+import torch
+
+from denoisers import MassDenoiser, PowerTable, WienerDenoiser
+from operators import Identity, KaiserSquires, Weighted, bin_shear, shape_noise_std, shape_noise_std_map
+from pnp import Expert, PnPADMM, Stop
+from pnp.lensing import (
+    LognormalMaps,
+    convergence_power,
+    convergence_table,
+    correlation,
+    gaussian_map,
+    lognormal_map,
+    peak_counts,
+    radial_power,
+    read_map,
+    smoothed_kaiser_squires,
+    wiener_reconstruction,
+)
+
+from ..contracts import relative
+
+
+def table() -> PowerTable:
+    return PowerTable(torch.tensor([1e2, 1e3, 1e5]), torch.tensor([1e-8, 3e-9, 1e-12]), 1.0)
+
+
+def mask(*shape: int) -> torch.Tensor:
+    return (torch.rand(*shape, generator=torch.Generator().manual_seed(0)) > 0.3).double()
+
+
+def test_power_has_the_published_size():
+    """About 1e-4 at l = 1000 for sources at redshift 1, in Planck's universe; it grows with their distance."""
+    ell = np.array([300.0, 1000.0, 3000.0])
+    near, far = (ell**2 * convergence_power(ell, redshift=z) / (2 * np.pi) for z in (1.0, 2.0))
+    assert np.all((near > 2e-5) & (near < 2e-4)) and np.all((far / near > 2) & (far / near < 5))
+    with pytest.raises(ValueError, match="redshift"):
+        convergence_power(ell, redshift=0.0)
+
+
+def test_random_maps_have_the_power_they_were_given():
+    grid = table().variances((64, 64))
+    maps = {
+        "gaussian": torch.stack([gaussian_map(grid, torch.Generator().manual_seed(i)) for i in range(40)]),
+        "lognormal": torch.stack([lognormal_map(grid, 0.05, torch.Generator().manual_seed(i)) for i in range(40)]),
+    }
+    for name, x in maps.items():
+        power = torch.fft.fft2(x, norm="ortho").abs().square().mean(0)[0]
+        assert 0.9 < float((power / grid)[grid > 0].mean()) < 1.1, name
+    skew = (maps["lognormal"] ** 3).mean() / maps["lognormal"].var() ** 1.5
+    assert (
+        maps["lognormal"].min() > -0.05 and skew > 0.3 > (maps["gaussian"] ** 3).mean() / maps["gaussian"].var() ** 1.5
+    )
+
+
+def test_maps_by_number_are_always_the_same():
+    maps = LognormalMaps(4, (16, 16), 1.0)
+    assert torch.equal(maps[2], maps[2]) and not torch.equal(maps[2], maps[1])
+    assert torch.equal(LognormalMaps(4, (16, 16), 1.0, first=1)[1], maps[2])
+    with pytest.raises(IndexError):
+        maps[4]
+
+
+def dense_wiener(op, y, grid, noise) -> torch.Tensor:
+    """The textbook formula with matrices."""
+    n = grid.numel()
+    eye = torch.eye(n, dtype=torch.float64).reshape(n, *op.in_shape)
+    matrix = torch.view_as_real(op.A(eye)).flatten(1).T
+    s = torch.fft.ifft2(torch.fft.fft2(eye) * (grid + 1e-12)).real.flatten(1)
+    inverse_noise = (1 / noise.double() ** 2).expand(op.out_shape).flatten().repeat_interleave(2)
+    left = torch.linalg.inv(s) + matrix.T @ (inverse_noise[:, None] * matrix)
+    return torch.linalg.solve(left, matrix.T @ (inverse_noise * torch.view_as_real(y).flatten())).reshape(
+        1, *op.in_shape
+    )
+
+
+def test_wiener_filter_of_masked_unevenly_noisy_shear():
+    op = KaiserSquires((7, 8), mask=mask(7, 8))
+    grid = table().variances((7, 8))
+    noise = 1e-3 * (1 + torch.rand(1, 7, 8, generator=torch.Generator().manual_seed(1)))
+    x = gaussian_map(grid, torch.Generator().manual_seed(2))[None]
+    y = op.A(x) + noise * torch.randn(1, 1, 7, 8, dtype=torch.complex128, generator=torch.Generator().manual_seed(3))
+    expected = dense_wiener(op, y, grid, noise)
+    assert relative(wiener_reconstruction(op, y, table(), noise, rtol=1e-12), expected) < 1e-5
+    hidden = torch.where(op.mask[0] > 0, noise, float("inf"))
+    bare = KaiserSquires((7, 8))
+    assert relative(wiener_reconstruction(bare, y, table(), hidden, rtol=1e-12), expected) < 1e-5
+    with pytest.raises(ValueError, match="noise_std"):
+        wiener_reconstruction(op, y, table(), 0.0)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_admm_with_the_wiener_denoiser_ends_at_the_wiener_filter(masked):
+    op = KaiserSquires((12, 12), mask=mask(12, 12) if masked else None)
+    grid, std = table().variances((12, 12)), 2e-3
+    x = gaussian_map(grid, torch.Generator().manual_seed(2))[None]
+    y = op.A(x) + std * torch.randn(1, 1, 12, 12, dtype=torch.complex128, generator=torch.Generator().manual_seed(3))
+    level = 2e-3  # sigma of the denoiser; rho = 1 / sigma^2 makes its prior that of the map
+    solver = PnPADMM(
+        op, WienerDenoiser(grid), noise_std=std, calibration=None, expert=Expert(1 / level**2, level),
+        stop=Stop(max_iter=3000, tolerance=1e-11),
+    )  # fmt: skip
+    assert relative(solver(y), wiener_reconstruction(op, y, grid, std, rtol=1e-12)) < 1e-6
+
+
+def test_unmasked_wiener_filter_is_that_of_the_modes():
+    op, std = KaiserSquires((9, 9)), 2e-3
+    y = op.A(gaussian_map(table().variances((9, 9)), torch.Generator().manual_seed(2))[None]) + std
+    assert (
+        relative(wiener_reconstruction(op, y, table(), std, rtol=1e-12), WienerDenoiser(table())(op.inverse(y), std))
+        < 1e-9
+    )
+
+
+def test_denoisers_units_shapes_and_errors():
+    denoiser = MassDenoiser(None, power=convergence_table(0.29)).eval()
+    x = 0.1 * torch.randn(3, 1, 16, 20)
+    levels = torch.tensor([0.05, 0.1, 0.2])
+    together = denoiser(x, levels)
+    assert torch.allclose(together[1:2], denoiser(x[1:2], 0.1), atol=1e-6) and together.dtype == torch.float32
+    assert denoiser(x.double(), 0.1).dtype == torch.float64
+    with pytest.raises(ValueError, match="power"):
+        MassDenoiser(None)
+    with pytest.raises(ValueError, match="power is for"):
+        WienerDenoiser(torch.ones(4, 4))(x, 0.1)
+    with pytest.raises(ValueError, match="ell"):
+        PowerTable(torch.tensor([2.0, 1.0]), torch.ones(2), 1.0)
+    assert not WienerDenoiser(torch.zeros(4, 4))(torch.ones(1, 1, 4, 4), 0.0).any()
+
+
+def test_counts_and_correlation():
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 2, 2], x[0, 0, 6, 6], x[0, 0, 6, 5] = 1.0, 3.0, 2.0
+    assert peak_counts(x, torch.tensor([0.5, 1.5, 5.0])).tolist() == [[2, 1, 0]]
+    assert correlation(x, 5 * x + 1).item() == pytest.approx(1.0) and correlation(x, -x).item() == pytest.approx(-1.0)
+    ell, power = radial_power(0.1 * torch.randn(4, 1, 64, 64, generator=torch.Generator().manual_seed(0)), 1.0)
+    white = 0.01 * np.radians(1 / 60) ** 2
+    assert torch.allclose(power[:, 6:], torch.full_like(power[:, 6:], white), rtol=0.3) and ell[0] < ell[-1]
+
+
+def test_smoothing_leaves_the_mean_and_lowers_the_noise():
+    op = KaiserSquires((16, 16), convention="lofi")
+    y = op(torch.randn(1, 1, 16, 16) + 1)
+    assert torch.allclose(smoothed_kaiser_squires(op, y, 0.0), op.inverse(y), atol=1e-5)
+    wide = smoothed_kaiser_squires(op, y, 2.0)
+    assert wide.mean().item() == pytest.approx(op.inverse(y).mean().item(), abs=1e-5)
+    assert wide.std() < 0.5 * op.inverse(y).std()
+
+
+def test_noise_of_surveys():
+    assert shape_noise_std(300 / 512, components=1) == pytest.approx(0.11529, abs=1e-5)
+    assert shape_noise_std_map(torch.tensor([8.0]), sigma_e=0.4).item() == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="n_gal"):
+        shape_noise_std(1.0, n_gal=0)
+    with pytest.raises(ValueError, match="components"):
+        shape_noise_std(1.0, components=3)
+
+
+def test_catalogue_is_binned_where_it_lies():
+    g = torch.Generator().manual_seed(0)
+    rows, columns = torch.randint(0, 20, (2, 500), generator=g)
+    dec = (rows + 0.5 - 10) / 60  # pixels of one arcmin around (150, 0) degrees
+    ra = 150 + (columns + 0.5 - 10) / 60
+    e1, e2 = torch.randn(2, 500, generator=g)
+    weight = torch.rand(500, generator=g)
+    binned = bin_shear(
+        ra.double(), dec.double(), (e1, e2), image_shape=(20, 20), pixel_scale=1.0, centre=(150.0, 0.0), weight=weight
+    )
+    assert int(binned.counts.sum()) == 500 and torch.equal(binned.mask, (binned.counts > 0).float())
+    r, c = int(rows[7]), int(columns[7])
+    here = (rows == r) & (columns == c)
+    expected = (weight * e1)[here].sum() / weight[here].sum()
+    assert binned.shear[0, 0, r, c].real.item() == pytest.approx(expected.item(), rel=1e-5)
+    with pytest.raises(ValueError, match="weight"):
+        bin_shear(ra, dec, (e1, e2), image_shape=(20, 20), pixel_scale=1.0, weight=-weight)
+    with pytest.raises(ValueError, match="dec"):
+        bin_shear(ra, dec[:5], (e1, e2), image_shape=(20, 20), pixel_scale=1.0)
+
+
+def test_catalogue_across_the_meridian():
+    ra = torch.tensor([359.9, 0.1], dtype=torch.float64)
+    binned = bin_shear(ra, 0 * ra, (ra, ra), image_shape=(20, 20), pixel_scale=1.0)
+    assert int(binned.counts.sum()) == 2
+
+
+def test_fits_round_trip(tmp_path):
+    pytest.importorskip("astropy", reason="needs astropy: pip install 'pnp-imaging[io]'")
+    from pnp.lensing import write_map
+
+    x = torch.randn(1, 1, 5, 6)
+    write_map(tmp_path / "a.fits", x, centre=(150.1, 2.2), pixel_scale=0.29)
+    again = read_map(tmp_path / "a.fits")
+    assert torch.equal(again.map, x) and again.pixel_scale == pytest.approx(0.29)
+    from astropy.wcs import WCS
+
+    sky = WCS(again.header).pixel_to_world_values(2.5, 2.0)
+    assert np.allclose(sky, (150.1, 2.2))
+    (tmp_path / "b.fits").write_bytes(b"no such thing" * 300)
+    with pytest.raises(ValueError, match=r"b\.fits"):
+        read_map(tmp_path / "b.fits")
+    with pytest.raises(ValueError, match="map"):
+        write_map(tmp_path / "c.fits", x[0], centre=(0.0, 0.0), pixel_scale=1.0)
+
+
+def test_whitened_shear_solves_as_weighted():
+    noise = 1e-3 * (1 + torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(1)).double())
+    op = KaiserSquires((8, 8))
+    white = Weighted(1 / noise, dtype=torch.complex64) @ op
+    y = op.A(gaussian_map(table().variances((8, 8)), torch.Generator().manual_seed(2))[None])
+    a = wiener_reconstruction(op, y, table(), noise, rtol=1e-12)
+    b = wiener_reconstruction(white, y / noise, table(), 1.0, rtol=1e-12)
+    assert relative(a, b) < 1e-8 and Identity((8, 8)).in_shape == (1, 8, 8)
