@@ -14,6 +14,8 @@ from .compose import Sum as Sum
 from .compose import Weighted as Weighted
 from .compose import stack as stack
 from .density import density_compensation as density_compensation
+from .export import to_deepinv as to_deepinv
+from .export import to_scipy as to_scipy
 from .fanbeam import FanBeam as FanBeam
 from .fourier import fft2c as fft2c
 from .fourier import ifft2c as ifft2c

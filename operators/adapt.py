@@ -1,4 +1,4 @@
-"""``as_operator``: one entrance for functions, matrices, scipy and pylops operators, and deepinv physics."""
+"""``as_operator``: one entrance for functions, matrices, scipy, pylops and sigpy operators, and deepinv physics."""
 
 import operator
 from collections.abc import Callable
@@ -107,6 +107,26 @@ def _scipy(obj: Any, in_shape: tuple[int, ...] | None, in_dtype: torch.dtype | N
     )
 
 
+def _sigpy(obj: Any, in_shape: tuple[int, ...] | None, in_dtype: torch.dtype | None) -> LinearOperator:
+    """sigpy's Linop, image by image in numpy; its images are complex unless said otherwise."""
+    inside = tuple(int(n) for n in obj.ishape)
+    shape = in_shape if in_shape is not None else (1,) * (3 - len(inside)) + inside
+    if int(np.prod(shape)) != int(np.prod(inside)):
+        raise ValueError(f"in_shape: the operator has {inside}, got {tuple(shape)}")
+    return FunctionOperator(
+        partial(_one_by_one, obj, inside, None), partial(_one_by_one, obj.H, tuple(obj.oshape), shape), in_shape=shape,
+        in_dtype=in_dtype or torch.complex64,
+    )  # fmt: skip
+
+
+def _one_by_one(apply: Callable[[Any], Any], inside: tuple[int, ...], outside: tuple[int, ...] | None, x: Any) -> Any:
+    """A numpy function of one array over a batch."""
+    if isinstance(x, Tensor):
+        raise TypeError("arrays only")
+    out = np.stack([np.asarray(apply(one.reshape(inside))) for one in x])
+    return out if outside is None else out.reshape(len(x), *outside)
+
+
 def _is_deepinv(obj: Any) -> bool:
     return any(c.__module__.startswith("deepinv.physics") for c in type(obj).__mro__)
 
@@ -127,6 +147,7 @@ def as_operator(
     deepinv physics               :class:`DeepinvOperator`, without its noise
     matrix (tensor, array)        :class:`MatrixOperator` on flattened images, data (B, M)
     scipy sparse, LinearOperator  numpy on flattened images, data (B, M); pylops too
+    sigpy Linop                   numpy, image by image; complex images unless ``in_dtype`` says otherwise
     object with ``A``             its ``A`` and, where it has one, ``A_adjoint``
     function                      :class:`FunctionOperator`; in torch the adjoint is derived, in numpy pass it
     ============================  ==============================================================================
@@ -159,6 +180,8 @@ def as_operator(
         return MatrixOperator(torch.as_tensor(obj), in_shape=in_shape, in_dtype=in_dtype)
     if all(hasattr(obj, name) for name in ("shape", "dtype")) and (hasattr(obj, "tocsr") or hasattr(obj, "rmatmat")):
         return _scipy(obj, in_shape, in_dtype)
+    if all(hasattr(obj, name) for name in ("ishape", "oshape", "H")):
+        return _sigpy(obj, in_shape, in_dtype)
     shape = in_shape if in_shape is not None else getattr(obj, "in_shape", None)
     function = getattr(obj, "A", obj)
     if not callable(function):

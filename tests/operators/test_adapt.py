@@ -224,3 +224,26 @@ def test_our_operators_run_in_deepinv(deepinv, name):
         assert torch.isfinite(x).all() and float((x * target).min()) >= 0
     else:
         assert relative(x, target) < 1e-3
+
+
+def test_sigpy():
+    linop = pytest.importorskip("sigpy.linop", reason="needs sigpy: pip install sigpy")
+    mask = (np.random.default_rng(0).random((4, 5)) > 0.4).astype(np.float64)
+    op = as_operator(linop.Multiply((4, 5), mask) * linop.FFT((4, 5)))
+    operator_laws(op)
+    x = random_image(op, batch=2)
+    expected = torch.from_numpy(mask) * torch.fft.fftshift(
+        torch.fft.fft2(torch.fft.ifftshift(x, (-2, -1)), norm="ortho"), (-2, -1)
+    )
+    assert relative(op(x)[:, None], expected) < 1e-6
+    with pytest.raises(ValueError, match="in_shape"):
+        as_operator(linop.FFT((4, 5)), in_shape=(1, 5, 5))
+
+
+def test_pylops():
+    pylops = pytest.importorskip("pylops", reason="needs pylops: pip install pylops")
+    matrix = np.random.default_rng(0).standard_normal((7, 12))
+    op = as_operator(pylops.MatrixMult(matrix), in_shape=(1, 3, 4))
+    operator_laws(op)
+    x = random_image(op, batch=2)
+    assert relative(op(x), x.flatten(1) @ torch.from_numpy(matrix).T) < 1e-12

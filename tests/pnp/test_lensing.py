@@ -85,6 +85,7 @@ def test_wiener_filter_of_masked_unevenly_noisy_shear():
     y = op.A(x) + noise * torch.randn(1, 1, 7, 8, dtype=torch.complex128, generator=torch.Generator().manual_seed(3))
     expected = dense_wiener(op, y, grid, noise)
     assert relative(wiener_reconstruction(op, y, table(), noise, rtol=1e-12), expected) < 1e-5
+    assert op.mask is not None
     hidden = torch.where(op.mask[0] > 0, noise, float("inf"))
     bare = KaiserSquires((7, 8))
     assert relative(wiener_reconstruction(bare, y, table(), hidden, rtol=1e-12), expected) < 1e-5
