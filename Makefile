@@ -1,5 +1,5 @@
 # One command for everything that a change has to pass.
-.PHONY: check format lint types test slow build
+.PHONY: check format lint types test slow build notebooks docs
 check: lint types test
 
 format:
@@ -21,3 +21,11 @@ slow:
 
 build:
 	python -m pip wheel --no-deps -w dist .
+
+# examples/*.ipynb with outputs from their sources; the data sets lie in the folder PNP_DATA
+notebooks:
+	for f in examples/0*.py; do jupytext --to ipynb --set-kernel python3 $$f && \
+	    jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=900 $${f%.py}.ipynb || exit 1; done
+
+docs:
+	python -m sphinx -q -W docs docs/_build

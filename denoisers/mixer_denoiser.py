@@ -38,7 +38,7 @@ class MixerDenoiser(LevelMapDenoiser):
     Mansour, Lin, Heckel 2022, arXiv:2202.02018.
 
     >>> import torch
-    >>> MixerDenoiser(None, preset="small")(torch.zeros(1, 1, 70, 20), 0.1).shape
+    >>> MixerDenoiser()(torch.zeros(1, 1, 70, 20), 0.1).shape
     torch.Size([1, 1, 70, 20])
     """
 
@@ -46,7 +46,12 @@ class MixerDenoiser(LevelMapDenoiser):
     radius = math.inf  # squares are laid out by the image's size
 
     def __init__(
-        self, weights: str | None = None, *, preset: str = "half", channels: int = 1, level: float | None = None
+        self,
+        weights: str | None = "natural-gray-small",
+        *,
+        preset: str = "half",
+        channels: int = 1,
+        level: float | None = None,
     ) -> None:
         def make(card: dict[str, Any], channels: int, extra: int) -> Img2ImgMixer:
             kind = card.get("preset", preset)

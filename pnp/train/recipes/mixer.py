@@ -47,7 +47,7 @@ def _mri(side: int) -> Reconstructor:
 MIXER: tuple[Recipe, ...] = (
     DenoiserRecipe(
         name="mixer-natural-rgb-30", family="mixer", preset="paper", channels=3, sigmas=(30 / 255, 30 / 255),
-        build=lambda: MixerDenoiser(preset="paper", channels=3, level=30 / 255), crop=256, batch=12, rate=1e-3,
+        build=lambda: MixerDenoiser(None, preset="paper", channels=3, level=30 / 255), crop=256, batch=12, rate=1e-3,
         betas=(0.9, 0.999), schedule="step", clip=float("inf"), criterion=Clamped(F.mse_loss), steps=53_000,
     ),
     PairRecipe(
@@ -61,12 +61,12 @@ MIXER: tuple[Recipe, ...] = (
         clip=(1.0, 1.0), criterion=_magnitude_ssim, steps=40_000, normalise=True,
     ),
     DenoiserRecipe(
-        name="mixer-natural-gray", family="mixer", preset="half", channels=1, build=MixerDenoiser, crop=128,
+        name="mixer-natural-gray", family="mixer", preset="half", channels=1, build=lambda: MixerDenoiser(None), crop=128,
         batch=12, rate=1e-3,
     ),
     DenoiserRecipe(
         name="mixer-natural-gray-small", family="mixer", preset="small", channels=1,
-        build=lambda: MixerDenoiser(preset="small"), crop=64, batch=16, rate=1e-3, steps=30_000,
+        build=lambda: MixerDenoiser(None, preset="small"), crop=64, batch=16, rate=1e-3, steps=30_000,
     ),
 )  # fmt: skip
 """As the paper trains it, at 256 pixels; smartphone photographs (pairs in ``given`` and ``wanted``); single-coil MRI

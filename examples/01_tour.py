@@ -1,0 +1,50 @@
+# %% [markdown]
+# # A tour in ten lines
+# An operator says what was measured, a denoiser knows what images look like, a solver composes them.
+
+# %%
+import os
+from pathlib import Path
+
+TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
+DATA = Path(os.environ.get("PNP_DATA", "data"))  # the data sets of the experiments, where there are any
+
+# %%
+from pnp import Inpainting, LoFiDenoiser, PnPADMM, data, gaussian_noise, plot, random_mask
+
+side = 64 if TINY else 256
+x = data.sample("camera")[..., 60 : 60 + side, 150 : 150 + side]
+op = Inpainting(random_mask((side, side), keep=0.3))  # three pixels of ten are left
+y = op(gaussian_noise(x, 0.01))
+
+solver = PnPADMM(op, LoFiDenoiser())  # nothing to tune; the noise level is estimated
+result = solver.solve(y)
+
+# %% [markdown]
+# The answer says why it stopped, and what it took the noise to be. `result.x` is the denoiser's image, `result.x_data`
+# the one that fits the data.
+
+# %%
+print(result)
+plot.show({"measured": y, "PnP-ADMM": result.x}, ref=x)
+
+# %% [markdown]
+# Each iteration leaves a record: how far the iterate still moves, and how strong the denoiser was.
+
+# %%
+plot.plot_result(result, reference=x)
+
+# %% [markdown]
+# Units do not matter: data a million times as large give the same image, a million times as large.
+
+# %%
+again = solver(1e6 * y)
+print("largest difference, relative:", float((again / 1e6 - result.x).abs().max()))
+
+# %% [markdown]
+# `strength` is the one knob: larger is smoother. `noise_std` is given where it is known. A solve can be stopped and
+# continued, and each sample of a batch stops by its own rule.
+
+# %%
+smoother = PnPADMM(op, LoFiDenoiser(), noise_std=0.01, strength=3.0)(y)
+plot.show({"strength 1": result.x, "strength 3": smoother}, ref=x)
