@@ -96,8 +96,8 @@ def bin_shear(
     ra, dec, e1, e2 = (torch.as_tensor(v).double() for v in (ra, dec, *ellipticity))
     w = torch.ones_like(ra) if weight is None else torch.as_tensor(weight).double()
     for name, value in (("dec", dec), ("ellipticity", e1), ("ellipticity", e2), ("weight", w)):
-        if value.shape != ra.shape or ra.ndim != 1:
-            raise ValueError(f"{name}: expected as many values as ra, {tuple(ra.shape)}, got {tuple(value.shape)}")
+        if value.shape != ra.shape or ra.ndim != 1 or not len(ra):
+            raise ValueError(f"ra, {name}: expected (N,) values each, got {tuple(ra.shape)} and {tuple(value.shape)}")
         if not bool(torch.isfinite(value).all() & torch.isfinite(ra).all()):
             raise ValueError(f"ra, {name}: values are not finite")
     if not bool((w >= 0).all()):

@@ -60,6 +60,11 @@ class Reconstructor(nn.Module):
                 raise ValueError(f"preprocess: expected a function or one of {sorted(_METHODS)}, got {preprocess!r}")
         elif not callable(preprocess):
             raise TypeError(f"preprocess: expected a function (op, y) or a name, got {type(preprocess).__name__}")
+        if not isinstance(network, nn.Module):
+            swapped = "; the order is Reconstructor(op, network)" if hasattr(network, "A") else ""
+            raise TypeError(f"network: expected a torch.nn.Module, got {type(network).__name__}{swapped}")
+        if hasattr(network, "A_adjoint"):
+            raise TypeError("network: got an operator; the order is Reconstructor(op, network)")
         self.op = as_operator(op)
         self.network, self.preprocess, self.residual, self.normalise = network, preprocess, residual, normalise
         if isinstance(preprocess, str):
@@ -83,6 +88,8 @@ class Reconstructor(nn.Module):
         """Reconstruct; ``op`` in place of the own operator, or lists of data and operators, one sample each."""
         if isinstance(y, Tensor):
             return self.refine(self.image(y, op))
+        if not isinstance(y, list | tuple):
+            raise TypeError(f"y: expected a torch.Tensor or a list of them, got {type(y).__name__}")
         if not isinstance(op, list | tuple) or len(op) != len(y):
             raise ValueError("op: a list of data needs a list of as many operators")
         return self.refine(torch.cat([self.image(one, its) for one, its in zip(y, op)]))
@@ -92,7 +99,8 @@ class Reconstructor(nn.Module):
         seen = torch.cat((image.real, image.imag), 1) if image.is_complex() else image
         shift, scale = self._units(image)
         unit = (seen - _channels(shift, seen)) / scale if self.normalise else seen
-        out = self.network(unit)
+        own = next((p.dtype for p in self.network.parameters()), unit.dtype)
+        out = self.network(unit.to(own)).to(unit.dtype)
         channels = image.shape[1]
         if image.is_complex() and out.shape[1] == 2 * channels:
             base, out = image, torch.complex(*out.contiguous().chunk(2, 1))

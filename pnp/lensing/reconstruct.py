@@ -64,6 +64,12 @@ def wiener_reconstruction(
     """
     check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
     noise: Any = torch.as_tensor(noise_std, device=y.device)
+    try:
+        fits = torch.broadcast_shapes(noise.shape, y.shape) == y.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"noise_std: shape {tuple(noise.shape)} does not broadcast to the data, {tuple(y.shape)}")
     if not bool((noise > 0).all()):
         raise ValueError("noise_std: expected positive values (infinite where nothing was measured)")
     weights = (1 / noise.double() ** 2).to(y.real.dtype)

@@ -24,13 +24,21 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read what :func:`save_checkpoint` wrote; tensors and plain values only, never code.
 
+    Raises:
+        ValueError: the file is no checkpoint.
+
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "state.pt"
     >>> save_checkpoint(file, {"step": 3})
     >>> load_checkpoint(file)["step"]
     3
     """
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch and zipfile raise anything for what is no checkpoint
+        raise ValueError(f"{path}: no checkpoint, or a damaged one ({error})") from error
 
 
 def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -99,6 +99,8 @@ def random_crop(images: Sequence[Tensor], size: int | None, generator: torch.Gen
     >>> round(random_crop(images, 8, torch.Generator().manual_seed(0)).mean().item(), 5)
     0.2
     """
+    if not len(images):
+        raise ValueError("images: expected at least one")
     image = images[int(torch.randint(len(images), (1,), generator=generator))]
     return random_place(image.shape[-2:], size, generator)(image)
 

@@ -53,6 +53,8 @@ def train(
     Raises:
         FileExistsError: a training of this name lies in ``out``. ValueError: it has other settings.
     """
+    if save_every < 1:
+        raise ValueError(f"save_every: expected a positive number of steps, got {save_every}")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / f"{recipe.name}.pt"

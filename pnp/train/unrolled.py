@@ -40,7 +40,7 @@ class Unrolled(nn.Module):
 
     def __init__(self, solver: Solver, iterations: int) -> None:
         super().__init__()
-        if iterations < 1:
+        if not isinstance(iterations, int) or iterations < 1:
             raise ValueError(f"iterations: expected at least one, got {iterations}")
         if solver.expert is not None:
             raise ValueError("solver: has its own rho and sigma (expert); unrolling learns factors of the default ones")

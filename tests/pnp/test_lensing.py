@@ -177,7 +177,7 @@ def test_catalogue_is_binned_where_it_lies():
     assert binned.shear[0, 0, r, c].real.item() == pytest.approx(expected.item(), rel=1e-5)
     with pytest.raises(ValueError, match="weight"):
         bin_shear(ra, dec, (e1, e2), image_shape=(20, 20), pixel_scale=1.0, weight=-weight)
-    with pytest.raises(ValueError, match="dec"):
+    with pytest.raises(ValueError, match="ra, dec"):
         bin_shear(ra, dec[:5], (e1, e2), image_shape=(20, 20), pixel_scale=1.0)
 
 

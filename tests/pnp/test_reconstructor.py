@@ -126,3 +126,17 @@ def test_random_masks_are_drawn_for_each_sample_and_learned_from():
 
 def distance(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (x - target).abs().square().mean()
+
+
+def test_precision_of_data_and_network_may_differ_and_arguments_be_swapped():
+    op = Radon(16, torch.linspace(0, 3, 12))
+    model = Reconstructor(op, network(1), "fbp").eval()
+    y = op(torch.rand(1, 1, 16, 16))
+    assert model(y.double()).dtype == torch.float64
+    assert torch.allclose(model(y.double()).float(), model(y), atol=1e-4)
+    with pytest.raises(TypeError, match="order is"):
+        Reconstructor(network(1), op)
+    with pytest.raises(TypeError, match="network"):
+        Reconstructor(op, None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"torch\.Tensor"):
+        model(y.numpy())

@@ -220,3 +220,14 @@ def test_two_processes_make_the_steps_of_one(folder, tmp_path):
         subprocess.run([*command, "--data", str(folder), "--out", str(out)], check=True, capture_output=True)
         states.append(load_weights(str(out / "lofi-natural-gray-fast-tiny-v1.safetensors"), family="lofi")[0])
     assert all(v.dtype == torch.float64 and torch.allclose(v, states[1][k], atol=1e-12) for k, v in states[0].items())
+
+
+def test_what_is_no_checkpoint_is_said(folder, tmp_path):
+    recipe = RECIPES["lofi-natural-gray-fast"].tiny()
+    (tmp_path / f"{recipe.name}.pt").write_bytes(b"junk")
+    with pytest.raises(ValueError, match="no checkpoint"):
+        train(recipe, folder, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="save_every"):
+        train(recipe, folder, tmp_path / "out", save_every=0)
+    with pytest.raises(ValueError, match="at least one"):
+        DenoiseCrops([], crop=8, batch=1, sigmas=(0.1, 0.2)).draw(0, [0])
