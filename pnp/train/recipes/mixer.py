@@ -61,7 +61,7 @@ MIXER: tuple[Recipe, ...] = (
         clip=(1.0, 1.0), criterion=_magnitude_ssim, steps=40_000, normalise=True,
     ),
     DenoiserRecipe(
-        name="mixer-natural-gray", family="mixer", preset="half", channels=1, build=lambda: MixerDenoiser(None), crop=128,
+        name="mixer-natural-gray", family="mixer", preset="half", build=lambda: MixerDenoiser(None), crop=128,
         batch=12, rate=1e-3,
     ),
     DenoiserRecipe(
