@@ -24,8 +24,7 @@ build:
 
 # examples/*.ipynb with outputs from their sources; the data sets lie in the folder PNP_DATA
 notebooks:
-	for f in examples/0*.py; do jupytext --to ipynb --set-kernel python3 $$f && \
-	    jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=900 $${f%.py}.ipynb || exit 1; done
+	python examples/build.py
 
 docs:
 	python -m sphinx -q -W docs docs/_build

@@ -29,18 +29,23 @@ from pnp.train.images import squared
 side = 64 if TINY else 128
 if (DATA / "ct").is_dir():
     folder = ImageFolder(DATA / "ct")
-    slices = [squared(folder[i], side) for i in range(len(folder))]
+    originals = [folder[i] for i in range(len(folder))]
 else:
     photo = data.sample("camera")[0]
-    slices = [squared(photo[:, i : i + 256, j : j + 256], side) for i in (0, 128, 256) for j in (0, 128, 256)]
+    originals = [photo[:, i : i + 256, j : j + 256] for i in (0, 128, 256) for j in (0, 128, 256)]
+slices = [squared(x, side) for x in originals]
+fine_slice = squared(originals[-1], 2 * side)[None]
 truth = slices[-1][None]  # held out of the training below
 
 # %% [markdown]
-# Forty projections with 1 % of noise. `Radon` is exact to the model of square pixels, and so is its adjoint.
+# Forty projections with 1 % of noise, measured on pixels of half the size, so that the data are not the operator's
+# own. `Radon` is exact to the model of square pixels, and its adjoint to rounding.
 
 # %%
-op = Radon(side, torch.arange(40) * (torch.pi / 40))
-y = gaussian_noise_relative(op(truth), 0.01)
+angles = torch.arange(40) * (torch.pi / 40)
+op = Radon(side, angles)
+fine = Radon(2 * side, angles, detector_count=op.detector_count, pixel_size=0.5)
+y = gaussian_noise_relative(fine(fine_slice), 0.01)
 std = 0.01 * float(y.norm()) / y.numel() ** 0.5
 images = {
     "FBP": op.fbp(y),

@@ -1,0 +1,50 @@
+"""Notebooks with outputs from their sources: examples/0*.py to examples/0*.ipynb.
+
+What programs write to stderr (progress bars, warnings with paths) is left out. The data sets lie in the folder that
+PNP_DATA names.
+
+    python examples/build.py [NAME ...]
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+
+
+def build(source: Path) -> float:
+    """Execute a source and write the notebook; seconds it took."""
+    notebook = nbformat.from_dict(jupytext.read(source))
+    notebook.metadata = nbformat.from_dict({"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    begin = time.perf_counter()
+    NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
+    for i, cell in enumerate(notebook.cells):
+        cell.id, cell.metadata = f"cell-{i}", nbformat.from_dict({})
+        if cell.cell_type == "code":
+            cell.outputs = _kept(cell.outputs)
+    nbformat.write(notebook, source.with_suffix(".ipynb"))
+    return time.perf_counter() - begin
+
+
+def _kept(outputs: list) -> list:
+    """Printed text, and each picture once: a figure that a cell ends with is both shown and its value."""
+    texts = [o for o in outputs if o.output_type == "stream" and o.name != "stderr"]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
+    shown = [o for o in pictures if o.output_type == "display_data"]
+    return texts + (shown or pictures)
+
+
+def main() -> None:
+    """Build all, or those that are named."""
+    for source in sorted(HERE.glob("0*.py")):
+        if len(sys.argv) == 1 or any(name in source.stem for name in sys.argv[1:]):
+            print(f"{source.name}: {build(source):.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
