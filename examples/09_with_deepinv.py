@@ -14,7 +14,7 @@ DATA = Path(os.environ.get("PNP_DATA", "data"))  # the data sets of the experime
 # %%
 import deepinv
 
-from pnp import LoFiDenoiser, PnPADMM, Radon, as_operator, check, data, gaussian_noise, metrics, plot, to_deepinv
+from pnp import LoFiDenoiser, PnPADMM, Radon, as_operator, check, data, gaussian_noise, plot, to_deepinv
 
 side = 48 if TINY else 128
 x = data.sample("camera")[..., 100 : 100 + side, 180 : 180 + side]
@@ -49,4 +49,3 @@ z = gaussian_noise(adapted(x), 0.02)
 result = PnPADMM(adapted, LoFiDenoiser(), noise_std=0.02).solve(z)
 median = PnPADMM(adapted, deepinv.models.MedianFilter(3), noise_std=0.02)(z)
 plot.show({"blurred": z, "PnP, their median filter": median, "PnP, our LoFi": result.x}, ref=x)
-print("PSNR", float(metrics.psnr(result.x, x)))

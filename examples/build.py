@@ -6,6 +6,8 @@ PNP_DATA names.
     python examples/build.py [NAME ...]
 """
 
+import base64
+import io
 import sys
 import time
 from pathlib import Path
@@ -13,8 +15,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 HERE = Path(__file__).parent
+PICTURES = {"02_mri": 2, "03_ct": 1, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for the README
 
 
 def build(source: Path) -> float:
@@ -28,6 +32,8 @@ def build(source: Path) -> float:
         if cell.cell_type == "code":
             cell.outputs = _kept(cell.outputs)
     nbformat.write(notebook, source.with_suffix(".ipynb"))
+    if source.stem in PICTURES:
+        _save_picture(notebook, PICTURES[source.stem], HERE.parent / "docs" / "pictures" / f"{source.stem[3:]}.png")
     return time.perf_counter() - begin
 
 
@@ -37,6 +43,14 @@ def _kept(outputs: list) -> list:
     pictures = [o for o in outputs if "image/png" in o.get("data", {})]
     shown = [o for o in pictures if o.output_type == "display_data"]
     return texts + (shown or pictures)
+
+
+def _save_picture(notebook: nbformat.NotebookNode, number: int, path: Path) -> None:
+    """A picture of the notebook as a file of few colours."""
+    found = [o.data["image/png"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
+    image = Image.open(io.BytesIO(base64.b64decode(found[number]))).convert("RGB")
+    path.parent.mkdir(exist_ok=True)
+    image.quantize(128).save(path, optimize=True)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint
+from .evaluate import evaluate as evaluate
 from .files import read_fastmri as read_fastmri
 from .files import read_images as read_images
 from .images import ImageFolder as ImageFolder
@@ -24,3 +25,6 @@ from .tasks import DenoiseCrops as DenoiseCrops
 from .tasks import DenoisePixels as DenoisePixels
 from .tasks import Measured as Measured
 from .tasks import Pairs as Pairs
+from .unrolled import FixedPoint as FixedPoint
+from .unrolled import Unrolled as Unrolled
+from .untrained import fit_untrained as fit_untrained
