@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from denoisers import MassDenoiser
 from operators import KaiserSquires, gaussian_noise
-from pnp import PnPADMM, Stop
+from pnp import Expert, PnPADMM, Stop
 from pnp.lensing import (
     LognormalMaps,
     convergence_table,
@@ -44,7 +44,8 @@ def methods(prior: str, field: str | None, width: float) -> dict[str, Method]:
     denoiser = MassDenoiser(prior)
 
     def pnp(op: KaiserSquires, y: Tensor) -> Tensor:
-        solver = PnPADMM(op, denoiser, noise_std=NOISE, calibration=None, stop=Stop(max_iter=100))
+        balanced = Expert(rho=1 / NOISE**2, sigma=NOISE)  # the prior in its own units, neither more nor less of it
+        solver = PnPADMM(op, denoiser, noise_std=NOISE, calibration=None, expert=balanced, stop=Stop(max_iter=150))
         return solver.solve(y).x
 
     def learned(op: KaiserSquires, y: Tensor) -> Tensor:

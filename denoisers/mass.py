@@ -20,7 +20,8 @@ class MassDenoiser(WienerDenoiser):
 
     :math:`W_\sigma` is the Wiener filter of the power that the training maps had, :math:`f_\theta` an
     :class:`XNet`, which sees places as the filter, being linear, cannot: peaks and emptiness. In solvers use it with
-    ``calibration=None``.
+    ``calibration=None`` and ``Expert(rho=1 / s**2, sigma=s)``, s about the noise level, so that the prior has the
+    weight that it was trained with.
 
     Args:
         weights: name of shipped weights or a file.

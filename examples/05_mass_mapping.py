@@ -60,7 +60,31 @@ def show(maps, limits=(-0.03, 0.12)):
 show(maps)
 
 # %% [markdown]
-# ## A survey with holes: measured shear of the COSMOS field
+# ## A survey with holes, simulated
+# Plug-and-play with the trained prior in its own units: no calibration, and rho = 1 / sigma², so that it has the weight
+# that it was trained with.
+
+# %%
+from pnp import Expert, PnPADMM
+
+holes = torch.ones(side, side)
+for i in range(8):
+    row, column = int(side * ((0.37 * i) % 1)), int(side * ((0.61 * i) % 1))
+    holes[row : row + side // 8, column : column + side // 8] = 0
+masked = KaiserSquires((side, side), mask=holes)
+shear = gaussian_noise(masked(kappa), std) * holes
+solver = PnPADMM(masked, MassDenoiser(), noise_std=std, calibration=None, expert=Expert(rho=1 / std**2, sigma=std))
+show(
+    {
+        "truth": kappa,
+        "smoothed": smoothed_kaiser_squires(masked, shear, 4.0),
+        "Wiener": wiener_reconstruction(masked, shear, power, std),
+        "PnP-ADMM": solver(shear),
+    }
+)
+
+# %% [markdown]
+# ## Measured shear of the COSMOS field
 # The Wiener filter knows the noise of every pixel, infinite where nothing was measured. B modes hold no lensing: they
 # show the noise.
 
@@ -73,10 +97,10 @@ if all(f.exists() for f in files):
     noise = torch.stack([read_map(DATA / "lensing" / f"std{i}.fits").map for i in (1, 2)]).mean(0)[0]
     noise = torch.where(seen & (noise > 0), noise, float("inf"))
     survey = KaiserSquires((360, 360), mask=seen.float())
-    shear = torch.complex(e1, -e2) * seen  # the catalogue's second axis points against the rows
+    shear = torch.complex(e1, e2) * seen  # of all signs these give the strongest E modes, and peaks above zero
     wiener = wiener_reconstruction(survey, shear, power, noise, rtol=1e-4)
     turned = wiener_reconstruction(survey, 1j * shear, power, noise, rtol=1e-4)  # B modes where E modes were
-    print(f"E modes {float(wiener.std()):.4f}, B modes {float(turned.std()):.4f}")
+    print(f"E modes {float(wiener[0, 0][seen].std()):.4f}, B modes {float(turned[0, 0][seen].std()):.4f}")
     figure, axes = plt.subplots(1, 2, figsize=(8, 4), constrained_layout=True)
     for axis, (name, x) in zip(axes, {"COSMOS, Wiener, E": wiener, "B": turned}.items()):
         inside = torch.where(seen, x[0, 0], float("nan"))

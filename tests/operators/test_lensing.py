@@ -34,7 +34,9 @@ def test_round_trip(height, width, name):
     op = KaiserSquires((height, width), convention=name)
     x = random_image(op)
     mean = 0 if op.convention.dc else x.mean((-2, -1), keepdim=True)
-    assert relative(op.inverse(op(x)) + mean, x) < 1e-12
+    assert relative(op.inverse(op(x), exact=True) + mean, x) < 1e-12
+    if name == "lofi" or (height % 2 and width % 2):
+        assert relative(op.inverse(op(x)) + mean, x) < 1e-12
 
 
 def test_no_b_modes_come_from_convergence():
@@ -56,6 +58,12 @@ def test_presets_are_the_formulas_of_their_codes(shape):
     response = (k1**2 - k2**2 + 2j * k1 * k2) / square
     response[0, 0] = 1
     assert np.allclose(KaiserSquires(shape, convention="lofi")(x)[0, 0].numpy(), np.fft.ifft2(response * spectrum))
+
+
+def test_noise_is_as_strong_in_the_map_as_in_the_shear():
+    op = KaiserSquires((64, 64))
+    noise = torch.randn(1, 1, 64, 64, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    assert op.inverse(noise).std() <= 1.02 * noise.real.std() < op.inverse(noise, exact=True).std()
 
 
 def blob(n: int = 33) -> torch.Tensor:
