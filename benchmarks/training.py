@@ -35,7 +35,7 @@ class Plain(nn.Module):
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "DnCNN": Plain,
-    "xDnCNN": lambda: XDnCNNDenoiser(level=SIGMA),
+    "xDnCNN": lambda: XDnCNNDenoiser(None, level=SIGMA),
     "LoFi": lambda: LoFiDenoiser(None),
 }
 

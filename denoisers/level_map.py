@@ -35,6 +35,8 @@ class LevelMapDenoiser(Denoiser):
         make: Callable[[dict[str, Any], int, int], nn.Module],
     ) -> None:
         super().__init__()
+        if weights is not None and level is not None:
+            raise ValueError(f"level: the weights {weights!r} have their own; weights=None makes an untrained network")
         state, self.card = (None, {}) if weights is None else load_weights(weights, family=family)
         self.channels = int(self.card.get("channels", channels))
         low, high = self.card.get("sigma_range", (0.0, 56 / 255) if level is None else (level, level))

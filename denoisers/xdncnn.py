@@ -30,7 +30,7 @@ class XDnCNNDenoiser(LevelMapDenoiser):
 
     Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258, section 4.1.
 
-    >>> XDnCNNDenoiser(None, level=25 / 255)(torch.zeros(1, 1, 16, 16), 25 / 255).shape
+    >>> XDnCNNDenoiser()(torch.zeros(1, 1, 16, 16), 25 / 255).shape
     torch.Size([1, 1, 16, 16])
     """
 
@@ -38,7 +38,7 @@ class XDnCNNDenoiser(LevelMapDenoiser):
 
     def __init__(
         self,
-        weights: str | None = None,
+        weights: str | None = "natural-gray",
         *,
         channels: int = 1,
         level: float | None = None,

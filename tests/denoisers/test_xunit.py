@@ -84,7 +84,7 @@ def test_layouts():
 
 def test_denoiser_of_one_level_and_of_all():
     x = torch.rand(2, 1, 11, 14)
-    one, every = XDnCNNDenoiser(level=0.1).eval(), XDnCNNDenoiser().eval()
+    one, every = XDnCNNDenoiser(None, level=0.1).eval(), XDnCNNDenoiser(None).eval()
     assert one.sigma_range == (0.1, 0.1) and torch.equal(one(x, 0.1), one(x, 0.2))
     told = every(x, torch.tensor([0.1, 0.2]))
     assert torch.allclose(told[1:], every(x[1:], 0.2), atol=1e-6) and not torch.allclose(told[:1], every(x[:1], 0.2))
@@ -97,7 +97,8 @@ def test_denoiser_of_one_level_and_of_all():
         (lambda: XNet(1, depth=1), "depth"),
         (lambda: DnCNN(depth=1), "depth"),
         (lambda: XDnCNN(layout="other"), "layout"),  # type: ignore[arg-type]
-        (lambda: XDnCNNDenoiser().eval()(torch.rand(1, 3, 8, 8), 0.1), "x"),
+        (lambda: XDnCNNDenoiser()(torch.rand(1, 3, 8, 8), 0.1), "x"),
+        (lambda: XDnCNNDenoiser(level=0.1), "level"),
         (lambda: XDnCNNDenoiser("natural-blue"), "weights"),
     ],
 )

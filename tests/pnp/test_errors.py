@@ -125,7 +125,7 @@ def test_the_range_of_a_denoiser_is_spoken_of_only_when_it_matters():
 
 
 def test_a_network_in_training_mode_is_refused():
-    op, denoiser = Identity((16, 16)), XDnCNNDenoiser()
+    op, denoiser = Identity((16, 16)), XDnCNNDenoiser(None)
     with pytest.raises(ValueError, match=r"denoiser: its BatchNorm2d is in training mode; call denoiser.eval\(\)"):
         PnPADMM(op, denoiser, noise_std=0.1)(torch.rand(1, 1, 16, 16))
     PnPADMM(op, denoiser.eval(), noise_std=0.1, stop=Stop(max_iter=1))(torch.rand(1, 1, 16, 16))

@@ -17,12 +17,12 @@ def _recipe(channels: int, level: int | None) -> DenoiserRecipe:
     name = f"xdncnn-natural-{'gray' if channels == 1 else 'rgb'}"
     if level is None:
         return DenoiserRecipe(
-            name=name, family="xdncnn", build=lambda: XDnCNNDenoiser(channels=channels), preset="released",
+            name=name, family="xdncnn", build=lambda: XDnCNNDenoiser(None, channels=channels), preset="released",
             channels=channels, rate=1e-3, batch=8, steps=16_000,
         )  # fmt: skip
     sigma = level / 255
     return DenoiserRecipe(
-        name=f"{name}-{level}", family="xdncnn", build=lambda: XDnCNNDenoiser(channels=channels, level=sigma),
+        name=f"{name}-{level}", family="xdncnn", build=lambda: XDnCNNDenoiser(None, channels=channels, level=sigma),
         preset="released", channels=channels, sigmas=(sigma, sigma), rate=1e-3, batch=8, steps=16_000,
     )  # fmt: skip
 
