@@ -51,7 +51,7 @@ def cards() -> str:
     """All shipped cards, as a page."""
     lines = ["# Shipped weights", "", "Written by `python -m benchmarks.card`; the same text travels in each file."]
     kinds = {family: kind.__name__ for family, kind in FAMILIES.items()}
-    for family, kind in (kinds | {"mass": "MassDenoiser", "local-field": "pnp.train.evaluate.load_trained"}).items():
+    for family, kind in (kinds | {"mass": "MassDenoiser", "local-field": "pnp.train.evaluation.load_trained"}).items():
         for name in available(family):
             lines += ["", f'## {kind}("{name}")', ""]
             lines += [f"- **{key}**: {_text(value)}" for key, value in load_weights(name, family=family)[1].items()]

@@ -23,7 +23,7 @@ from operators import KaiserSquires, RadioInterferometry, Radon, gaussian_noise,
 from operators.shear import shape_noise_std
 from pnp import Reconstructor
 from pnp.train import ImageFolder, Measured, Trainer, read_images, warmup_stable_decay
-from pnp.train.evaluate import mean_scores, score
+from pnp.train.evaluation import mean_scores, score
 from pnp.train.images import squared
 from pnp.train.recipes.simulate import accelerated_mri, smooth_phase
 

@@ -31,7 +31,7 @@ from pnp.lensing import (
     smoothed_kaiser_squires,
     wiener_reconstruction,
 )
-from pnp.train.evaluate import load_trained
+from pnp.train.evaluation import load_trained
 from pnp.train.recipes.mass import NOISE, PIXEL, SIDE
 
 from .common import parser, save, table

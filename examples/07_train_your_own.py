@@ -18,7 +18,7 @@ from PIL import Image
 
 from pnp import Blur, LoFiDenoiser, PnPADMM, data, gaussian_kernel, gaussian_noise, plot
 from pnp.train import train
-from pnp.train.evaluate import evaluate, mean_scores
+from pnp.train.evaluation import evaluate, mean_scores
 from pnp.train.recipes import RECIPES
 
 folder = Path(tempfile.mkdtemp())

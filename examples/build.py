@@ -11,6 +11,7 @@ import io
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -23,7 +24,7 @@ PICTURES = {"02_mri": 2, "03_ct": 1, "04_radio": 1, "05_mass_mapping": 0, "06_ph
 
 def build(source: Path) -> float:
     """Execute a source and write the notebook; seconds it took."""
-    notebook = nbformat.from_dict(jupytext.read(source))
+    notebook: Any = nbformat.from_dict(jupytext.read(source))
     notebook.metadata = nbformat.from_dict({"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     begin = time.perf_counter()
     NotebookClient(notebook, timeout=900, kernel_name="python3").execute()

@@ -97,7 +97,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     """PSNR and SSIM of trained weights on images that are spoilt or measured as in the training."""
-    from .train.evaluate import evaluate, mean_scores
+    from .train.evaluation import evaluate, mean_scores
 
     scores = evaluate(options.weights, options.data, skip_broken=options.skip_broken)
     mean = mean_scores(scores)

@@ -2,7 +2,7 @@
 
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint
-from .evaluate import evaluate as evaluate
+from .evaluation import evaluate as evaluate
 from .files import read_fastmri as read_fastmri
 from .files import read_images as read_images
 from .images import ImageFolder as ImageFolder

@@ -13,7 +13,7 @@ from denoisers.weights import load_weights, save_weights
 
 from ..reconstructor import Reconstructor
 from .checkpoint import fit_weights, load_checkpoint, save_checkpoint
-from .evaluate import mean_scores, score
+from .evaluation import mean_scores, score
 from .log import TrainingLog
 from .loop import Trainer
 from .recipes import Recipe

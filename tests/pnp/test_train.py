@@ -22,7 +22,7 @@ from pnp.train import (
     train,
     warmup_stable_decay,
 )
-from pnp.train.evaluate import load_trained
+from pnp.train.evaluation import load_trained
 from pnp.train.recipes import RECIPES, PairRecipe
 from pnp.train.recipes.simulate import with_noise
 
