@@ -5,6 +5,7 @@ from .checkpoint import save_checkpoint as save_checkpoint
 from .evaluation import evaluate as evaluate
 from .files import read_fastmri as read_fastmri
 from .files import read_images as read_images
+from .files import read_measurements as read_measurements
 from .images import ImageFolder as ImageFolder
 from .images import random_crop as random_crop
 from .loop import Record as Record

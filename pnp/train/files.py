@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["ENDINGS", "Slice", "read_fastmri", "read_images"]
+__all__ = ["ENDINGS", "Slice", "read_fastmri", "read_images", "read_measurements"]
 
 
 def _package(name: str, extra: str) -> Any:
@@ -74,6 +74,27 @@ def read_fastmri(path: str | Path) -> list[Slice]:
         raise ValueError(f"cannot read {path}: {error}") from error
     kspace = kspace[:, None] if kspace.ndim == 3 else kspace
     return [Slice(k, t[None], maximum) for k, t in zip(kspace, target)]
+
+
+def read_measurements(folder: str | Path) -> list[tuple[Tensor, Tensor]]:
+    """Pairs (y, x) of a folder's npz files, arrays ``y`` (data without batch, real or complex) and ``x`` (C, H, W), for
+    :class:`pnp.train.Pairs` with ``turn=False`` and a :class:`pnp.Reconstructor`.
+
+    Raises:
+        FileNotFoundError: no folder, or no such file in it. ValueError: a file is broken; it is named.
+    """
+    files = sorted(Path(folder).glob("*.npz"))
+    if not files:
+        raise FileNotFoundError(f"no npz files in {folder}")
+    pairs = []
+    for path in files:
+        try:
+            with np.load(path, allow_pickle=False) as loaded:
+                y, x = (torch.from_numpy(loaded[name]) for name in ("y", "x"))
+        except Exception as error:  # numpy raises anything for what is no npz
+            raise ValueError(f"cannot read {path}: {error}") from error
+        pairs.append(tuple(v.to(torch.complex64 if v.is_complex() else torch.float32) for v in (y, x)))
+    return pairs
 
 
 def _fastmri(path: Path) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .images import random_crop, random_place
+from .images import as_float, random_crop, random_place
 from .task import Drawn, Task
 
 __all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs"]
@@ -153,7 +153,8 @@ class Measured(Task):
 
 class Pairs(Task):
     """Crops of pairs (given, wanted) of images, (C, H, W) each, such as rainy and dry ones; the wanted one may have an
-    integer factor more pixels along each axis. ``crop`` is the side in the given image."""
+    integer factor more pixels along each axis. ``crop`` is the side in the given image. With ``turn=False`` they are
+    taken whole and as they are, which measurements need, (B, ...) of any shape and kind."""
 
     def __init__(
         self,
@@ -162,15 +163,22 @@ class Pairs(Task):
         batch: int,
         criterion: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
         crop: int | None = None,
+        turn: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion, seed=seed)
-        self.pairs, self.crop = pairs, crop
+        if crop is not None and not turn:
+            raise ValueError("crop: measurements (turn=False) are taken whole")
+        self.pairs, self.crop, self.turn = pairs, crop, turn
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         given, wanted = [], []
         for g in self.generators(step, samples):
             pair = self.pairs[int(torch.randint(len(self.pairs), (1,), generator=g))]
+            if not self.turn:
+                given.append(as_float(pair[0]))
+                wanted.append(as_float(pair[1]))
+                continue
             place = random_place(pair[0].shape[-2:], self.crop, g)
             given.append(place(pair[0]))
             wanted.append(place(pair[1], pair[1].shape[-1] // pair[0].shape[-1]))

@@ -1,5 +1,6 @@
 """Networks behind the operator: shapes, units, lists of operators, disk, gradients."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,7 +8,7 @@ from torch import nn
 from denoisers import UNet
 from operators import MRI, Blur, Inpainting, KaiserSquires, Radon, gaussian_kernel, random_columns, random_mask
 from pnp import Reconstructor
-from pnp.train import Measured, Trainer
+from pnp.train import Measured, Pairs, Trainer, read_measurements
 from pnp.train.recipes.simulate import accelerated_mri, smooth_phase
 
 
@@ -140,3 +141,22 @@ def test_precision_of_data_and_network_may_differ_and_arguments_be_swapped():
         Reconstructor(op, None)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match=r"torch\.Tensor"):
         model(y.numpy())
+
+
+def test_measurements_from_files_are_learned_from(tmp_path):
+    op = MRI(random_columns((16, 16), 2.0, 0.2, seed=0))
+    for i in range(3):
+        x = torch.randn(1, 16, 16, dtype=torch.complex64, generator=torch.Generator().manual_seed(i))
+        np.savez(tmp_path / f"{i}.npz", y=op.A(x[None])[0].numpy(), x=x.numpy())
+    pairs = read_measurements(tmp_path)
+    task = Pairs(pairs, batch=2, turn=False, criterion=distance)
+    drawn = task.draw(0, [0, 1])
+    assert drawn.given[0].is_complex() and torch.allclose(op.A(drawn.target), drawn.given[0], atol=1e-5)
+    assert len(list(Trainer(Reconstructor(op, network(2, 2)), task).run(2))) == 2
+    (tmp_path / "3.npz").write_bytes(b"none")
+    with pytest.raises(ValueError, match=r"3\.npz"):
+        read_measurements(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        read_measurements(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="crop"):
+        Pairs(pairs, batch=1, crop=4, turn=False)

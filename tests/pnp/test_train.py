@@ -231,3 +231,21 @@ def test_what_is_no_checkpoint_is_said(folder, tmp_path):
         train(recipe, folder, tmp_path / "out", save_every=0)
     with pytest.raises(ValueError, match="at least one"):
         DenoiseCrops([], crop=8, batch=1, sigmas=(0.1, 0.2)).draw(0, [0])
+
+
+def test_images_of_different_sizes_in_one_batch():
+    images = [torch.rand(1, 20, 31), torch.rand(1, 27, 18)]
+    for model in (LoFi.paper(), LoFi.paper(warped=True)):
+        task = DenoisePixels(images, batch=6, pixels=8, corrupt=with_noise(0.1))
+        drawn = task.draw(0, range(6))
+        assert isinstance(drawn.target, list) and {v.shape for v in drawn.target} == {(1, 8)}
+        assert all(torch.isfinite(torch.tensor(r.loss)) for r in Trainer(model, task).run(2))
+
+
+def test_half_precision(folder, tmp_path):
+    fabric = pytest.importorskip("lightning", reason="needs lightning: pip install 'pnp-imaging[train]'").Fabric(
+        accelerator="cpu", precision="bf16-mixed"
+    )
+    recipe = RECIPES["lofi-natural-gray-fast"].tiny()
+    path = train(recipe, folder, tmp_path, fabric=fabric)
+    assert all(torch.isfinite(v).all() for v in load_weights(str(path), family="lofi")[0].values())
