@@ -24,7 +24,7 @@ class MassDenoiser(WienerDenoiser):
     weight that it was trained with.
 
     Args:
-        weights: name of shipped weights or a file.
+        weights: name of shipped weights, which are for pixels of 0.29 arcmin and sources at redshift 1.5, or a file.
         power: for an untrained network (``weights=None``): its :class:`PowerTable`.
 
     Raises:
