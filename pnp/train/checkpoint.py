@@ -41,9 +41,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path}: no checkpoint, or a damaged one ({error})") from error
 
 
-def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
+def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor], *, colours: bool = False) -> dict[str, Tensor]:
     """Weights ``state`` for a network whose own are ``like``: filters that read more channels than they were trained
     for get zeros for these, so that a network that is told the noise level can start from one that is not.
+
+    Args:
+        colours: ``state`` is of a gray network, ``like`` of a colour one: filters of the first channel are shared by
+            three, and outputs repeated, so that a gray picture in three channels is treated as it was.
 
     Raises:
         ValueError: names or other sizes differ.
@@ -56,7 +60,12 @@ def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, 
     out = {}
     for name, value in state.items():
         wanted = like[name].shape
-        if value.ndim == 4 and value.shape[1] < wanted[1]:
+        if colours and value.ndim == 4 and wanted[1] - value.shape[1] >= 2:
+            value = torch.cat((value[:, :1].expand(-1, 3, -1, -1) / 3, value[:, 1:]), 1)
+        if colours and value.ndim and value.shape[0] == 1 and wanted[0] == 3:
+            value = value.expand(3, *value.shape[1:]).contiguous()
+        pads = not colours or value.ndim != 4 or value.shape[1] != state[name].shape[1]  # a map may not become a colour
+        if pads and value.ndim == 4 and value.shape[1] < wanted[1]:
             value = torch.cat((value, value.new_zeros(value.shape[0], wanted[1] - value.shape[1], *value.shape[2:])), 1)
         if value.shape != wanted:
             raise ValueError(f"start: {name} has shape {tuple(value.shape)}, expected {tuple(wanted)}")

@@ -67,7 +67,7 @@ def train(
         "data": f"{len(images)} images" + (", simulated" if data is None else f" of {Path(data).name}")
     }
     if start is not None:
-        card["start"] = _start_from(model, str(start), recipe.family)
+        card["start"] = _start_from(model, str(start), recipe)
     trainer = Trainer(
         model, recipe.task(images), optimizer=recipe.optimizer(model), schedule=recipe.rates(), clip=recipe.clip,
         average=recipe.average, accumulate=accumulate, fabric=fabric,
@@ -135,10 +135,11 @@ def _averaged(trainer: Trainer) -> nn.Module:
     return model
 
 
-def _start_from(model: nn.Module, start: str, family: str) -> str:
-    state, origin = load_weights(start, family=family)
+def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
+    state, origin = load_weights(start, family=recipe.family)
     network = model.network if isinstance(model, Reconstructor) else model
-    network.load_state_dict(fit_weights(state, network.state_dict()))
+    colours = recipe.channels == 3 and origin.get("channels") == 1
+    network.load_state_dict(fit_weights(state, network.state_dict(), colours=colours))
     return f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
 
 

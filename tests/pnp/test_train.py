@@ -22,6 +22,7 @@ from pnp.train import (
     train,
     warmup_stable_decay,
 )
+from pnp.train.checkpoint import fit_weights
 from pnp.train.evaluation import load_trained
 from pnp.train.recipes import RECIPES, PairRecipe
 from pnp.train.recipes.simulate import with_noise
@@ -208,6 +209,13 @@ def test_training_starts_from_other_weights(folder, tmp_path):
     assert state[name].shape[1] == 2 and torch.allclose(state[name][:, :1], before[name], atol=0.02)
     with pytest.raises(ValueError, match="expected"):
         train(RECIPES["xdncnn-natural-rgb-25"].tiny(), folder, tmp_path, start=told)
+
+
+def test_colour_starts_from_gray():
+    gray, colour = XDnCNNDenoiser(None).eval(), XDnCNNDenoiser(None, channels=3).eval()
+    colour.load_state_dict(fit_weights(gray.state_dict(), colour.state_dict(), colours=True))
+    x = torch.rand(1, 1, 12, 12)
+    assert torch.allclose(colour(x.expand(-1, 3, -1, -1), 0.1), gray(x, 0.1).expand(-1, 3, -1, -1), atol=1e-5)
 
 
 def test_two_processes_make_the_steps_of_one(folder, tmp_path):
