@@ -39,6 +39,7 @@ __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
         for n, v in globals().items()
         if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")
     }
+    | {"data", "metrics", "plot"}
 )
 
 
