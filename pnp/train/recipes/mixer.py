@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from denoisers.mixer import Img2ImgMixer
 from denoisers.mixer_denoiser import MixerDenoiser
+from denoisers.tiles import run_blended
 
 from ...reconstructor import Reconstructor
 from ..losses import Clamped, SSIMLoss
@@ -16,14 +17,15 @@ __all__ = ["MIXER"]
 
 
 class _Residual(torch.nn.Module):
-    """The image less what the network finds in it."""
+    """The image less what the network finds in it, in squares of the network's size."""
 
-    def __init__(self, net: torch.nn.Module) -> None:
+    def __init__(self, net: Img2ImgMixer) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        return x - self.net(x)
+        side = self.net.image_shape
+        return run_blended(lambda tile: tile - self.net(tile), x, (side[0], side[1]), side[0] // 4)
 
 
 def _magnitude(op, y: Tensor) -> Tensor:
