@@ -52,6 +52,11 @@ MIXER: tuple[Recipe, ...] = (
         build=lambda: MixerDenoiser(None, preset="paper", channels=3, level=30 / 255), crop=256, batch=12, rate=1e-3,
         betas=(0.9, 0.999), schedule="step", clip=float("inf"), criterion=Clamped(F.mse_loss), steps=53_000,
     ),
+    DenoiserRecipe(
+        name="mixer-natural-rgb-30-small", family="mixer", preset="small", channels=3, sigmas=(30 / 255, 30 / 255),
+        build=lambda: MixerDenoiser(None, preset="small", channels=3, level=30 / 255), crop=64, batch=16, rate=1e-3,
+        steps=30_000,
+    ),
     PairRecipe(
         name="mixer-sidd", family="mixer-pairs", preset="paper, factor 8", channels=3, batch=8, crop=256, rate=5e-4,
         build=lambda: _Residual(Img2ImgMixer(256, 3, width=128, depth=16, factor=8)), schedule="step",
@@ -71,5 +76,5 @@ MIXER: tuple[Recipe, ...] = (
         build=lambda: MixerDenoiser(None, preset="small"), crop=64, batch=16, rate=1e-3, steps=30_000,
     ),
 )  # fmt: skip
-"""As the paper trains it, at 256 pixels; smartphone photographs (pairs in ``given`` and ``wanted``); single-coil MRI
-from zero-filled magnitudes; at 128 pixels for all levels; and one small enough for a CPU."""
+"""As the paper trains it, at 256 pixels, and smaller; smartphone photographs (pairs in ``given`` and ``wanted``);
+single-coil MRI from zero-filled magnitudes; at 128 pixels for all levels; and one small enough for a CPU."""
