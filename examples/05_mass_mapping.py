@@ -48,13 +48,16 @@ maps = {
 
 
 def show(maps, limits=(-0.03, 0.12)):
-    figure, axes = plt.subplots(1, len(maps), figsize=(3.2 * len(maps), 3.4), constrained_layout=True)
-    for axis, (name, x) in zip(axes, maps.items()):
+    figure, axes = plt.subplots(2, len(maps), figsize=(3.2 * len(maps), 6.4), constrained_layout=True)
+    for axis, below, (name, x) in zip(*axes, maps.items()):
         shown = axis.imshow(x[0, 0].numpy(), origin="lower", cmap="inferno", vmin=limits[0], vmax=limits[1])
         score = "" if name == "truth" else f"\ncorrelation {float(correlation(x, kappa)):.3f}"
         axis.set_title(name + score, fontsize=9)
+        wrong = below.imshow((x - kappa).abs()[0, 0].numpy(), origin="lower", cmap="magma", vmin=0, vmax=limits[1])
         axis.set_axis_off()
-    figure.colorbar(shown, ax=axes, shrink=0.7)
+        below.set_axis_off()
+    figure.colorbar(shown, ax=axes[0], shrink=0.7, label="convergence")
+    figure.colorbar(wrong, ax=axes[1], shrink=0.7, label="absolute error")
 
 
 show(maps)

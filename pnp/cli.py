@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         {"train": _train, "evaluate": _evaluate, "export": _export}[options.command](options)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, FloatingPointError) as error:
         parser.exit(2, f"pnp {options.command}: {error}\n")
 
 
@@ -119,7 +119,9 @@ def _export(options: argparse.Namespace) -> None:
     state = load_checkpoint(path)
     if "card" not in state:
         raise ValueError(f"{path.name}: no checkpoint of a recipe")
-    recipe = RECIPES[str(state["card"]["name"]).removesuffix("-tiny")]
+    recipe = RECIPES.get(str(state["card"]["name"]).removesuffix("-tiny"))
+    if recipe is None:
+        raise ValueError(f"{path.name}: of a recipe that is not there, {state['card']['name']!r}")
     target = options.to or path.with_name(f"{path.stem}-step{state['step']}.safetensors")
     save_trained(target, recipe.build(), state["averaged"], state["card"] | {"steps made": state["step"]})
     print(target)

@@ -1,6 +1,7 @@
 """Solvers as trainable networks: a fixed number of iterations, or the derivative of the fixed point."""
 
 import copy
+import warnings
 from typing import Any
 
 import torch
@@ -104,9 +105,14 @@ class FixedPoint(nn.Module):
         """The reconstruction (B, C, H, W)."""
         solver = self.solver if op is None else self.solver.with_op(op)
         with torch.no_grad():
-            state = solver.solve(y).state
+            result = solver.solve(y)
+        state = result.state
         if not torch.is_grad_enabled():
             return state.x
+        if result.reason != "converged":
+            warnings.warn(
+                f"FixedPoint: {result.reason}: the derivative is that of no fixed point", RuntimeWarning, stacklevel=2
+            )
         problem = solver.init(y).problem  # with its graph: A* y depends on the data
         new = solver.step(state._replace(problem=problem), y)
         return _Implicit.apply(new.x, new.dual, lambda x, dual: self._again(solver, state, y, x, dual), self)

@@ -68,7 +68,7 @@ def test_fastmri(tmp_path):
 
 
 def test_dicom(tmp_path):
-    pydicom = pytest.importorskip("pydicom", reason="needs pydicom: pip install 'pnp-imaging[io]'")
+    pytest.importorskip("pydicom", reason="needs pydicom: pip install 'pnp-imaging[io]'")
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -82,7 +82,6 @@ def test_dicom(tmp_path):
     file.SamplesPerPixel, file.PhotometricInterpretation, file.PixelRepresentation = 1, "MONOCHROME2", 0
     file.RescaleSlope, file.RescaleIntercept, file.PixelData = "2", "-1024", pixels.tobytes()
     file.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    assert pydicom is not None
     assert np.array_equal(read_images(tmp_path / "a.dcm")[0][0].numpy(), 2.0 * pixels - 1024)
 
 

@@ -1,5 +1,6 @@
 """The settings of one training, as a plain record; kinds of trainings say what is learned from the images."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -201,7 +202,14 @@ class PairRecipe(Recipe):
             raise FileNotFoundError(f"no images in {places[0]}")
         pairs = []
         for name in sorted(names[0]):
-            pairs += list(zip(*(read_images(place / name, self.channels) for place in places)))
+            try:
+                pairs += list(zip(*(read_images(place / name, self.channels) for place in places), strict=True))
+            except ValueError as error:
+                if not skip_broken:
+                    raise
+                warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
+        if not pairs:
+            raise FileNotFoundError(f"no images in {folder}")
         return pairs
 
     def task(self, images: Sequence[tuple[Tensor, Tensor]]) -> Task:
