@@ -53,9 +53,11 @@ def show(maps, limits=(-0.03, 0.12)):
         shown = axis.imshow(x[0, 0].numpy(), origin="lower", cmap="inferno", vmin=limits[0], vmax=limits[1])
         score = "" if name == "truth" else f"\ncorrelation {float(correlation(x, kappa)):.3f}"
         axis.set_title(name + score, fontsize=9)
-        wrong = below.imshow((x - kappa).abs()[0, 0].numpy(), origin="lower", cmap="magma", vmin=0, vmax=limits[1])
         axis.set_axis_off()
         below.set_axis_off()
+        if name != "truth":
+            error = (x - kappa).abs()[0, 0].numpy()
+            wrong = below.imshow(error, origin="lower", cmap="magma", vmin=0, vmax=limits[1])
     figure.colorbar(shown, ax=axes[0], shrink=0.7, label="convergence")
     figure.colorbar(wrong, ax=axes[1], shrink=0.7, label="absolute error")
 

@@ -7,7 +7,6 @@ PNP_DATA names.
 """
 
 import base64
-import io
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from PIL import Image
 
 HERE = Path(__file__).parent
 PICTURES = {"02_mri": 2, "03_ct": 1, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for the README
@@ -47,11 +45,10 @@ def _kept(outputs: list) -> list:
 
 
 def _save_picture(notebook: nbformat.NotebookNode, number: int, path: Path) -> None:
-    """A picture of the notebook as a file of few colours."""
+    """A picture of the notebook as a file."""
     found = [o.data["image/png"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
-    image = Image.open(io.BytesIO(base64.b64decode(found[number]))).convert("RGB")
     path.parent.mkdir(exist_ok=True)
-    image.quantize(128).save(path, optimize=True)
+    path.write_bytes(base64.b64decode(found[number]))
 
 
 def main() -> None:
