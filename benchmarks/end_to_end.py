@@ -1,5 +1,5 @@
 """Networks behind what the operator makes of the data, trained for minutes: against that image, and against the same
-network behind the data themselves, laid out as a picture.
+network behind the data themselves, laid out as a picture (two channels where they are complex).
 
 Four problems, one small U-Net each (held-out images, PSNR on the span of the truth):
 - FBP: 40 projections of 64 x 64 CT slices, relative noise of 2 %; slices of one patient, the last ten held out;
@@ -10,6 +10,7 @@ Four problems, one small U-Net each (held-out images, PSNR on the span of the tr
     python -m benchmarks.end_to_end --data DIR [--steps 700] [--problems fbp adjoint zero-filled ks]
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,16 +90,13 @@ def ks(data: Path) -> Problem:
 
 
 def as_picture(op: Any, y: Tensor) -> Tensor:
-    """Data as real channels of the image's size, without any use of the operator."""
+    """Data as a picture of the image's size, complex where they are, without any use of the operator."""
     flat = torch.cat((y.real, y.imag), 1) if y.is_complex() else y
-    if flat.ndim == 3:  # a list of samples
-        side = int(flat.shape[-1] ** 0.5)
-        flat = flat[..., : side * side].reshape(*flat.shape[:2], side, side)
+    if flat.ndim == 3:  # a list of samples, row after row, zeros in what is left of the square
+        side = math.isqrt(flat.shape[-1] - 1) + 1
+        flat = F.pad(flat, (0, side * side - flat.shape[-1])).reshape(*flat.shape[:2], side, side)
     flat = flat if flat.shape[-2:] == (SIDE, SIDE) else F.interpolate(flat, (SIDE, SIDE), mode="bilinear")
-    channels = op.in_shape[0]
-    if not op.in_dtype.is_complex:
-        return flat[:, :channels]
-    return torch.complex(*flat.contiguous().chunk(2, 1))
+    return torch.complex(*flat.contiguous().chunk(2, 1)) if y.is_complex() else flat
 
 
 def as_shear(op: Any, y: Tensor) -> Tensor:
@@ -120,9 +118,11 @@ def trained(problem: Problem, preprocess: Any, steps: int) -> Reconstructor:
     """A U-Net behind ``preprocess``."""
     torch.manual_seed(0)
     op = problem.op if hasattr(problem.op, "A") else problem.op(torch.Generator().manual_seed(0))
+    inputs, outputs = problem.channels
     if preprocess is None:
+        inputs = 2 if op.out_dtype.is_complex else inputs  # both parts of complex data
         preprocess = scaled(as_shear if problem.preprocess == "ks" else as_picture, problem)
-    model = Reconstructor(op, UNet(*problem.channels, width=16, poolings=3), preprocess, residual=problem.residual)
+    model = Reconstructor(op, UNet(inputs, outputs, width=16, poolings=3), preprocess, residual=problem.residual)
 
     def loss(x: Tensor, target: Tensor) -> Tensor:
         return (x - target).abs().square().mean()
