@@ -1,10 +1,11 @@
 """Mass maps at Stage-IV noise: Kaiser-Squires, smoothed, Wiener, PnP with a trained prior, a trained local field.
 
 Maps held out of the trainings: simulated lognormal ones (96 x 96 pixels of 0.29 arcmin, sources at redshift 1.5), and
-nine tiles of 120 x 120 of the hydrodynamical kappa TNG map, which is of another kind than what anything was trained
-on (but the redshift of the sources was chosen, of four, by its power). Noise: 30 galaxies per square arcmin, 0.37 in both components of ellipticity. The smoothing is tuned on other
-simulated maps; Wiener has the power that the simulated maps were made with. Figures: RMSE; correlation; power over the
-true one at multipoles around 1000 and 4000; peaks above 0.1 over the true number.
+nine tiles of 120 x 120 of the hydrodynamical kappa TNG map, which is of another kind than what anything was trained on
+(but the redshift of the sources was chosen, of four, by its power). Noise: 30 galaxies per square arcmin, 0.37 in both
+components of ellipticity. The smoothing is tuned on other simulated maps; Wiener has the power that the simulated maps
+were made with. Figures: RMSE; correlation; power over the true one at multipoles around 1000 and 4000; peaks above 0.1
+over the true number.
 
 With --mask: the COSMOS mask over the whole kappa TNG map, RMSE inside, and within five pixels of holes.
 
