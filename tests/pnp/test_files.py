@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pnp.train import ImageFolder, read_fastmri, read_images
+from pnp.train.recipes import RECIPES, PairRecipe
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -94,6 +95,23 @@ def test_broken_files_are_named_and_left_out_on_request(name, tmp_path):
         ImageFolder(tmp_path)
     with pytest.warns(RuntimeWarning, match=name):
         assert ImageFolder(tmp_path, skip_broken=True).names == ["good.npy"]
+
+
+def test_broken_pairs_are_named_and_left_out_on_request(tmp_path):
+    recipe = next(r for r in RECIPES.values() if isinstance(r, PairRecipe) and r.make is None)
+    for folder in ("given", "wanted"):
+        (tmp_path / folder).mkdir()
+        for name in ("a.npy", "b.npy"):
+            np.save(tmp_path / folder / name, picture(recipe.channels, 8, 8))
+    (tmp_path / "wanted" / "b.npy").write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=r"wanted.b\.npy"):
+        recipe.read(tmp_path)
+    with pytest.warns(RuntimeWarning, match=r"wanted.b\.npy"):
+        ((given, wanted),) = recipe.read(tmp_path, skip_broken=True)
+    assert torch.equal(given, wanted)
+    (tmp_path / "given" / "c.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"names differ.*c\.npy"):
+        recipe.read(tmp_path)
 
 
 @pytest.mark.parametrize(

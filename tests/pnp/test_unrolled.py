@@ -98,3 +98,11 @@ def test_bad_arguments_and_divergence():
         model(y.clone().requires_grad_()).sum().backward()
     with torch.no_grad():
         assert not model(y).requires_grad
+
+
+def test_a_fixed_point_that_was_not_reached_is_said():
+    op = Inpainting(random_mask((8, 8), 0.6, seed=0))
+    _, y = problem(op)
+    model = FixedPoint(PnPADMM(op, Smooth(), noise_std=0.05, stop=Stop(max_iter=2)))
+    with pytest.warns(RuntimeWarning, match="no fixed point"):
+        assert model(y.clone().requires_grad_()).requires_grad
