@@ -5,9 +5,10 @@ nine tiles of 120 x 120 of the hydrodynamical kappa TNG map, which is of another
 (but the redshift of the sources was chosen, of four, by its power). Noise: 30 galaxies per square arcmin, 0.37 in both
 components of ellipticity. The smoothing is tuned on other simulated maps; Wiener has the power that the simulated maps
 were made with. Figures: RMSE; correlation; power over the true one at multipoles around 1000 and 4000; peaks above 0.1
-over the true number.
+over the true number. Pictures, and curves of power and of peaks over their height, go to figures/lensing-*.png.
 
-With --mask: the COSMOS mask over the whole kappa TNG map, RMSE inside, and within five pixels of holes.
+With --mask: the COSMOS mask over the whole kappa TNG map, RMSE where shear is seen, within five pixels of holes, and in
+the holes, where the map is a guess.
 
     python -m benchmarks.lensing --data DIR [--maps 20] [--mask] [--field FILE] [--prior NAME]
 """
@@ -20,8 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from denoisers import MassDenoiser
+from denoisers.weights import weights_path
 from operators import KaiserSquires, gaussian_noise
-from pnp import Expert, PnPADMM, Stop
+from pnp import PnPADMM
 from pnp.lensing import (
     LognormalMaps,
     convergence_table,
@@ -40,31 +42,23 @@ from .common import parser, save, table
 Method = Callable[[KaiserSquires, Tensor], Tensor]
 
 
-def methods(prior: str, field: str | None, width: float) -> dict[str, Method]:
+def methods(prior: str, field: str, width: float) -> dict[str, Method]:
     """By name: operator and shear to convergence."""
-    denoiser = MassDenoiser(prior)
-
-    def pnp(op: KaiserSquires, y: Tensor) -> Tensor:
-        balanced = Expert(rho=1 / NOISE**2, sigma=NOISE)  # the prior in its own units, neither more nor less of it
-        solver = PnPADMM(op, denoiser, noise_std=NOISE, calibration=None, expert=balanced, stop=Stop(max_iter=150))
-        return solver.solve(y).x
+    denoiser, model = MassDenoiser(prior), load_trained(field)[0]
 
     def learned(op: KaiserSquires, y: Tensor) -> Tensor:
         modes = op.modes(y)
         with torch.no_grad():
             return model(torch.cat((modes.real, modes.imag), 1))
 
-    found: dict[str, Method] = {
+    return {
         "Kaiser-Squires": lambda op, y: op.inverse(y),
         f"smoothed, {width:g} pixels": lambda op, y: smoothed_kaiser_squires(op, y, width),
         "Wiener": lambda op, y: wiener_reconstruction(op, y, convergence_table(PIXEL), NOISE),
         "prior, once": lambda op, y: denoiser(op.inverse(y), NOISE),
-        "PnP-ADMM": pnp,
+        "PnP-ADMM": lambda op, y: PnPADMM(op, denoiser, noise_std=NOISE)(y),
+        "local field": learned,
     }
-    if field is not None:
-        model = load_trained(field)[0]
-        found["local field"] = learned
-    return found
 
 
 def tuned_width() -> float:
@@ -96,8 +90,8 @@ def figures(x: Tensor, truth: Tensor) -> list[float]:
     ]
 
 
-def draw(path: Path, truth: Tensor, maps: dict[str, Tensor]) -> None:
-    """Truth and maps on the scale of the truth, errors below on one scale."""
+def draw(path: Path, truth: Tensor, maps: dict[str, Tensor], seen: Tensor | None = None) -> None:
+    """The first truth and its maps on one scale, errors below on another; lines around the holes of a mask."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -115,9 +109,34 @@ def draw(path: Path, truth: Tensor, maps: dict[str, Tensor]) -> None:
             axes[1, i].set_title("error", fontsize=8)
     for a in axes.flat:
         a.set_axis_off()
+        if seen is not None and a.images:
+            a.contour(seen[0, 0].numpy(), levels=[0.5], colors="tab:cyan", linewidths=0.3)
     figure.colorbar(shown, ax=axes[0], shrink=0.8, label="convergence")
     figure.colorbar(error, ax=axes[1], shrink=0.8)
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_statistics(path: Path, truth: Tensor, maps: dict[str, Tensor]) -> None:
+    """Power over the multipole, and peaks a map over their least height."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    heights = torch.linspace(0.02, 0.3, 29)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
+    for name, x in {"truth": truth, **maps}.items():
+        style = {"color": "black", "lw": 2} if name == "truth" else {"lw": 1.2}
+        ell, power = radial_power(x, PIXEL)
+        left.loglog(ell, ell**2 * power.mean(0) / (2 * torch.pi), label=name, **style)
+        right.semilogy(heights, peak_counts(x, heights).double().mean(0).clamp_min(1e-2), label=name, **style)
+    left.set(xlabel="multipole", ylabel="l² C / 2 pi", title="power")
+    right.set(xlabel="height above", ylabel="peaks a map", title="peaks", ylim=(0.05, None))
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    left.legend(fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -132,16 +151,18 @@ def compare(name: str, truths: list[Tensor], ways: dict[str, Method], options) -
         x = torch.cat([run(op, y[i : i + 1]) for i in range(len(y))])
         x = x - x.mean((-2, -1), keepdim=True)
         rows.append([way, *(round(v, 4) for v in figures(x, truth))])
-        maps[way] = x[:1]
+        maps[way] = x
         print(name, rows[-1], flush=True)
         save(options.save, {f"{name}, {way}": rows[-1][1:]})
     head = [name, "RMSE", "correlation", "power, l ~ 1000", "l ~ 4000", "peaks > 0.1"]
     print("\n".join(["", table([[r[0], *(f"{v:.4f}" for v in r[1:])] for r in rows], head), ""]))
-    draw(Path("figures") / f"lensing-{name.split()[0]}.png", truth[:1], maps)
+    place = Path("figures") / f"lensing-{name.split()[0]}"
+    draw(place.with_suffix(".png"), truth, maps)
+    draw_statistics(place.with_name(place.name + "-statistics.png"), truth, maps)
 
 
 def masked(data: Path, ways: dict[str, Method], options) -> None:
-    """The COSMOS mask: errors inside, and beside its holes."""
+    """The COSMOS mask: errors where shear is seen, beside its holes, and in them."""
     kappa = read_map(data / "lensing" / "ktng_kappa360v2.fits").map
     seen = (read_map(data / "lensing" / "cosmos_full_mask_0.29arcmin360.fits").map > 0).float()
     kappa = kappa - kappa.mean()
@@ -153,13 +174,13 @@ def masked(data: Path, ways: dict[str, Method], options) -> None:
         if way in ("prior, once", "local field"):  # these know white noise alone
             continue
         x = run(op, y)
-        wrong = (x - kappa).square()
-        rows.append([way, *(f"{float((wrong * m).sum() / m.sum()) ** 0.5:.4f}" for m in (seen, near, seen - near))])
-        maps[way] = x * seen
+        wrong, parts = (x - kappa).square(), (seen, near, seen - near, 1 - seen)
+        rows.append([way, *(f"{float((wrong * m).sum() / m.sum()) ** 0.5:.4f}" for m in parts)])
+        maps[way] = x
         print(rows[-1], flush=True)
         save(options.save, {f"masked, {way}": rows[-1][1:]})
-    print(table(rows, ["COSMOS mask", "RMSE inside", "within 5 pixels of a hole", "elsewhere"]))
-    draw(Path("figures") / "lensing-masked.png", kappa * seen, maps)
+    print(table(rows, ["COSMOS mask", "RMSE where seen", "within 5 pixels of a hole", "elsewhere", "in holes"]))
+    draw(Path("figures") / "lensing-masked.png", kappa, maps, seen)
 
 
 def main() -> None:
@@ -167,10 +188,13 @@ def main() -> None:
     p = parser(__doc__)
     p.add_argument("--maps", type=int, default=20)
     p.add_argument("--mask", action="store_true", help="a masked survey instead")
-    p.add_argument("--field", help="weight file of the recipe mass-field")
+    p.add_argument("--field", help="weight file of the recipe mass-field; default: the shipped one")
     p.add_argument("--prior", default="lognormal", help="weights of the mass denoiser")
     options = p.parse_args()
-    ways = methods(options.prior, options.field, tuned_width())
+    if options.data is None or not (Path(options.data) / "lensing").is_dir():
+        raise SystemExit(f"no folder 'lensing' in the data folder ({options.data}); pass --data or set PNP_DATA")
+    field = options.field or str(weights_path("mass", family="local-field"))
+    ways = methods(options.prior, field, tuned_width())
     if options.mask:
         masked(Path(options.data), ways, options)
         return

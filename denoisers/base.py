@@ -57,6 +57,8 @@ class Denoiser(nn.Module):
         channels: number of channels the denoiser takes; ``None`` for any.
         intensity_range: the intensities seen in training, (low, high); ``None`` when the denoiser commutes with
             every affine change of units, ``D(a x + b, a sigma) = a D(x, sigma) + b`` for a > 0.
+        own_units: whether it is a prior of images in physical units of their own, sigma included; solvers then leave
+            intensities as they are and give the prior the weight that Bayes gives it.
         takes_complex: whether it takes complex images itself; solvers hand real and imaginary part to others.
 
     >>> class Shrink(Denoiser):
@@ -69,7 +71,13 @@ class Denoiser(nn.Module):
     sigma_range: tuple[float, float] | None = None
     channels: int | None = None
     intensity_range: tuple[float, float] | None = (0.0, 1.0)
+    own_units: bool = False
     takes_complex: bool = False
+
+    def _stand_around(self, inner: "Denoiser") -> None:
+        """Take over what holds of the denoiser inside: levels, channels, intensities, units."""
+        for name in ("sigma_range", "channels", "intensity_range", "own_units"):
+            setattr(self, name, getattr(inner, name))
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W) that carry white noise of standard deviation ``sigma``, float or (B,)."""

@@ -23,8 +23,7 @@ class RealImaginary(Denoiser):
     def __init__(self, denoiser: Denoiser) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.sigma_range, self.channels = denoiser.sigma_range, denoiser.channels
-        self.intensity_range = denoiser.intensity_range
+        self._stand_around(denoiser)
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W), complex or real; ``sigma`` a number or (B,)."""

@@ -36,8 +36,7 @@ class EquivariantDenoiser(Denoiser):
             raise ValueError(f"shifts: expected at least 1, got {shifts}")
         self.denoiser, self.shifts = denoiser, shifts
         self.turns = [(k, m) for k in (range(4) if rotations else (0,)) for m in ((False, True) if flips else (False,))]
-        self.sigma_range, self.channels = denoiser.sigma_range, denoiser.channels
-        self.intensity_range = denoiser.intensity_range
+        self._stand_around(denoiser)
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""

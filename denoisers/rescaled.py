@@ -39,7 +39,8 @@ class Rescaled(Denoiser):
         if not level > 0:
             raise ValueError(f"level: expected a positive noise level, got {level}")
         self.denoiser, self.level, self.centre = denoiser, float(level), float(centre)
-        self.channels, self.intensity_range = denoiser.channels, denoiser.intensity_range
+        self._stand_around(denoiser)
+        self.sigma_range = None  # every level
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""

@@ -44,8 +44,7 @@ class TiledDenoiser(Denoiser):
         self.denoiser, self.pixels, self.halo, self.step = denoiser, int(pixels), halo, stride_of(denoiser)
         if self.pixels < (2 * halo + 2 * self.step) ** 2:
             raise ValueError(f"pixels: {pixels} leave nothing of a tile beside a halo of {halo} pixels")
-        self.sigma_range, self.channels = denoiser.sigma_range, denoiser.channels
-        self.intensity_range = denoiser.intensity_range
+        self._stand_around(denoiser)
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""

@@ -33,8 +33,8 @@ class PowerTable(torch.nn.Module):
         ell, power = (torch.as_tensor(v, dtype=torch.float64) for v in (ell, power))
         if ell.ndim != 1 or ell.shape != power.shape or len(ell) < 2 or not bool((ell[0] > 0) & (ell.diff() > 0).all()):
             raise ValueError("ell: expected at least two rising positive values, as many as power")
-        if not bool((power > 0).all()) or not pixel_scale > 0:
-            raise ValueError("power, pixel_scale: expected positive values")
+        if not bool((power > 0).all() & torch.isfinite(power).all()) or not 0 < pixel_scale < math.inf:
+            raise ValueError("power, pixel_scale: expected positive finite values")
         self.register_buffer("ell", ell)
         self.register_buffer("power", power)
         self.register_buffer("pixel_scale", torch.tensor(float(pixel_scale), dtype=torch.float64))
@@ -75,8 +75,8 @@ class WienerDenoiser(Denoiser):
 
     .. math:: \hat x = F^* \frac{S}{S + \sigma^2} F y
 
-    In solvers use it with ``calibration=None``, since its power is in the images' own units; with fixed rho and sigma
-    PnP-ADMM then ends at the Wiener filter for the operator's data. Wiener 1949.
+    Its power is in the images' own units, which solvers leave as they are: PnP-ADMM ends at the Wiener filter for the
+    operator's data. Wiener 1949.
 
     Args:
         power: a :class:`PowerTable`, or S itself, (H, W), variances of the orthonormal Fourier coefficients.
@@ -87,16 +87,19 @@ class WienerDenoiser(Denoiser):
     """
 
     channels = 1
+    own_units = True
 
     def __init__(self, power: PowerTable | Tensor) -> None:
         super().__init__()
         if isinstance(power, Tensor):
-            if power.ndim != 2 or not bool((power >= 0).all()):
-                raise ValueError(f"power: expected values >= 0 of shape (H, W), got shape {tuple(power.shape)}")
+            if power.ndim != 2 or not bool((power >= 0).all() & torch.isfinite(power).all()):
+                raise ValueError(f"power: expected finite values >= 0, (H, W), got shape {tuple(power.shape)}")
             self.register_buffer("grid", power.double())
             self.table = None
-        else:
+        elif isinstance(power, PowerTable):
             self.grid, self.table = None, power
+        else:
+            raise TypeError(f"power: expected a PowerTable or a torch.Tensor, got {type(power).__name__}")
 
     grid: Tensor | None
 
@@ -113,8 +116,9 @@ class WienerDenoiser(Denoiser):
         """Denoise images (B, 1, H, W); ``sigma`` a number or (B,)."""
         check_images(x, 1)
         s = self.variances(x)
-        return self._filtered(x, s / (s + sigma_column(sigma, x) ** 2).clamp_min(torch.finfo(x.dtype).tiny))
+        return filtered(x, s / (s + sigma_column(sigma, x) ** 2).clamp_min(torch.finfo(x.dtype).tiny))
 
-    @staticmethod
-    def _filtered(x: Tensor, gain: Tensor) -> Tensor:
-        return torch.fft.ifft2(torch.fft.fft2(x) * gain).real
+
+def filtered(x: Tensor, gain: Tensor) -> Tensor:
+    """Real images through a Fourier filter with real gains (H, W) or (B, 1, H, W), periodic borders."""
+    return torch.fft.ifft2(torch.fft.fft2(x) * gain).real

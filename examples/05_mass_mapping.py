@@ -66,11 +66,11 @@ show(maps)
 
 # %% [markdown]
 # ## A survey with holes, simulated
-# Plug-and-play with the trained prior in its own units: no calibration, and rho = 1 / sigma², so that it has the weight
-# that it was trained with.
+# The trained prior knows convergence in its own units; the solver leaves it these, and the weight that it was trained
+# with. Shear says nothing of the mean: it is set to zero, and the report says so.
 
 # %%
-from pnp import Expert, PnPADMM
+from pnp import PnPADMM
 
 holes = torch.ones(side, side)
 for i in range(8):
@@ -78,13 +78,14 @@ for i in range(8):
     holes[row : row + side // 8, column : column + side // 8] = 0
 masked = KaiserSquires((side, side), mask=holes)
 shear = gaussian_noise(masked(kappa), std) * holes
-solver = PnPADMM(masked, MassDenoiser(), noise_std=std, calibration=None, expert=Expert(rho=1 / std**2, sigma=std))
+result = PnPADMM(masked, MassDenoiser(), noise_std=std).solve(shear)
+print(result)
 show(
     {
         "truth": kappa,
         "smoothed": smoothed_kaiser_squires(masked, shear, 4.0),
         "Wiener": wiener_reconstruction(masked, shear, power, std),
-        "PnP-ADMM": solver(shear),
+        "PnP-ADMM": result.x,
     }
 )
 

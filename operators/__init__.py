@@ -4,6 +4,7 @@ from .adapt import DeepinvOperator as DeepinvOperator
 from .adapt import as_operator as as_operator
 from .base import LinearOperator as LinearOperator
 from .blur import Blur as Blur
+from .channels import TwoChannels as TwoChannels
 from .check import check as check
 from .coils import estimate_coil_maps as estimate_coil_maps
 from .compose import Adjoint as Adjoint

@@ -155,6 +155,19 @@ class LinearOperator(nn.Module):
         with torch.no_grad():
             return power_norm(self.A_adjoint_A, x.to(self._device()))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LinearOperator":
+        """Move or convert constants; complex ones stay complex where torch would drop their imaginary parts."""
+
+        def kept(t: Tensor) -> Tensor:
+            if not t.is_complex():
+                return fn(t)
+            pair = fn(torch.view_as_real(t))
+            if pair.dtype not in (torch.float32, torch.float64):  # a complex type was asked for, or half precision
+                return t.to(pair.device, pair.dtype if pair.is_complex() else None)
+            return torch.view_as_complex(pair.contiguous())
+
+        return super()._apply(kept, recurse)
+
     # ---- names that others know
 
     def forward(self, x: Tensor) -> Tensor:

@@ -63,6 +63,7 @@ class KaiserSquires(LinearOperator):
 
     mask: Tensor | None
     response: Tensor
+    response_single: Tensor
 
     def __init__(
         self,
@@ -78,44 +79,42 @@ class KaiserSquires(LinearOperator):
             if convention not in CONVENTIONS:
                 raise ValueError(f"convention: expected one of {sorted(CONVENTIONS)}, got {convention!r}")
             convention = CONVENTIONS[convention]
+        if not isinstance(convention, LensingConvention):
+            raise TypeError(f"convention: expected a name or a LensingConvention, got {type(convention).__name__}")
         self.convention = convention
-        self.register_buffer("response", _response(self.in_shape[1:], convention), persistent=False)
+        response = _response(self.in_shape[1:], convention)
+        self.register_buffer("response", response, persistent=False)
+        self.register_buffer("response_single", response.to(torch.complex64), persistent=False)
         self.register_buffer("mask", None if mask is None else _checked(mask, self.in_shape), persistent=False)
+
+    def _response_for(self, x: Tensor) -> Tensor:
+        return self.response if x.real.dtype == torch.float64 else self.response_single
 
     def _filter(self, x: Tensor, response: Tensor) -> Tensor:
         return torch.fft.ifft2(torch.fft.fft2(x) * response)
 
     def _masked(self, y: Tensor) -> Tensor:
-        return y if self.mask is None else y * constant_like(self.mask, y, "mask")
+        if self.mask is None:
+            return y
+        return torch.where(constant_like(self.mask, y, "mask") > 0, y, 0)  # holes of a survey's map may be NaN
 
     def A(self, x: Tensor) -> Tensor:
         check_batch("x", x, self.in_shape, complex_data=False)
-        return self._masked(self._filter(x, constant_like(self.response, x.to(x.dtype.to_complex()), "response")))
+        return self._masked(self._filter(x, self._response_for(x)))
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         check_batch("y", y, self.out_shape, complex_data=True)
-        return self._filter(self._masked(y), constant_like(self.response, y, "response").conj()).real
+        return self._filter(self._masked(y), self._response_for(y).conj()).real
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
         if self.mask is not None:
             return self.A_adjoint(self.A(x))
-        return self._filter(x, constant_like(self.response.abs() ** 2, x, "response")).real
+        return self._filter(x, self._response_for(x).abs() ** 2).real
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
         if self.mask is not None:
             return super().solve_normal(b, gamma, **options)
-        power = constant_like(self.response.abs() ** 2, b, "response")
-        return self._filter(b, 1 / (1 + self._gamma(gamma, b) * power)).real
-
-    def preconditioner(self, gamma: Tensor):
-        if self.mask is None:
-            return None
-        power = self.response.abs() ** 2 * self.mask.mean((-2, -1), keepdim=True).clamp_min(1e-3)
-
-        def apply(r: Tensor) -> Tensor:
-            return self._filter(r, 1 / (1 + gamma * constant_like(power, r, "mask"))).real
-
-        return apply
+        return self._filter(b, 1 / (1 + self._gamma(gamma, b) * self._response_for(b).abs() ** 2)).real
 
     def norm(self) -> float:
         return float(self.response.abs().max()) if self.mask is None else super().norm()
@@ -127,12 +126,12 @@ class KaiserSquires(LinearOperator):
 
         as the codes have it: :math:`|D| = 1`, but for the mean, which is lost or kept as the convention has it, and,
         for real filters, the last row and column of frequencies of even sides. There they respond weakly; ``exact``
-        divides by :math:`|D|^2`, which inverts them, too, and magnifies their noise. Lensing makes no B modes; what is
-        there is noise, mask or border.
+        divides by :math:`|D|^2`, which inverts them, too, and magnifies their noise. What lies in the mask's holes is
+        taken as zero. Lensing makes no B modes; what is there is noise, mask or border.
         """
         check_batch("y", y, self.out_shape, complex_data=True)
-        y = y.to(y.real.dtype.to_complex())
-        d = constant_like(self.response, y, "response")
+        y = self._masked(y.to(y.real.dtype.to_complex()))
+        d = self._response_for(y)
         power = d.abs() ** 2
         return self._filter(y, torch.where(power > 1e-12, d.conj() / power.clamp_min(1e-12), 0) if exact else d.conj())
 
@@ -142,14 +141,16 @@ class KaiserSquires(LinearOperator):
 
 
 def _checked(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if not isinstance(mask, Tensor) or mask.is_complex():
+        raise TypeError(f"mask: expected a real torch.Tensor, got {getattr(mask, 'dtype', type(mask).__name__)}")
     full = with_channels(mask, 1)
     if full.shape[1:] != shape:
         raise ValueError(f"mask: expected (H, W) = {shape[1:]}, got {tuple(mask.shape)}")
     full = full.to(torch.float64)
     if not bool(((full == 0) | (full == 1)).all()):
         raise ValueError("mask: expected zeros and ones; weights go into Weighted(...) @ KaiserSquires(...)")
-    if not bool(full.any()):
-        raise ValueError("mask: nothing is measured")
+    if not bool(full.flatten(1).any(1).all()):
+        raise ValueError("mask: nothing is measured (in a sample)")
     return full
 
 
@@ -159,8 +160,10 @@ def _response(shape: tuple[int, ...], convention: LensingConvention) -> Tensor:
         raise ValueError(f"x_axis: expected 'columns' or 'rows', got {convention.x_axis!r}")
     if convention.nyquist not in ("real", "keep"):
         raise ValueError(f"nyquist: expected 'real' or 'keep', got {convention.nyquist!r}")
-    if not all(s in (-1, 1) for s in convention.sign):
+    if not (isinstance(convention.sign, tuple) and len(convention.sign) == 2):
         raise ValueError(f"sign: expected two of 1 and -1, got {convention.sign!r}")
+    if not all(s in (-1, 1) for s in convention.sign) or convention.dc not in (0, 1):
+        raise ValueError(f"sign, dc: expected two of 1 and -1, and 0 or 1, got {convention.sign!r}, {convention.dc!r}")
     rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64) for n in shape)
     k1, k2 = torch.broadcast_tensors(columns[None, :], rows[:, None])
     if convention.x_axis == "rows":
@@ -178,6 +181,9 @@ def _response(shape: tuple[int, ...], convention: LensingConvention) -> Tensor:
 class ReducedShear(torch.nn.Module):
     r"""What the shapes of galaxies show, :math:`g = \gamma / (1 - \kappa)`, not linear in the convergence.
 
+    The mean of the convergence, which lensing does not see, does change it: a sheet of mass :math:`c` turns g into
+    :math:`g / (1 - c)`, so a convergence known but for its mean gives g but for such a factor.
+
     Args:
         shear: the linear map from convergence to shear.
 
@@ -191,16 +197,17 @@ class ReducedShear(torch.nn.Module):
 
     def __init__(self, shear: KaiserSquires) -> None:
         super().__init__()
+        if not isinstance(shear, KaiserSquires):
+            raise TypeError(f"shear: expected KaiserSquires, got {type(shear).__name__}")
         self.shear = shear
 
     def forward(self, kappa: Tensor) -> Tensor:
         """Reduced shear, complex (B, 1, H, W).
 
         Raises:
-            ValueError: the convergence reaches 1, where the images of a galaxy are many.
+            ValueError: the convergence reaches 1, where the images of a galaxy are many, or is not finite.
         """
-        if not bool((kappa < 1).all()):
-            raise ValueError("kappa: reaches 1; the reduced shear has no meaning there")
+        _check_weak(kappa, self.shear)
         return self.shear.A(kappa) / (1 - kappa)
 
     def linearised(self, kappa: Tensor) -> LinearOperator:
@@ -210,17 +217,30 @@ class ReducedShear(torch.nn.Module):
 
     def solve(self, g: Tensor, solver, *, steps: int = 4) -> Tensor:
         r"""Convergence from reduced shear with any solver of the linear problem, by :math:`\gamma \leftarrow
-        g\,(1 - \kappa)` in turn with ``kappa = solver(gamma)``. Seitz, Schneider 1995, astro-ph/9408050."""
+        g\,(1 - \kappa)` in turn with ``kappa = solver(gamma)``. Seitz, Schneider 1995, astro-ph/9408050.
+
+        ``solver`` may be ``op.inverse``; on even sides its last frequencies keep an error unless ``exact=True``.
+        """
+        if steps < 1:
+            raise ValueError(f"steps: expected at least 1, got {steps}")
         kappa = solver(g)
         for _ in range(steps - 1):
             kappa = solver(g * (1 - kappa))
         return kappa
 
 
+def _check_weak(kappa: Tensor, shear: KaiserSquires) -> None:
+    check_batch("kappa", kappa, shear.in_shape, complex_data=False)
+    if not bool(torch.isfinite(kappa).all()):
+        raise ValueError("kappa: holds NaN or infinite values")
+    if not bool((kappa < 1).all()):
+        raise ValueError("kappa: reaches 1; the reduced shear has no meaning there")
+
+
 class _ReducedShearDerivative(LinearOperator):
     def __init__(self, shear: KaiserSquires, kappa: Tensor) -> None:
         super().__init__()
-        check_batch("kappa", kappa, shear.in_shape, complex_data=False)
+        _check_weak(kappa, shear)
         self.shear, self.in_shape, self.out_shape = shear, shear.in_shape, shear.out_shape
         self.out_dtype = torch.complex64
         self.register_buffer("gain", 1 / (1 - kappa), persistent=False)

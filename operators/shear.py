@@ -1,10 +1,14 @@
 """Shear as surveys have it: noise of galaxy shapes, and maps binned from a catalogue."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from .mask import image_axes
 
 __all__ = ["ShearMap", "bin_shear", "shape_noise_std", "shape_noise_std_map"]
 
@@ -37,15 +41,19 @@ def shape_noise_std(pixel_scale: float, *, n_gal: float = 30.0, sigma_e: float =
     return sigma_e / math.sqrt(components * n_gal * pixel_scale**2)
 
 
-def shape_noise_std_map(counts: Tensor, *, sigma_e: float = 0.37) -> Tensor:
+def shape_noise_std_map(counts: Tensor, *, sigma_e: float = 0.37, components: int = 2) -> Tensor:
     r"""The same for pixels of ``counts`` galaxies, :math:`\sigma_e / \sqrt{2 N}`; infinite where there is none.
 
     >>> shape_noise_std_map(torch.tensor([0.0, 2.0]), sigma_e=0.4).tolist()
     [inf, 0.20000000298023224]
     """
-    if not sigma_e > 0:
-        raise ValueError(f"sigma_e: expected a positive number, got {sigma_e}")
-    return sigma_e / (2 * counts).sqrt()
+    if not 0 < sigma_e < math.inf:
+        raise ValueError(f"sigma_e: expected a positive finite number, got {sigma_e}")
+    if components not in (1, 2):
+        raise ValueError(f"components: expected 1 or 2, got {components}")
+    if not bool((counts >= 0).all()):
+        raise ValueError("counts: expected numbers of galaxies >= 0")
+    return sigma_e / (components * counts).sqrt()
 
 
 class ShearMap(NamedTuple):
@@ -54,7 +62,8 @@ class ShearMap(NamedTuple):
     Attributes:
         shear: weighted mean ellipticity, complex (1, 1, H, W); 0 where there is no galaxy.
         mask: where there are galaxies, (H, W), 0 and 1.
-        counts: galaxies a pixel, (H, W).
+        counts: effective number of galaxies a pixel, :math:`(\\sum w)^2 / \\sum w^2`, (H, W): their number where all
+            weigh the same; what :func:`shape_noise_std_map` makes noise of.
         weight: sum of their weights, (H, W).
     """
 
@@ -65,59 +74,79 @@ class ShearMap(NamedTuple):
 
 
 def bin_shear(
-    ra: Tensor,
-    dec: Tensor,
-    ellipticity: tuple[Tensor, Tensor],
+    ra: Any,
+    dec: Any,
+    ellipticity: tuple[Any, Any],
     *,
     image_shape: tuple[int, int],
     pixel_scale: float,
     centre: tuple[float, float] | None = None,
-    weight: Tensor | None = None,
+    weight: Any = None,
 ) -> ShearMap:
     """Maps of galaxies on the tangent plane: rows follow declination (upwards), columns right ascension (to the east,
     so towards larger values; pictures of the sky have it mirrored).
 
+    Ellipticities are taken along rows and columns as the catalogue has them. Catalogues differ in their signs: where
+    peaks come out as holes, pass other signs to :class:`LensingConvention`. Far from the centre, or near a pole, north
+    is not upwards any more, and ellipticities would have to be turned.
+
     Args:
-        ra, dec: degrees, (N,).
-        ellipticity: both components, (N,) each, of axes along columns and rows as the catalogue has them.
+        ra, dec: degrees, (N,), tensors, arrays or a FITS table's columns.
+        ellipticity: both components, (N,) each.
         image_shape: (H, W).
         pixel_scale: arcmin.
         centre: right ascension and declination of the middle of the map, degrees; default: middle of the catalogue.
         weight: of each galaxy, (N,); default 1.
 
     Raises:
-        ValueError: lengths differ, values are not finite, weights are negative.
+        ValueError: lengths differ, values are not finite, weights are negative, no galaxy lies in the map.
 
     >>> one = torch.ones(3)
     >>> binned = bin_shear(10 * one, 5 * one, (0.1 * one, 0 * one), image_shape=(5, 5), pixel_scale=1.0)
     >>> int(binned.counts.sum()), round(binned.shear[0, 0, 2, 2].real.item(), 6)
     (3, 0.1)
     """
-    ra, dec, e1, e2 = (torch.as_tensor(v).double() for v in (ra, dec, *ellipticity))
-    w = torch.ones_like(ra) if weight is None else torch.as_tensor(weight).double()
-    for name, value in (("dec", dec), ("ellipticity", e1), ("ellipticity", e2), ("weight", w)):
-        if value.shape != ra.shape or ra.ndim != 1 or not len(ra):
-            raise ValueError(f"ra, {name}: expected (N,) values each, got {tuple(ra.shape)} and {tuple(value.shape)}")
-        if not bool(torch.isfinite(value).all() & torch.isfinite(ra).all()):
-            raise ValueError(f"ra, {name}: values are not finite")
-    if not bool((w >= 0).all()):
-        raise ValueError("weight: expected values >= 0")
+    _, height, width = image_axes(image_shape)
+    if not 0 < pixel_scale < math.inf:
+        raise ValueError(f"pixel_scale: expected a positive number of arcmin, got {pixel_scale}")
+    if not isinstance(ellipticity, Sequence) or len(ellipticity) != 2:
+        raise ValueError("ellipticity: expected the two components, (N,) each")
+    columns = {"ra": ra, "dec": dec, "ellipticity[0]": ellipticity[0], "ellipticity[1]": ellipticity[1]}
+    if weight is not None:
+        columns["weight"] = weight
+    ra, dec, e1, e2, *weights = (_column(name, value, np.shape(ra)) for name, value in columns.items())
+    w = weights[0] if weights else torch.ones_like(ra)
+    if not bool((w >= 0).all()) or not bool((dec.abs() <= 90).all()):
+        raise ValueError("weight, dec: expected weights >= 0 and declinations from -90 to 90 degrees")
     x, y = _tangent_plane(ra, dec, centre)
-    height, width = image_shape
-    column = torch.floor(x * 60 / pixel_scale + width / 2).long()
-    row = torch.floor(y * 60 / pixel_scale + height / 2).long()
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    place = (row * width + column)[inside]
+    column = torch.floor(x * 60 / pixel_scale + width / 2)
+    row = torch.floor(y * 60 / pixel_scale + height / 2)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (w > 0)
+    if not bool(inside.any()):
+        raise ValueError("ra, dec: no galaxy lies in the map; see centre, image_shape and pixel_scale")
+    place = (row * width + column)[inside].long()
 
     def total(values: Tensor) -> Tensor:
-        return torch.zeros(height * width, dtype=torch.float64).index_add_(0, place, values[inside])
+        sums = torch.zeros(height * width, dtype=torch.float64).index_add_(0, place, values[inside])
+        return sums.reshape(height, width)
 
-    weights = total(w)
-    shear = torch.complex(total(w * e1), total(w * e2)) / weights.clamp_min(torch.finfo(torch.float64).tiny)
-    mask = (weights > 0).reshape(height, width)
-    shear = torch.where(mask, shear.reshape(height, width), 0).to(torch.complex64)[None, None]
-    counts = total(torch.ones_like(w)).reshape(height, width).float()
-    return ShearMap(shear, mask.float(), counts, weights.reshape(height, width).float())
+    sum_w = total(w)
+    mask, per = sum_w > 0, sum_w.clamp_min(torch.finfo(torch.float64).tiny)
+    shear = torch.where(mask, torch.complex(total(w * e1), total(w * e2)) / per, 0).to(torch.complex64)[None, None]
+    counts = torch.where(mask, sum_w * (sum_w / total(w**2).clamp_min(torch.finfo(torch.float64).tiny)), 0)
+    return ShearMap(shear, mask.float(), counts.float(), sum_w.float())
+
+
+def _column(name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
+    """A catalogue's column in double precision; FITS tables have big-endian ones."""
+    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    if array.ndim != 1 or not array.size or array.shape != shape:
+        raise ValueError(f"{name}: expected (N,) values, as many as ra, got {array.shape} beside {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: values are not finite")
+    return torch.from_numpy(array.astype(np.float64))
 
 
 def _tangent_plane(ra: Tensor, dec: Tensor, centre: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
@@ -131,8 +160,7 @@ def _tangent_plane(ra: Tensor, dec: Tensor, centre: tuple[float, float] | None) 
     else:
         a0, d0 = (torch.tensor(math.radians(v), dtype=torch.float64) for v in centre)
     cosine = d0.sin() * d.sin() + d0.cos() * d.cos() * (a - a0).cos()
-    if not bool((cosine > 0).all()):
-        raise ValueError("ra, dec: galaxies more than 90 degrees from the centre have no place on the tangent plane")
+    cosine = torch.where(cosine > 1e-6, cosine, torch.nan)  # 90 degrees away there is no tangent plane: in no pixel
     x = d.cos() * (a - a0).sin() / cosine
     y = (d0.cos() * d.sin() - d0.sin() * d.cos() * (a - a0).cos()) / cosine
     return torch.rad2deg(x), torch.rad2deg(y)

@@ -27,6 +27,7 @@ class Problem(NamedTuple):
         gamma_limit: largest weight of the data.
         coverage: share of the image that the data hold, see :func:`data_coverage`.
         alive: whether the sample holds anything but zeros.
+        no_mean: whether the data say nothing of the image's mean, which is zero then (weak lensing, differences).
     """
 
     aty: Tensor
@@ -36,6 +37,7 @@ class Problem(NamedTuple):
     gamma_limit: Tensor
     coverage: Tensor
     alive: Tensor
+    no_mean: Tensor
 
 
 @torch.no_grad()
@@ -60,6 +62,13 @@ def data_coverage(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
     signs = signs.to(like.dtype).expand_as(like)
     rest = op.solve_normal(signs, 1 / (0.3 * gain), rtol=1e-3)
     return (1.3 * (1 - dot(signs, rest) / signs[0].numel())).clamp(0, 1)
+
+
+@torch.no_grad()
+def mean_is_lost(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
+    """Whether a constant image leaves no data, (B,): less than 1e-4 of what others leave."""
+    ones = op.A(torch.ones_like(like))
+    return dot(ones, ones) < 1e-8 * gain * like[0].numel()
 
 
 def _laplacian(x: Tensor) -> Tensor:
@@ -99,8 +108,13 @@ def _gamma_limit(op: LinearOperator, dtype: torch.dtype) -> float:
     return _GAMMA_LIMIT / size**2
 
 
-def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> tuple[Problem, Tensor, str]:
+def prepare(
+    op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any, *, own_units: bool = False
+) -> tuple[Problem, Tensor, str]:
     """The :class:`Problem` of data ``y``, a rough image to start from, and how the noise level was found.
+
+    With ``own_units`` the denoiser is a prior of images in the user's units: ``"auto"`` maps nothing then, and the
+    data count as complete, so that the solver changes nothing of the prior's weight.
 
     Raises:
         ValueError: ``noise_std`` is negative or not finite, or has neither 1 nor B values; the operator is zero.
@@ -125,7 +139,9 @@ def prepare(op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any) -> 
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     start = rough_estimate(op, aty, gain)
     limit = torch.full_like(gain, _gamma_limit(op, real))
-    coverage = data_coverage(op, aty, gain)
+    own_units = own_units and isinstance(calibration, str)
+    coverage = torch.ones_like(gain) if own_units else data_coverage(op, aty, gain)
+    units = calibrate(start, None if own_units else calibration)
     alive = y.detach().abs().flatten(1).amax(1) > 0
-    problem = Problem(aty, sigma, sigma / gain.sqrt(), calibrate(start, calibration), limit, coverage, alive)
-    return problem, start, source
+    lost = mean_is_lost(op, aty, gain)
+    return Problem(aty, sigma, sigma / gain.sqrt(), units, limit, coverage, alive, lost), start, source

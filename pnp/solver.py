@@ -84,7 +84,8 @@ class Solver(nn.Module):
                 raise ValueError(f"y: on device {y.device}, but the operator is on {tensor.device}; move one of them")
         check_values("y", y)
         check_mode(self.denoiser)
-        problem, rough, source = prepare(self.op, y, self.noise_std, self.calibration)
+        own_units = self.denoiser.own_units
+        problem, rough, source = prepare(self.op, y, self.noise_std, self.calibration, own_units=own_units)
         if x0 is not None:
             check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
             if x0.shape[0] != y.shape[0]:
@@ -120,11 +121,16 @@ class Solver(nn.Module):
     def fit_data(self, z: Tensor, gamma: Tensor, state: State) -> Tensor:
         """Proximal map of the data term at ``z``, warm-started from the last data-consistent image."""
         b = z + column(gamma, z) * state.problem.aty
-        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=1e-7 if b.real.dtype == torch.float64 else 1e-5)
+        usual, finest = (1e-7, 1e-12) if b.real.dtype == torch.float64 else (1e-5, 1e-6)
+        rtol = min(usual, max(0.01 * self.stop.tolerance, finest))  # a fixed point asked for more needs more
+        return self.op.solve_normal(b, gamma, x0=state.x_data, rtol=rtol)
 
     def denoise(self, x: Tensor, sigma: Tensor, state: State) -> Tensor:
-        """The denoiser in the units of the image."""
-        return denoise(self.denoiser, x, sigma, state.problem.calibration)
+        """The denoiser in the units of the image; a mean that the data do not know is zero."""
+        clean = denoise(self.denoiser, x, sigma, state.problem.calibration)
+        if not bool(state.problem.no_mean.any()):
+            return clean
+        return clean - clean.mean((1, 2, 3), keepdim=True) * column(state.problem.no_mean, clean)
 
     # ---- the loop
 
@@ -225,6 +231,8 @@ class Solver(nn.Module):
             "sigma in denoiser units, lowest": sigmas.amin(0),
             "sigma in denoiser units, highest": sigmas.amax(0),
         }
+        if bool(problem.no_mean.any()):
+            report["mean of the image"] = "not in the data: set to 0"
         if bool((run.history[-1].gamma >= problem.gamma_limit).any()):
             report["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
         report |= {

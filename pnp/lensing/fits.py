@@ -44,6 +44,8 @@ def read_map(path: str | Path) -> SkyMap:
                     if wcs.has_celestial:
                         scale = 60 * float(np.sqrt(np.abs(np.linalg.det(wcs.pixel_scale_matrix))))
                     return SkyMap(data[None, None], unit.header, scale)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error}") from error
     raise ValueError(f"{path}: holds no image of two axes")

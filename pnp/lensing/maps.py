@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from denoisers.wiener import PowerTable
+from denoisers.wiener import PowerTable, filtered
 
 from .convergence import convergence_power
 
@@ -31,7 +31,7 @@ def wavenumbers(image_shape: tuple[int, int], pixel_scale: float) -> Tensor:
 def gaussian_map(grid: Tensor, generator: torch.Generator) -> Tensor:
     """A Gaussian random map (1, H, W) whose orthonormal Fourier coefficients have the variances ``grid`` (H, W)."""
     white = torch.randn(grid.shape, generator=generator, dtype=torch.float64)
-    return torch.fft.ifft2(torch.fft.fft2(white) * grid.sqrt()).real[None]
+    return filtered(white, grid.sqrt())[None]
 
 
 def lognormal_map(grid: Tensor, shift: float, generator: torch.Generator) -> Tensor:
@@ -92,8 +92,11 @@ class LognormalMaps(Sequence[Tensor]):
         return self.size
 
     def __getitem__(self, index):
-        if not 0 <= index < self.size:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.size))]
+        if not -self.size <= index < self.size:
             raise IndexError(index)
+        index %= self.size
         return lognormal_map(self.grid, self.shift, torch.Generator().manual_seed(self.first + index)).float()
 
 
@@ -106,23 +109,44 @@ def convergence_table(pixel_scale: float, redshift: float = 1.5) -> PowerTable:
 
 def radial_power(x: Tensor, pixel_scale: float, *, bins: int = 12) -> tuple[Tensor, Tensor]:
     r"""Multipoles and power :math:`C_\ell` of maps (B, 1, H, W), means over rings of equal logarithmic width:
-    (bins,) and (B, bins); rings without a coefficient are NaN."""
-    shape = (x.shape[-2], x.shape[-1])
-    ell = wavenumbers(shape, pixel_scale)
+    (bins,), the mean multipole of a ring's coefficients, and (B, bins); NaN for rings without any. The footprint of the
+    pixels is in the power.
+
+    Raises:
+        ValueError: fewer than 2 x 2 pixels, or a pixel scale that is not positive.
+    """
+    check_maps(x, 2)
+    if not 0 < pixel_scale < math.inf:
+        raise ValueError(f"pixel_scale: expected a positive number of arcmin, got {pixel_scale}")
+    ell = wavenumbers((x.shape[-2], x.shape[-1]), pixel_scale)
     power = torch.fft.fft2(x.double(), norm="ortho").abs().square() * math.radians(pixel_scale / 60) ** 2
-    low, high = float(ell.flatten().sort().values[1]), float(ell[: shape[0] // 2, 0].max())
-    edges = torch.logspace(math.log10(low * 0.999), math.log10(high), bins + 1, dtype=torch.float64)
+    low, high = float(ell.flatten().sort().values[1]), math.pi / math.radians(pixel_scale / 60)
+    edges = torch.logspace(math.log10(low * 0.999), math.log10(high * 1.001), bins + 1, dtype=torch.float64)
     ring = torch.bucketize(ell, edges) - 1
-    centres = (edges[1:] * edges[:-1]).sqrt()
+    centres = torch.stack([ell[ring == b].mean() for b in range(bins)])
     return centres, torch.stack([power[..., ring == b].mean(-1)[:, 0] for b in range(bins)], -1)
 
 
-def peak_counts(x: Tensor, thresholds: Tensor) -> Tensor:
-    """Number of local maxima (above their eight neighbours) of maps (B, 1, H, W) above each threshold, (B, T)."""
+def peak_counts(x: Tensor, thresholds: Tensor | Sequence[float]) -> Tensor:
+    """Number of local maxima, higher than each of their eight neighbours, of maps (B, 1, H, W) above each threshold,
+    (B, T). Pixels of the border have not all neighbours and do not count.
+
+    Raises:
+        ValueError: maps of fewer than 3 x 3 pixels.
+    """
+    check_maps(x, 3)
+    height, width = x.shape[-2:]
+    around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    neighbours = torch.stack([x[..., i : i + height - 2, j : j + width - 2] for i, j in around])
     inside = x[..., 1:-1, 1:-1]
-    highest = torch.nn.functional.max_pool2d(x, 3, 1)
-    peaks = torch.where(inside == highest, inside, torch.full_like(inside, float("-inf"))).flatten(1)
-    return (peaks[:, None] > thresholds.to(x)[None, :, None]).sum(-1)
+    peaks = torch.where(inside > neighbours.amax(0), inside, torch.full_like(inside, float("-inf"))).flatten(1)
+    return (peaks[:, None] > torch.as_tensor(thresholds).reshape(-1).to(x)[None, :, None]).sum(-1)
+
+
+def check_maps(x: Tensor, side: int) -> None:
+    """Raise unless ``x`` holds real maps (B, 1, H, W) of ``side`` pixels each way at least."""
+    if x.ndim != 4 or x.shape[1] != 1 or x.is_complex() or min(x.shape[-2:]) < side:
+        raise ValueError(f"x: expected real maps (B, 1, H, W) of {side} x {side} pixels or more, got {tuple(x.shape)}")
 
 
 def correlation(x: Tensor, ref: Tensor) -> Tensor:

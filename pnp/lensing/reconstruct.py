@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers.wiener import PowerTable, WienerDenoiser
+from denoisers.wiener import PowerTable, WienerDenoiser, filtered
 from operators.base import LinearOperator, check_batch
 from operators.lensing import KaiserSquires
-from operators.linalg import cg
+from operators.linalg import cg, column, dot
 
 __all__ = ["smoothed_kaiser_squires", "wiener_reconstruction"]
 
@@ -22,12 +22,12 @@ def smoothed_kaiser_squires(op: KaiserSquires, y: Tensor, width: float) -> Tenso
     >>> smoothed_kaiser_squires(op, op(torch.randn(1, 1, 16, 16)), 2.0).shape
     torch.Size([1, 1, 16, 16])
     """
-    if not width >= 0:
-        raise ValueError(f"width: expected pixels >= 0, got {width}")
+    if not 0 <= width < math.inf:
+        raise ValueError(f"width: expected finite pixels >= 0, got {width}")
     rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64, device=y.device) for n in y.shape[-2:])
     gain = torch.exp(-2 * math.pi**2 * width**2 * (rows[:, None] ** 2 + columns[None] ** 2))
     kappa = op.inverse(y)
-    return torch.fft.ifft2(torch.fft.fft2(kappa) * gain.to(kappa.dtype)).real
+    return filtered(kappa, gain.to(kappa.dtype))
 
 
 def wiener_reconstruction(
@@ -44,7 +44,8 @@ def wiener_reconstruction(
     .. math:: \hat\kappa = (S^{-1} + A^* N^{-1} A)^{-1} A^* N^{-1} y
               = S^{1/2} (1 + S^{1/2} A^* N^{-1} A S^{1/2})^{-1} S^{1/2} A^* N^{-1} y
 
-    by conjugate gradients on the second form, whose smallest eigenvalue is 1.
+    by conjugate gradients on the second form, preconditioned as if all pixels had the same noise, which is exact where
+    they have: :math:`(1 + g S)^{-1}`, g the mean diagonal of :math:`A^* N^{-1} A`.
 
     Args:
         op: from maps (B, 1, H, W).
@@ -73,16 +74,21 @@ def wiener_reconstruction(
     if not bool((noise > 0).all()):
         raise ValueError("noise_std: expected positive values (infinite where nothing was measured)")
     weights = (1 / noise.double() ** 2).to(y.real.dtype)
+    y = torch.where(weights > 0, y, 0)  # what was not measured may be NaN
+    if not bool(torch.isfinite(y).all()):
+        raise ValueError("y: holds NaN or infinite values where the noise is finite")
     right = op.A_adjoint(y * weights)
-    root = WienerDenoiser(power).variances(right).sqrt()
-
-    def filtered(x: Tensor) -> Tensor:
-        return torch.fft.ifft2(torch.fft.fft2(x) * root).real
+    spectrum = WienerDenoiser(power).variances(right)
+    root = spectrum.sqrt()
+    signs = torch.randint(2, right.shape[1:], generator=torch.Generator().manual_seed(0)).to(right) * 2 - 1
+    gain = dot(signs.expand_as(right), op.weighted_normal(signs.expand_as(right), weights)) / signs.numel()
+    inverse = 1 / (1 + column(gain, right) * spectrum)
 
     def matrix(u: Tensor) -> Tensor:
-        return u + filtered(op.weighted_normal(filtered(u), weights))
+        return u + filtered(op.weighted_normal(filtered(u, root), weights), root)
 
-    u, info = cg(matrix, filtered(right), rtol=rtol, max_iter=max_iter)
+    b = filtered(right, root)
+    u, info = cg(matrix, b, rtol=rtol, max_iter=max_iter, precond=lambda r: filtered(r, inverse))
     if not bool((info.residual <= rtol).all()):
         raise RuntimeError(f"no convergence to {rtol} in {max_iter} iterations; give more, or a larger rtol")
-    return filtered(u)
+    return filtered(u, root)

@@ -1,6 +1,8 @@
 """Kaiser-Squires: laws, round trips in every convention, a definition by hand, a shear pattern that turns."""
 
+import copy
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators import KaiserSquires, LensingConvention, ReducedShear, Weighted
+from operators import MRI, KaiserSquires, LensingConvention, ReducedShear, Weighted
 from operators.lensing import CONVENTIONS
 
 from ..contracts import operator_laws, random_image, relative
@@ -123,6 +125,8 @@ def test_reduced_shear_is_inverted():
         ({"mask": torch.ones(3, 3)}, "mask"),
         ({"mask": 0.5 * torch.ones(4, 4)}, "zeros and ones"),
         ({"mask": torch.zeros(4, 4)}, "nothing"),
+        ({"convention": LensingConvention(sign=(1,))}, "sign"),
+        ({"convention": LensingConvention(dc=float("nan"))}, "dc"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -133,4 +137,21 @@ def test_bad_arguments(arguments, message):
 def test_convergence_of_one_has_no_reduced_shear():
     with pytest.raises(ValueError, match="reaches 1"):
         ReducedShear(KaiserSquires((4, 4)))(torch.ones(1, 1, 4, 4))
+    with pytest.raises(ValueError, match="reaches 1"):
+        ReducedShear(KaiserSquires((4, 4))).linearised(torch.ones(1, 1, 4, 4))
+    with pytest.raises(TypeError, match="shear"):
+        ReducedShear("a")  # type: ignore[arg-type]
     assert math.isclose(KaiserSquires((4, 4)).norm(), 1.0)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.complex64])
+def test_converted_operators_keep_their_imaginary_parts(kind):
+    x = random_image(KaiserSquires((6, 6)), batch=1)
+    tolerance = 1e-12 if kind == torch.float64 else 1e-5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, on complex modules
+        assert relative(KaiserSquires((6, 6)).to(kind)(x), KaiserSquires((6, 6))(x)) < tolerance
+        maps = torch.randn(2, 6, 6, dtype=torch.complex64)
+        image = torch.randn(1, 1, 6, 6, dtype=torch.complex64)
+        mri = MRI(torch.ones(6, 6), maps)
+        assert relative(copy.deepcopy(mri).to(kind)(image), mri(image)) < 1e-5

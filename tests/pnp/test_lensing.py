@@ -1,12 +1,15 @@
 """Weak lensing: power, random maps, the Wiener filter against dense algebra and through ADMM, FITS."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from denoisers import MassDenoiser, PowerTable, WienerDenoiser
-from operators import KaiserSquires, Weighted, bin_shear, shape_noise_std, shape_noise_std_map
-from pnp import Expert, PnPADMM, Stop
+from denoisers import LoFiDenoiser, MassDenoiser, PowerTable, WienerDenoiser
+from operators import KaiserSquires, LensingConvention, Weighted, bin_shear, shape_noise_std, shape_noise_std_map
+from pnp import Expert, PnPADMM, PnPHQS, Stop
 from pnp.lensing import (
     LognormalMaps,
     convergence_power,
@@ -99,12 +102,57 @@ def test_admm_with_the_wiener_denoiser_ends_at_the_wiener_filter(masked):
     grid, std = table().variances((12, 12)), 2e-3
     x = gaussian_map(grid, torch.Generator().manual_seed(2))[None]
     y = op.A(x) + std * torch.randn(1, 1, 12, 12, dtype=torch.complex128, generator=torch.Generator().manual_seed(3))
+    wiener = wiener_reconstruction(op, y, grid, std, rtol=1e-12)
     level = 2e-3  # sigma of the denoiser; rho = 1 / sigma^2 makes its prior that of the map
-    solver = PnPADMM(
-        op, WienerDenoiser(grid), noise_std=std, calibration=None, expert=Expert(1 / level**2, level),
-        stop=Stop(max_iter=3000, tolerance=1e-11),
-    )  # fmt: skip
-    assert relative(solver(y), wiener_reconstruction(op, y, grid, std, rtol=1e-12)) < 1e-6
+    for expert in (None, Expert(1 / level**2, level)):  # the prior's units are left alone by themselves
+        stop = Stop(max_iter=3000, tolerance=1e-11)
+        solver = PnPADMM(op, WienerDenoiser(grid), noise_std=std, expert=expert, stop=stop)
+        assert relative(solver(y), wiener) < 1e-7
+    scaled = PnPADMM(op, WienerDenoiser(1e8 * grid), noise_std=1e4 * std, stop=stop)(1e4 * y)
+    assert relative(scaled / 1e4, wiener) < 1e-7
+
+
+@pytest.mark.parametrize("std", [0.165, 1e-2, 1e-4])
+def test_wiener_filter_converges_at_every_noise_level(std):
+    x = LognormalMaps(1, (48, 48), 0.29)[0][None].double()
+    seen = torch.ones(48, 48)
+    seen[10:25, 20:30] = 0
+    for op in (KaiserSquires((48, 48)), KaiserSquires((48, 48), mask=seen)):
+        y = op.A(x) + std * torch.randn(1, 1, 48, 48, dtype=torch.complex128)
+        found = wiener_reconstruction(op, y, convergence_table(0.29), std, max_iter=200)
+        assert correlation(found, x).item() > (0.3 if std > 0.1 else 0.9)
+
+
+def test_holes_may_hold_anything():
+    op, bare = KaiserSquires((12, 12), mask=mask(12, 12)), KaiserSquires((12, 12))
+    y = bare(gaussian_map(table().variances((12, 12)), torch.Generator().manual_seed(2))[None])
+    spoilt = torch.where(mask(12, 12) > 0, y, float("nan"))
+    assert torch.equal(op.modes(spoilt), bare.modes(y * mask(12, 12)))
+    assert torch.equal(op.A_adjoint(spoilt), bare.A_adjoint(y * mask(12, 12)))
+    assert torch.isfinite(smoothed_kaiser_squires(op, spoilt, 1.0)).all()
+    noise = torch.where(mask(12, 12) > 0, 1e-3, float("inf"))
+    assert torch.isfinite(wiener_reconstruction(bare, spoilt, table(), noise)).all()
+    with pytest.raises(ValueError, match="y: holds NaN"):
+        wiener_reconstruction(bare, spoilt, table(), 1e-3)
+
+
+@pytest.mark.parametrize("method", [PnPADMM, PnPHQS])
+def test_mean_that_shear_does_not_tell_is_zero(method):
+    op = KaiserSquires((32, 32))
+    y = op(LognormalMaps(1, (32, 32), 0.29)[0][None] + 1) + 0.02 * torch.randn(1, 1, 32, 32, dtype=torch.complex64)
+    for denoiser in (LoFiDenoiser(), lambda x, sigma: x + 0.1 * sigma):  # the second one adds some in every iteration
+        result = method(op, denoiser, noise_std=0.02, stop=Stop(max_iter=30)).solve(y)
+        assert result.x.mean().abs() < 1e-6 and "not in the data" in str(result)
+    kept = method(KaiserSquires((32, 32), convention="lofi"), LoFiDenoiser(), noise_std=0.02, stop=Stop(max_iter=5))
+    assert "mean of the image" not in kept.solve(y).report
+
+
+def test_mass_denoiser_is_periodic():
+    denoiser = MassDenoiser()
+    x = 0.1 * torch.randn(1, 1, 24, 30, generator=torch.Generator().manual_seed(0))
+    moved = denoiser(x.roll((7, 11), (-2, -1)), 0.15).roll((-7, -11), (-2, -1))
+    assert relative(moved, denoiser(x, 0.15)) < 1e-5
+    assert denoiser.sigma_range == (0.0, 0.3)
 
 
 def test_unmasked_wiener_filter_is_that_of_the_modes():
@@ -136,10 +184,27 @@ def test_counts_and_correlation():
     x = torch.zeros(1, 1, 9, 9)
     x[0, 0, 2, 2], x[0, 0, 6, 6], x[0, 0, 6, 5] = 1.0, 3.0, 2.0
     assert peak_counts(x, torch.tensor([0.5, 1.5, 5.0])).tolist() == [[2, 1, 0]]
+    plateau = torch.ones(1, 1, 8, 8)
+    assert peak_counts(plateau, [0.5]).tolist() == [[0]]
+    with pytest.raises(ValueError, match="x: expected real maps"):
+        peak_counts(torch.ones(1, 2, 8, 8), [0.5])
     assert correlation(x, 5 * x + 1).item() == pytest.approx(1.0) and correlation(x, -x).item() == pytest.approx(-1.0)
     ell, power = radial_power(0.1 * torch.randn(4, 1, 64, 64, generator=torch.Generator().manual_seed(0)), 1.0)
     white = 0.01 * np.radians(1 / 60) ** 2
     assert torch.allclose(power[:, 6:], torch.full_like(power[:, 6:], white), rtol=0.3) and ell[0] < ell[-1]
+    with pytest.raises(ValueError, match="pixel_scale"):
+        radial_power(x, 0.0)
+
+
+def test_power_is_given_at_the_multipoles_it_was_measured_at():
+    spectrum = table()
+    maps = torch.stack(
+        [gaussian_map(spectrum.variances((64, 64)), torch.Generator().manual_seed(i)) for i in range(60)]
+    )
+    ell, power = radial_power(maps, 1.0)
+    known = ~torch.isnan(ell) & (ell < 4000)  # beyond, the footprint of the pixels
+    expected = np.exp(np.interp(ell[known].log().numpy(), spectrum.ell.log().numpy(), spectrum.power.log().numpy()))
+    assert known.sum() >= 6 and np.allclose(power.mean(0)[known].numpy(), expected, rtol=0.12)
 
 
 def test_smoothing_leaves_the_mean_and_lowers_the_noise():
@@ -170,15 +235,49 @@ def test_catalogue_is_binned_where_it_lies():
     binned = bin_shear(
         ra.double(), dec.double(), (e1, e2), image_shape=(20, 20), pixel_scale=1.0, centre=(150.0, 0.0), weight=weight
     )
-    assert int(binned.counts.sum()) == 500 and torch.equal(binned.mask, (binned.counts > 0).float())
+    assert torch.equal(binned.mask, (binned.counts > 0).float())
     r, c = int(rows[7]), int(columns[7])
     here = (rows == r) & (columns == c)
+    effective = weight[here].sum() ** 2 / (weight[here] ** 2).sum()
+    assert binned.counts[r, c].item() == pytest.approx(effective.item(), rel=1e-5)
+    even = bin_shear(ra.numpy().astype(">f8"), dec, [e1, e2], image_shape=(20, 20), pixel_scale=1.0, centre=(150, 0))
+    assert int(even.counts.sum()) == 500  # FITS has big-endian columns
+    some = bin_shear(ra, dec, (e1, e2), image_shape=(20, 20), pixel_scale=1.0, centre=(150, 0), weight=here.float())
+    assert some.counts.sum() == here.sum() and some.mask.sum() == 1  # galaxies of no weight are none
     expected = (weight * e1)[here].sum() / weight[here].sum()
     assert binned.shear[0, 0, r, c].real.item() == pytest.approx(expected.item(), rel=1e-5)
     with pytest.raises(ValueError, match="weight"):
         bin_shear(ra, dec, (e1, e2), image_shape=(20, 20), pixel_scale=1.0, weight=-weight)
-    with pytest.raises(ValueError, match="ra, dec"):
-        bin_shear(ra, dec[:5], (e1, e2), image_shape=(20, 20), pixel_scale=1.0)
+    for arguments, message in (
+        ({"dec": dec[:5]}, "dec: expected"),
+        ({"dec": dec + 200}, "declinations"),
+        ({"centre": (0.0, 0.0)}, "no galaxy"),
+        ({"pixel_scale": 0.0}, "pixel_scale"),
+        ({"image_shape": (0, 4)}, "image_shape"),
+        ({"ellipticity": torch.complex(e1, e2)}, "two components"),
+        ({"weight": float("nan") * weight}, "not finite"),
+    ):
+        usual = {"ra": ra, "dec": dec, "ellipticity": (e1, e2), "image_shape": (20, 20), "pixel_scale": 1.0}
+        with pytest.raises(ValueError, match=message):
+            bin_shear(**(usual | arguments))
+
+
+def test_a_catalogue_with_the_truth_in_it():
+    folder = os.environ.get("PNP_DATA")
+    path = Path(folder or "") / "lensing" / "galaxy_catalogue.fits"
+    if folder is None or not path.is_file():
+        pytest.skip("PNP_DATA names no folder with lensing/galaxy_catalogue.fits")
+    fits = pytest.importorskip("astropy.io.fits", reason="needs astropy: pip install 'pnp-imaging[io]'")
+    t = fits.getdata(path, 1)
+    shape = {"image_shape": (64, 64), "pixel_scale": 1.0}
+    shear = bin_shear(t["ra"], t["dec"], (t["gamma1"], t["gamma2"]), **shape)
+    truth = bin_shear(t["ra"], t["dec"], (t["kappa"], t["kappa"]), **shape).shear.real
+    found = {
+        sign: float(correlation(smoothed_kaiser_squires(
+            KaiserSquires((64, 64), convention=LensingConvention(sign=sign)), shear.shear, 1.0), truth))
+        for sign in ((1, 1), (-1, -1), (1, -1), (-1, 1))
+    }  # fmt: skip
+    assert max(found, key=lambda s: found[s]) == (-1, -1) and found[-1, -1] > 0.7
 
 
 def test_catalogue_across_the_meridian():
@@ -204,6 +303,8 @@ def test_fits_round_trip(tmp_path):
         read_map(tmp_path / "b.fits")
     with pytest.raises(ValueError, match="map"):
         write_map(tmp_path / "c.fits", x[0], centre=(0.0, 0.0), pixel_scale=1.0)
+    with pytest.raises(FileNotFoundError):
+        read_map(tmp_path / "none.fits")
 
 
 def test_whitened_shear_solves_as_weighted():

@@ -1,5 +1,7 @@
 """Weak lensing: priors of convergence maps and direct estimates, on simulated lognormal maps."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,12 +15,14 @@ from operators.shear import shape_noise_std
 
 from ...lensing.maps import LognormalMaps, convergence_table
 from .recipe import DenoiserRecipe, PixelRecipe
+from .simulate import with_noise
 
 __all__ = ["MASS", "MassField", "maps"]
 
 PIXEL = 0.29  # arcmin
 SIDE = 96
 NOISE = shape_noise_std(PIXEL)  # Stage IV
+UNIT = 0.03  # convergence that a local field counts as one
 
 
 def maps() -> LognormalMaps:
@@ -27,22 +31,23 @@ def maps() -> LognormalMaps:
 
 
 class MassField(nn.Module):
-    """A local field from E and B modes to convergence, in units of 0.03; its Fourier filter, which the paper starts at
-    the identity, starts at the Wiener filter."""
+    """A local field to convergence, in units of 0.03, from E and B modes (two channels) or from a noisy map (one); its
+    Fourier filter, which the paper starts at the identity, starts at the Wiener filter."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 2) -> None:
         super().__init__()
         unit = (SIDE - 1) / 2
-        field = NoiseFilter(SIDE, 2, layout="pair")
+        field = NoiseFilter(SIDE, channels, layout="pair" if channels == 2 else "real")
         geometry = PatchGeometry(circle_offsets(9, 9, 8 / (2 * SIDE) * unit), unit=unit)
-        self.field = LoFi(MultiMLP((9, 9), 4, 1, width=96, code=32), geometry, noise_filter=field)
+        net = MultiMLP((9, 9), channels + 2, 1, width=96, code=32)
+        self.field = LoFi(net, geometry, noise_filter=field)
         side = field.response.shape[1]
         power = convergence_table(PIXEL).variances((side, side))
         with torch.no_grad():
             field.response[..., 0] = power / (power + NOISE**2)
 
     def forward(self, x: Tensor, coordinates: Tensor | None = None) -> Tensor:
-        return 0.03 * self.field(x / 0.03, coordinates)
+        return UNIT * self.field(x / UNIT, coordinates)
 
 
 def _modes(x: Tensor, g: torch.Generator) -> Tensor:
@@ -53,7 +58,7 @@ def _modes(x: Tensor, g: torch.Generator) -> Tensor:
 
 
 def _squares(x: Tensor, target: Tensor) -> Tensor:
-    return F.mse_loss(x, target) / 0.03**2
+    return F.mse_loss(x, target) / UNIT**2
 
 
 MASS = (
@@ -65,5 +70,10 @@ MASS = (
         name="mass-field", family="local-field", build=MassField, corrupt=_modes, simulate=maps, batch=16, pixels=256,
         rate=1e-3, criterion=_squares, schedule="late-decay", steps=3_000,
     ),
+    PixelRecipe(
+        name="mass-field-prior", family="local-field", build=partial(MassField, 1), corrupt=with_noise(NOISE),
+        simulate=maps, batch=16, pixels=256, rate=1e-3, criterion=_squares, schedule="late-decay", steps=3_000,
+    ),
 )  # fmt: skip
-"""A denoiser for PnP, and a local field behind Kaiser-Squires at Stage-IV noise."""
+"""A denoiser for PnP at every noise level (Wiener filter and xUnit network), a local field behind Kaiser-Squires, and
+the same network as a denoiser, both at Stage-IV noise."""
