@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .linalg import cg, column, implicit_solve, power_norm
+from .linalg import cg, column, implicit_solve, linear_map, power_norm
 
 __all__ = ["LinearOperator", "check_batch"]
 
@@ -144,9 +144,21 @@ class LinearOperator(nn.Module):
         return self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
 
     def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int = 500, **_: Any) -> Tensor:
-        """Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero."""
+        r"""Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero.
+
+        Derivatives by y are those of the pseudo-inverse, :math:`(A A^*)^+ A`, to any order; a derivative by the
+        operator's constants raises RuntimeError (``prox_l2`` with a large gamma has one).
+        """
         check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
-        return cg(self.A_adjoint_A, self.A_adjoint(y), rtol=rtol, max_iter=max_iter)[0]
+
+        def solve(v: Tensor) -> Tensor:
+            return cg(self.A_adjoint_A, self.A_adjoint(v), rtol=rtol, max_iter=max_iter)[0]
+
+        def back(g: Tensor) -> Tensor:  # on data, where the right-hand side is in the range of the matrix
+            v = cg(self.A_A_adjoint, self.A(g), rtol=rtol, max_iter=max_iter)[0]
+            return v if y.is_complex() or not v.is_complex() else v.real
+
+        return linear_map(y, solve, back, *(t for t in (*self.buffers(), *self.parameters()) if t.requires_grad))
 
     def norm(self) -> float:
         """Largest singular value, in double precision, from a fixed random image."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator
+from .linalg import linear_map
 
 __all__ = ["FunctionOperator", "cast"]
 
@@ -21,20 +22,6 @@ def cast(value: Tensor, like: Tensor, complex_values: bool | None) -> Tensor:
     real = like.real.dtype
     complex_values = value.is_complex() if complex_values is None else complex_values
     return value.to(device=like.device, dtype=real.to_complex() if complex_values else real)
-
-
-class _Mutual(torch.autograd.Function):
-    """A linear function and its adjoint, each the derivative of the other, to any order."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, function: Function, adjoint: Function) -> Tensor:
-        ctx.pair = function, adjoint
-        return function(x.detach())
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        function, adjoint = ctx.pair
-        return _Mutual.apply(gradients[0], adjoint, function), None, None
 
 
 def _numpy(function: Function, x: Tensor) -> Tensor:
@@ -77,14 +64,14 @@ class FunctionOperator(LinearOperator):
     def A(self, x: Tensor) -> Tensor:
         if self._language == "torch":
             return self.function(x)
-        return _Mutual.apply(x, partial(self._call, self.function, None), partial(self._call, self.adjoint, True))
+        return linear_map(x, partial(self._call, self.function, None), partial(self._call, self.adjoint, True))
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         if self.adjoint is None:
             return super().A_adjoint(y)
         if self._language == "torch":
             return cast(self.adjoint(y), y, self.in_dtype.is_complex)
-        return _Mutual.apply(y, partial(self._call, self.adjoint, True), partial(self._call, self.function, None))
+        return linear_map(y, partial(self._call, self.adjoint, True), partial(self._call, self.function, None))
 
     def _call(self, function: Function | None, to_image: bool | None, value: Tensor) -> Tensor:
         assert function is not None  # checked at the start for what autograd does not see through

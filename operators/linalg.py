@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["CGInfo", "cg", "column", "default_rtol", "dot", "implicit_solve", "power_norm"]
+__all__ = ["CGInfo", "cg", "column", "default_rtol", "dot", "implicit_solve", "linear_map", "power_norm"]
 
 Map = Callable[[Tensor], Tensor]
 Solve = Callable[[Tensor, Tensor | None], Tensor]  # right-hand side, start
@@ -146,6 +146,34 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-
         top, old, v = new, v, w / column(torch.where(beta > 0, beta, torch.ones_like(beta)), w)
         off.append(beta.double())
     return max(top, 0.0) ** 0.5
+
+
+class _LinearMap(torch.autograd.Function):
+    """A linear function and its adjoint, each the derivative of the other, to any order."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
+        ctx.pair = function, adjoint
+        return function(x.detach())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        if any(ctx.needs_input_grad[3:]):
+            raise RuntimeError("this linear map has no derivative by the operator's constants, only by its argument")
+        function, adjoint = ctx.pair
+        return linear_map(gradients[0], adjoint, function), *(None for _ in ctx.needs_input_grad[1:])
+
+
+def linear_map(x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
+    """``function(x)`` for a linear function whose derivative is told, its ``adjoint`` for the real inner product; a
+    derivative by the ``constants`` that it depends on is an error.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> linear_map(x, lambda v: 3 * v, lambda g: 3 * g).sum().backward()
+    >>> x.grad.tolist()
+    [3.0, 3.0]
+    """
+    return _LinearMap.apply(x, function, adjoint, *constants)
 
 
 class _SecondDerivative(torch.autograd.Function):

@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from denoisers.base import Denoiser
 from operators.adapt import as_operator
-from operators.base import LinearOperator
+from operators.base import LinearOperator, check_batch
 from operators.linalg import column, dot
+
+from .checks import check_values
 
 __all__ = ["Reconstructor"]
 
@@ -23,7 +26,8 @@ class Reconstructor(nn.Module):
     B is the adjoint, the pseudo-inverse, filtered back projection, Kaiser-Squires or any function. Complex images go
     in as real and imaginary channels; an answer of twice as many channels as the image has comes out complex, one of
     as many real. With ``normalise`` each sample is shifted and scaled to mean zero and deviation one before the
-    network and back after it, so that the answer follows the data's units.
+    network and back after it, so that the answer follows the data's units; constant images are scaled by their value,
+    and zeros give zeros.
 
     Args:
         op: a :class:`operators.LinearOperator` or what :func:`operators.as_operator` takes.
@@ -65,6 +69,8 @@ class Reconstructor(nn.Module):
             raise TypeError(f"network: expected a torch.nn.Module, got {type(network).__name__}{swapped}")
         if hasattr(network, "A_adjoint"):
             raise TypeError("network: got an operator; the order is Reconstructor(op, network)")
+        if isinstance(network, Denoiser):
+            raise TypeError(f"network: {type(network).__name__} is a denoiser (x, sigma); take a network of x alone")
         self.op = as_operator(op)
         self.network, self.preprocess, self.residual, self.normalise = network, preprocess, residual, normalise
         if isinstance(preprocess, str):
@@ -79,6 +85,8 @@ class Reconstructor(nn.Module):
     def image(self, y: Tensor, op: Any = None) -> Tensor:
         """The network's input before it is normalised: B y."""
         op = self.op if op is None else as_operator(op)
+        check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
+        check_values("y", y)
         if callable(self.preprocess):
             return self.preprocess(op, y)
         image = getattr(op, self._check_method(op))(y)
@@ -90,18 +98,22 @@ class Reconstructor(nn.Module):
             return self.refine(self.image(y, op))
         if not isinstance(y, list | tuple):
             raise TypeError(f"y: expected a torch.Tensor or a list of them, got {type(y).__name__}")
-        if not isinstance(op, list | tuple) or len(op) != len(y):
-            raise ValueError("op: a list of data needs a list of as many operators")
+        if not isinstance(op, list | tuple) or len(op) != len(y) or not y:
+            raise ValueError("op: a list of data needs a list of as many operators, at least one")
         return self.refine(torch.cat([self.image(one, its) for one, its in zip(y, op)]))
 
     def refine(self, image: Tensor) -> Tensor:
         """The network with what surrounds it: channels, units, residual."""
         seen = torch.cat((image.real, image.imag), 1) if image.is_complex() else image
-        shift, scale = self._units(image)
-        unit = (seen - _channels(shift, seen)) / scale if self.normalise else seen
+        shift, scale = _units(image)
+        unit = seen
+        if self.normalise:
+            unit = (seen - _channels(shift, seen)) / torch.where(scale > 0, scale, torch.ones_like(scale))
         own = next((p.dtype for p in self.network.parameters()), unit.dtype)
         out = self.network(unit.to(own)).to(unit.dtype)
         channels = image.shape[1]
+        if out.ndim != 4 or out.shape[0] != len(image) or out.shape[2:] != image.shape[2:]:
+            raise ValueError(f"network: gives {tuple(out.shape)} for images of {tuple(image.shape)}")
         if image.is_complex() and out.shape[1] == 2 * channels:
             base, out = image, torch.complex(*out.contiguous().chunk(2, 1))
         elif out.shape[1] == channels:
@@ -112,25 +124,17 @@ class Reconstructor(nn.Module):
             out = out * scale if self.residual else out * scale + shift
         return base + out if self.residual else out
 
-    def _units(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each sample, (B, 1, 1, 1); deviation 1 where there is none."""
-        flat = image.flatten(1)
-        mean = flat.mean(1, keepdim=True)
-        rest = flat - mean
-        size = rest.abs().amax(1, keepdim=True)
-        tiny = torch.finfo(size.dtype).tiny
-        size = torch.where(size > tiny / torch.finfo(size.dtype).eps, size, torch.ones_like(size))
-        deviation = size.flatten() * (dot(rest / size, rest / size) / flat.shape[1]).sqrt()
-        deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-        return mean.reshape(-1, 1, 1, 1), column(deviation, image.real)
-
     # ---- on disk
 
     def save(self, path: str | Path, card: dict[str, Any] | None = None) -> None:
-        """Write the network's weights, with a description of the operator and these settings in the card."""
+        """Write the weights, with a description of the operator and these settings in the card.
+
+        The network's weights are kept under their own names; those of a preprocessing module and of an operator that
+        has any stand beside them.
+        """
         from denoisers.weights import save_weights
 
-        name = self.preprocess if isinstance(self.preprocess, str) else getattr(self.preprocess, "__name__", "function")
+        name = self.preprocess if isinstance(self.preprocess, str) else _FUNCTION + _name(self.preprocess)
         own = {
             "family": "reconstructor",
             "network": type(self.network).__name__,
@@ -139,31 +143,79 @@ class Reconstructor(nn.Module):
             "normalise": self.normalise,
             "operator": describe(self.op),
         }
-        save_weights(path, self.network.state_dict(), {**(card or {}), **own})
+        state = dict(self.network.state_dict())
+        for part, module in self._other_parts().items():
+            state |= {f"{part}:{key}": value for key, value in module.state_dict().items()}
+        save_weights(path, state, {**(card or {}), **own})
 
     @classmethod
     def load(
         cls, path: str | Path, op: Any, network: nn.Module, preprocess: Preprocess | None = None
     ) -> "Reconstructor":
-        """The model that :meth:`save` wrote, in evaluation mode; ``network`` is one of the same kind.
+        """The model that :meth:`save` wrote, in evaluation mode.
+
+        Args:
+            path: the file.
+            op: the operator of the training, or one that does the same.
+            network: one of the same kind.
+            preprocess: the function, where the model had one of its own.
 
         Raises:
-            ValueError: the operator does not do what that of the training did, or the network is another one.
+            ValueError: the operator does not do what that of the training did, or the network or the preprocessing is
+                another one.
         """
         from denoisers.weights import load_weights
 
         state, card = load_weights(str(Path(path).resolve()), family="reconstructor")
-        model = cls(
-            op, network, preprocess or card["preprocess"], residual=card["residual"], normalise=card["normalise"]
+        saved = card["preprocess"]
+        own = (
+            None if preprocess is None else preprocess if isinstance(preprocess, str) else _FUNCTION + _name(preprocess)
         )
+        if own is None and saved.startswith(_FUNCTION):
+            raise ValueError(f"preprocess: the model was saved with a {saved}; pass it to load")
+        if own is not None and own != saved:
+            raise ValueError(f"preprocess: the model was saved with {saved!r}, not {own!r}")
+        model = cls(op, network, preprocess or saved, residual=card["residual"], normalise=card["normalise"])
+        parts = {"": network, **model._other_parts()}
+        for part, module in parts.items():
+            values = {k.removeprefix(f"{part}:"): v for k, v in state.items() if k.startswith(f"{part}:")}
+            if not part:
+                values = {k: v for k, v in state.items() if k.partition(":")[0] not in ("preprocess", "op")}
+            try:
+                module.load_state_dict(values)
+            except RuntimeError as error:
+                name = part or "network"
+                raise ValueError(f"{name}: not the one of the training, {card['network']}; {error}") from error
         difference = compare(card["operator"], describe(model.op))
         if difference:
             raise ValueError(f"op: not the operator of the training: {difference}; give another one to model(y, op)")
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise ValueError(f"network: expected the {card['network']} of the training; {error}") from error
         return model.eval()
+
+    def _other_parts(self) -> dict[str, nn.Module]:
+        """Modules beside the network whose weights belong to the model."""
+        parts = {"preprocess": self.preprocess, "op": self.op}
+        return {name: part for name, part in parts.items() if isinstance(part, nn.Module) and part.state_dict()}
+
+
+_FUNCTION = "function "  # stands before the names of functions, which may be called as a method is
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _units(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each sample, (B, 1, 1, 1); of a constant image its size stands for the deviation."""
+    flat = image.flatten(1)
+    largest = flat.detach().abs().amax(1, keepdim=True)
+    largest = torch.where(largest > 0, largest, torch.zeros_like(largest))
+    unit = flat / torch.where(largest > 0, largest, torch.ones_like(largest))
+    mean = unit.mean(1, keepdim=True)
+    rest = unit - mean
+    variance = dot(rest, rest) / flat.shape[1]
+    constant = variance <= (16 * torch.finfo(variance.dtype).eps) ** 2
+    deviation = torch.where(constant, mean.detach()[:, 0].abs(), torch.where(constant, 1.0, variance).sqrt())
+    return (largest * mean).reshape(-1, 1, 1, 1), column(largest[:, 0] * deviation, image.real)
 
 
 def _first_step(op: LinearOperator, image: Tensor) -> Tensor:
@@ -204,6 +256,6 @@ def compare(saved: dict[str, Any], own: dict[str, Any]) -> str:
         if saved[name] != own[name]:
             return f"{name} {own[name]}, expected {saved[name]}"
     size = max(abs(v) for v in saved["probes"])
-    if any(abs(a - b) > 1e-4 * size for a, b in zip(saved["probes"], own["probes"])):
+    if any(abs(a - b) > 1e-6 * size for a, b in zip(saved["probes"], own["probes"])):
         return f"same shapes, other values ({own['kind']})"
     return ""

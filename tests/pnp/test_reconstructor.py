@@ -5,8 +5,20 @@ import pytest
 import torch
 from torch import nn
 
-from denoisers import UNet
-from operators import MRI, Blur, Inpainting, KaiserSquires, Radon, gaussian_kernel, random_columns, random_mask
+from denoisers import LoFiDenoiser, UNet
+from operators import (
+    MRI,
+    Blur,
+    Identity,
+    Inpainting,
+    KaiserSquires,
+    LinearOperator,
+    RadioInterferometry,
+    Radon,
+    gaussian_kernel,
+    random_columns,
+    random_mask,
+)
 from pnp import Reconstructor
 from pnp.train import Measured, Pairs, Trainer, read_measurements
 from pnp.train.recipes.simulate import accelerated_mri, smooth_phase
@@ -160,3 +172,105 @@ def test_measurements_from_files_are_learned_from(tmp_path):
         read_measurements(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="crop"):
         Pairs(pairs, batch=1, crop=4, turn=False)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_constant_images_and_zeros_have_units_too(scale):
+    op = Identity((16, 16))
+    model = Reconstructor(op, network(1, 1)).eval()
+    y = torch.stack([scale * torch.ones(1, 16, 16), torch.zeros(1, 16, 16)]).requires_grad_()
+    answer = model(y)
+    assert torch.allclose(answer[0] / scale, model(torch.ones(1, 1, 16, 16))[0], atol=1e-5)
+    assert not answer[1].any()
+    (gradient,) = torch.autograd.grad(answer.sum(), y)
+    assert torch.isfinite(gradient).all()
+
+
+def test_bad_data_and_networks_are_named():
+    op = Identity((16, 16))
+    model = Reconstructor(op, network(1, 1)).eval()
+    for y, message in (
+        (torch.full((1, 1, 16, 16), float("nan")), "y: holds NaN"),
+        (torch.ones(1, 1, 16, 15), "y: exp"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model(y)
+    with pytest.raises(ValueError, match="op: a list"):
+        model([], [])
+    with pytest.raises(ValueError, match="network: gives"):
+        Reconstructor(op, nn.AdaptiveAvgPool2d(1))(torch.rand(1, 1, 16, 16))
+    with pytest.raises(TypeError, match="is a denoiser"):
+        Reconstructor(op, LoFiDenoiser())
+
+
+class Widened(nn.Module):
+    """A preprocessing with a weight."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(value))
+
+    def forward(self, op, y):
+        return self.gain * op.A_adjoint(y)
+
+
+class Gain(LinearOperator):
+    """An operator with a weight."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.in_shape, self.gain = (1, 16, 16), nn.Parameter(torch.tensor(value))
+
+    def A(self, x):
+        return self.gain.to(x.dtype) * x
+
+
+def test_own_preprocessing_and_trained_operators_come_back(tmp_path):
+    y = torch.rand(1, 1, 16, 16)
+    model = Reconstructor(Gain(2.0), network(1, 1), Widened(3.0), normalise=False).eval()
+    model.save(tmp_path / "a.safetensors")
+    again = Reconstructor.load(tmp_path / "a.safetensors", Gain(7.0), network(1, 1), Widened(0.0))
+    assert torch.equal(again(y), model(y))
+    with pytest.raises(ValueError, match="saved with a function Widened; pass it"):
+        Reconstructor.load(tmp_path / "a.safetensors", Gain(2.0), network(1, 1))
+
+    def adjoint(op, y):
+        return 5 * op.A_adjoint(y)
+
+    model = Reconstructor(Identity((16, 16)), network(1, 1), adjoint)
+    model.save(tmp_path / "b.safetensors")
+    for wrong in (None, "adjoint"):  # the function is not the method of its name
+        with pytest.raises(ValueError, match="preprocess: the model was saved with"):
+            Reconstructor.load(tmp_path / "b.safetensors", Identity((16, 16)), network(1, 1), wrong)
+    assert Reconstructor.load(tmp_path / "b.safetensors", Identity((16, 16)), network(1, 1), adjoint).residual
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Radon(12, torch.linspace(0, 3, 7)),
+        Blur(gaussian_kernel(0.5), (8, 8)),
+        MRI(random_columns((8, 8), 2.0, 0.3, seed=0), torch.randn(2, 8, 8, dtype=torch.complex64)),
+        RadioInterferometry(torch.linspace(-3, 3, 60).reshape(2, 30).sin() * 3, (6, 6), unit="rad/pixel"),
+    ],
+    ids=lambda op: type(op).__name__,
+)
+def test_pseudo_inverse_has_its_derivatives(op):
+    kind = torch.complex128 if op.in_dtype.is_complex else torch.float64
+    draws = (torch.randn(1, *op.in_shape, dtype=kind, generator=torch.Generator().manual_seed(s)) for s in range(3))
+    first, second, g = (op.A_adjoint_A(v) for v in draws)  # else singular values beyond all digits decide
+    y, v = op.A(first).requires_grad_(), op.A(second)
+    x = op.A_dagger(y)
+    (gradient,) = torch.autograd.grad(x, y, g)
+    change = op.A_dagger(v)  # linear, so no finite step is needed
+    assert (gradient * v.conj()).real.sum().item() == pytest.approx((g * change.conj()).real.sum().item(), rel=1e-5)
+    zero = torch.zeros_like(y, requires_grad=True)
+    assert torch.isfinite(torch.autograd.grad(op.A_dagger(zero).abs().sum(), zero)[0]).all()
+
+
+def test_pseudo_inverse_has_no_derivative_by_constants():
+    op = Gain(2.0)
+    x = op.A_dagger(torch.rand(1, 1, 16, 16))
+    assert torch.isfinite(x).all()
+    with pytest.raises(RuntimeError, match="no derivative by the operator's constants"):
+        x.sum().backward()
