@@ -7,8 +7,8 @@ components of ellipticity. The smoothing is tuned on other simulated maps; Wiene
 were made with. Figures: RMSE; correlation; power over the true one at multipoles around 1000 and 4000; peaks above 0.1
 over the true number. Pictures, and curves of power and of peaks over their height, go to figures/lensing-*.png.
 
-With --mask: the COSMOS mask over the whole kappa TNG map, RMSE where shear is seen, within five pixels of holes, and in
-the holes, where the map is a guess.
+With --mask: the COSMOS mask over the whole kappa TNG map, RMSE where shear is seen, within five pixels of holes and
+borders, and where nothing is seen, so that the map is a guess.
 
     python -m benchmarks.lensing --data DIR [--maps 20] [--mask] [--field FILE] [--prior NAME]
 """
@@ -132,7 +132,7 @@ def draw_statistics(path: Path, truth: Tensor, maps: dict[str, Tensor]) -> None:
         ell, power = radial_power(x, PIXEL)
         left.loglog(ell, ell**2 * power.mean(0) / (2 * torch.pi), label=name, **style)
         right.semilogy(heights, peak_counts(x, heights).double().mean(0).clamp_min(1e-2), label=name, **style)
-    left.set(xlabel="multipole", ylabel="l² C / 2 pi", title="power")
+    left.set(xlabel="multipole", ylabel="l² C / 2 pi", title="power", ylim=(1e-8, None))
     right.set(xlabel="height above", ylabel="peaks a map", title="peaks", ylim=(0.05, None))
     for axis in (left, right):
         axis.grid(alpha=0.3)
@@ -179,7 +179,7 @@ def masked(data: Path, ways: dict[str, Method], options) -> None:
         maps[way] = x
         print(rows[-1], flush=True)
         save(options.save, {f"masked, {way}": rows[-1][1:]})
-    print(table(rows, ["COSMOS mask", "RMSE where seen", "within 5 pixels of a hole", "elsewhere", "in holes"]))
+    print(table(rows, ["COSMOS mask", "RMSE where seen", "within 5 pixels of a hole", "elsewhere", "not seen"]))
     draw(Path("figures") / "lensing-masked.png", kappa, maps, seen)
 
 

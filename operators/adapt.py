@@ -40,9 +40,14 @@ class DeepinvOperator(LinearOperator):
         shape = in_shape if in_shape is not None else getattr(physics, "img_size", None)
         if shape is None:
             raise ValueError(f"in_shape: {type(physics).__name__} does not tell it; pass in_shape=(C, H, W)")
+        shape = (1, *shape) if len(shape) == 2 else shape  # (H, W): one channel
         self.physics = physics.clone() if callable(getattr(physics, "clone", None)) else physics
         self.in_shape, self.in_dtype = tuple(int(n) for n in shape), in_dtype
         self.out_shape, self.out_dtype = self._datacast()
+        with torch.no_grad():
+            back = self.physics.A_adjoint(self._own(torch.zeros(1, *self.out_shape, dtype=self.out_dtype)))
+        if tuple(back.shape[1:]) != self.in_shape:
+            raise ValueError(f"in_shape: the adjoint gives images of {tuple(back.shape[1:])}, not {self.in_shape}")
         owner = next((c for c in type(physics).__mro__ if "prox_l2" in vars(c)), None)
         # the inherited one stops at an absolute residual, so that small data are not solved at all
         self._closed_form = owner is not None and owner.__name__ not in ("Physics", "LinearPhysics")
@@ -143,9 +148,9 @@ def as_operator(
     ============================  ==============================================================================
     ``obj``                       becomes
     ============================  ==============================================================================
-    LinearOperator                itself
+    LinearOperator                itself; also out of ``to_deepinv``'s physics
     deepinv physics               :class:`DeepinvOperator`, without its noise
-    matrix (tensor, array)        :class:`MatrixOperator` on flattened images, data (B, M)
+    matrix (tensor, array)        :class:`MatrixOperator` on flattened images, data (B, M); sparse tensors too
     scipy sparse, LinearOperator  numpy on flattened images, data (B, M); pylops too
     sigpy Linop                   numpy, image by image; complex images unless ``in_dtype`` says otherwise
     object with ``A``             its ``A`` and, where it has one, ``A_adjoint``
@@ -169,6 +174,8 @@ def as_operator(
         raise ValueError(f"adjoint: only for functions, not for {type(obj).__name__}")
     if isinstance(obj, type):
         raise TypeError(f"obj: got the class {obj.__name__}; make an instance of it")
+    if isinstance(getattr(obj, "op", None), LinearOperator) and _is_deepinv(obj):
+        obj = obj.op
     if isinstance(obj, LinearOperator):
         if in_shape is not None and tuple(in_shape) != tuple(obj.in_shape):
             raise ValueError(f"in_shape: the operator has {tuple(obj.in_shape)}, got {tuple(in_shape)}")
@@ -176,8 +183,10 @@ def as_operator(
     kind = in_dtype or torch.float32
     if _is_deepinv(obj):
         return DeepinvOperator(obj, in_shape=in_shape, in_dtype=kind)
-    if isinstance(obj, (Tensor, np.ndarray)):
-        return MatrixOperator(torch.as_tensor(obj), in_shape=in_shape, in_dtype=in_dtype)
+    if isinstance(obj, np.ndarray):
+        obj = torch.from_numpy(np.ascontiguousarray(obj, dtype=obj.dtype.newbyteorder("=")))
+    if isinstance(obj, Tensor):
+        return MatrixOperator(obj, in_shape=in_shape, in_dtype=in_dtype)
     if all(hasattr(obj, name) for name in ("shape", "dtype")) and (hasattr(obj, "tocsr") or hasattr(obj, "rmatmat")):
         return _scipy(obj, in_shape, in_dtype)
     if all(hasattr(obj, name) for name in ("ishape", "oshape", "H")):

@@ -42,6 +42,9 @@ def kernel_axes(kernel: Tensor, image_shape: tuple[int, int], channels: int) -> 
 class Blur(LinearOperator):
     r"""Convolution :math:`(Ax)_p = \sum_q k_q x_{p - q}`, (B, C, H, W) -> (B, C, H, W), origin at tap (h//2, w//2).
 
+    Pixels beyond the border of a photograph were blurred into it: for measured images take ``"valid"``, where the image
+    is larger than the data. A wrong border is no noise, and deconvolution magnifies it all over the image.
+
     A true convolution: the kernel is the image of a point. (Networks, and the course's code, correlate: flip the
     kernel for theirs.)
 
@@ -50,7 +53,9 @@ class Blur(LinearOperator):
         image_shape: (H, W).
         channels: of the image, where the kernel has one; each is blurred alone.
         boundary: ``"circular"``: the image continues periodically; adjoint, normal and prox in closed form by FFT.
-            ``"zero"``: it is surrounded by zeros ("same" convolution); prox by conjugate gradients.
+            ``"zero"``: it is surrounded by zeros ("same" convolution). ``"valid"``: data (B, C, H - h + 1, W - w + 1)
+            are those pixels alone that see nothing beyond the image, which is (H, W) = data + kernel - 1. Both have
+            their prox by conjugate gradients.
 
     Raises:
         TypeError: a kernel that is not a tensor.
@@ -70,16 +75,18 @@ class Blur(LinearOperator):
         super().__init__()
         self.image_shape = image_axes(image_shape)[1:]
         full = check_kernel(kernel, self.image_shape)
-        if boundary not in ("circular", "zero"):
-            raise ValueError(f"boundary: expected 'circular' or 'zero', got {boundary!r}")
+        if boundary not in ("circular", "zero", "valid"):
+            raise ValueError(f"boundary: expected 'circular', 'zero' or 'valid', got {boundary!r}")
         self.boundary = boundary
         self.register_buffer("kernel", full.clone(), persistent=False)
         self.in_shape = self.out_shape = kernel_axes(full, image_shape, channels)
+        if boundary == "valid":
+            self.out_shape = (self.in_shape[0], *(n - k + 1 for n, k in zip(self.image_shape, full.shape[-2:])))
         self.out_dtype = torch.float32
 
     def _grid(self) -> tuple[int, int]:
-        if self.boundary == "circular":
-            return self.image_shape
+        if self.boundary != "zero":
+            return self.image_shape  # what wraps around is cut away from valid data
         h, w = self.kernel.shape[-2:]
         return self.image_shape[0] + h - 1, self.image_shape[1] + w - 1  # room for the zeros around the image
 
@@ -92,25 +99,47 @@ class Blur(LinearOperator):
         out = torch.fft.irfft2(torch.fft.rfft2(x, s=grid) * spectrum, s=grid)
         return out[..., : self.image_shape[0], : self.image_shape[1]]
 
+    def _first(self) -> tuple[int, int]:
+        """Pixel of the image at which valid data begin: taps reach h - 1 - h // 2 before it, h // 2 after it."""
+        h, w = self.kernel.shape[-2:]
+        return h - 1 - h // 2, w - 1 - w // 2
+
     def A(self, x: Tensor) -> Tensor:
         check_batch("x", x, self.in_shape, complex_data=False)  # a Fourier transform would cut or pad silently
-        return self._filter(x, self.spectrum(x))
+        y = self._filter(x, self.spectrum(x))
+        if self.boundary != "valid":
+            return y
+        (top, left), (height, width) = self._first(), self.out_shape[1:]
+        return y[..., top : top + height, left : left + width]
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         check_batch("y", y, self.out_shape, complex_data=False)
+        if self.boundary == "valid":
+            top, left = self._first()
+            missing = [n - k for n, k in zip(self.image_shape, y.shape[-2:])]
+            y = F.pad(y, (left, missing[1] - left, top, missing[0] - top))
         return self._filter(y, self.spectrum(y).conj())
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
-        if self.boundary == "zero":
+        if self.boundary != "circular":
             return self.A_adjoint(self.A(x))
         return self._filter(x, self.spectrum(x).abs() ** 2)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
-        if self.boundary == "zero":
+        if self.boundary != "circular":
             return super().solve_normal(b, gamma, **options)
         return self._filter(b, 1 / (1 + self._gamma(gamma, b) * self.spectrum(b).abs() ** 2))
 
-    def norm(self) -> float:
+    def preconditioner(self, gamma: Tensor):
         if self.boundary == "zero":
+            return None
+
+        def apply(r: Tensor) -> Tensor:  # the periodic problem's inverse: wrong along the border alone
+            return self._filter(r, 1 / (1 + gamma * self.spectrum(r).abs() ** 2))
+
+        return apply
+
+    def norm(self) -> float:
+        if self.boundary != "circular":
             return super().norm()
         return float(self.spectrum(self.kernel.double()).detach().abs().max())

@@ -54,11 +54,16 @@ def to_deepinv(op: LinearOperator, noise_model: Any = None) -> Any:
         def A_A_adjoint(self, y: Tensor, **_: Any) -> Tensor:
             return self.op.A_A_adjoint(y)
 
-        def prox_l2(self, z: Tensor, y: Tensor, gamma: float | Tensor, **_: Any) -> Tensor:
+        def prox_l2(self, z: Tensor | float | None, y: Tensor, gamma: float | Tensor, **_: Any) -> Tensor:
+            if not isinstance(z, Tensor):  # deepinv allows a number, or none
+                z = torch.full_like(self.op.A_adjoint(y), 0.0 if z is None else z)
             return self.op.prox_l2(z, y, gamma)
 
         def A_dagger(self, y: Tensor, **_: Any) -> Tensor:
             return self.op.A_dagger(y)
+
+        def __reduce__(self) -> tuple:  # a class made here cannot be found by its name
+            return to_deepinv, (self.op, noise_model)
 
     return Physics()
 
@@ -75,10 +80,14 @@ def to_scipy(op: LinearOperator) -> Any:
     """
     from scipy.sparse import linalg
 
+    if not isinstance(op, LinearOperator):
+        raise TypeError(f"op: expected a LinearOperator, got {type(op).__name__}; see operators.as_operator")
     native = op.in_dtype.is_complex and op.out_dtype.is_complex
     device = next((t.device for t in (*op.buffers(), *op.parameters())), torch.device("cpu"))
 
     def run(apply: Any, v: np.ndarray, shape: tuple[int, ...], is_complex: bool) -> np.ndarray:
+        if np.iscomplexobj(v) and not native:  # the operator is real-linear, on each part
+            return run(apply, v.real, shape, is_complex) + 1j * run(apply, v.imag, shape, is_complex)
         columns = torch.from_numpy(np.ascontiguousarray(v.T, dtype=np.complex128 if native else np.float64))
         if is_complex and not native:
             columns = torch.view_as_complex(columns.reshape(len(columns), -1, 2))

@@ -1,4 +1,4 @@
-"""Dense matrices as operators."""
+"""Matrices as operators, dense and sparse."""
 
 import math
 
@@ -20,10 +20,10 @@ def flat_shape(in_shape: tuple[int, ...] | None, count: int) -> tuple[int, ...]:
 
 
 class MatrixOperator(LinearOperator):
-    r"""A dense matrix (M, N) on flattened images: :math:`y = M\,\mathrm{vec}(x)`, (B, *in_shape) -> (B, M).
+    r"""A matrix (M, N) on flattened images: :math:`y = M\,\mathrm{vec}(x)`, (B, *in_shape) -> (B, M).
 
     Args:
-        matrix: floating point, finite.
+        matrix: floating point, finite; dense, or sparse in any of torch's layouts.
         in_shape: of N numbers; (N,) by default.
         in_dtype: complex images by default where the matrix is complex; ``torch.float32`` keeps images real.
 
@@ -41,7 +41,10 @@ class MatrixOperator(LinearOperator):
     ) -> None:
         super().__init__()
         matrix = matrix if matrix.is_floating_point() or matrix.is_complex() else matrix.float()
-        if matrix.ndim != 2 or not bool(torch.isfinite(matrix).all()):
+        if matrix.layout != torch.strided:
+            matrix = matrix.to_sparse_coo().coalesce()
+        values = matrix.values() if matrix.is_sparse else matrix
+        if matrix.ndim != 2 or not bool(torch.isfinite(values).all()):
             raise ValueError(f"matrix: expected finite values of shape (M, N), got {tuple(matrix.shape)}")
         if isinstance(matrix, torch.nn.Parameter):
             self.matrix = matrix
@@ -54,11 +57,11 @@ class MatrixOperator(LinearOperator):
 
     def A(self, x: Tensor) -> Tensor:
         matrix, x = self._match(x.flatten(1))
-        return x @ matrix.mT
+        return (matrix @ x.mT).mT
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         matrix, y = self._match(y)
-        x = (y @ matrix.conj()).reshape(-1, *self.in_shape)
+        x = (matrix.mT @ y.conj().mT).conj().resolve_conj().mT.reshape(-1, *self.in_shape)
         return x if self.in_dtype.is_complex or not x.is_complex() else x.real
 
     def _match(self, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,9 +3,13 @@
 import math
 from typing import Any
 
+from torch import Tensor
+
 from denoisers.base import Denoiser
 
-__all__ = ["above_range", "one_level", "passport_remarks"]
+from .calibration import Calibration
+
+__all__ = ["above_range", "one_level", "out_of_range", "passport_remarks"]
 
 
 def above_range(denoiser: Denoiser, sigma: float) -> str:
@@ -16,6 +20,21 @@ def above_range(denoiser: Denoiser, sigma: float) -> str:
     return (
         f"the noise in the image, {sigma:.4g} of its range of intensities, is {sigma / trained[1]:.3g} times the most "
         f"that the denoiser was trained for, {trained[1]:.4g}"
+    )
+
+
+def out_of_range(x: Tensor, calibration: Calibration) -> str:
+    """Says by how much the answer's intensities are spread wider than those of the rough estimate that the solver began
+    with, where it is more than three times: a few bright places are none, stripes all over are."""
+    flat = (x.detach().abs() if x.is_complex() else x.detach()).flatten(1)
+    ordered = flat.sort(1).values
+    low, high = (ordered[:, round(q * (flat.shape[1] - 1))] for q in (0.02, 0.98))
+    widest = float(((high - low) / calibration.scale).max())
+    if not widest > 3:
+        return ""
+    return (
+        f"the answer's intensities are spread {widest:.3g} times as wide as those of a rough estimate: the data are "
+        "not this operator's (borders, units, geometry), or noise_std is too small"
     )
 
 

@@ -18,7 +18,7 @@ from .calibration import denoise, describe_split
 from .checks import check_arguments, check_mode, check_values
 from .expert import Expert
 from .problem import Problem, prepare
-from .remarks import above_range, one_level, passport_remarks
+from .remarks import above_range, one_level, out_of_range, passport_remarks
 from .result import Record, Result
 from .run import Run
 from .schedules import log_schedule
@@ -218,14 +218,16 @@ class Solver(nn.Module):
         problem = run.state.problem
         sigmas = torch.stack([r.sigma / problem.calibration.scale for r in run.history])
         with torch.no_grad():
-            rest = self.op.A(run.answer()[1]) - y
+            fit = self.op.A(run.answer()[1])
+            measured = ((fit != 0) | (y != 0)).flatten(1).sum(1).clamp_min(1)  # masks leave zeros in the data
+            rest = fit - y
             size = rest.abs().flatten(1).amax(1).clamp_min(torch.finfo(rest.real.dtype).tiny)
             unit = rest / column(size, rest)
-            misfit = size * (dot(unit, unit) / (rest[0].numel() * (2 if rest.is_complex() else 1))).sqrt()
+            misfit = size * (dot(unit, unit) / (measured * (2 if rest.is_complex() else 1))).sqrt()
         report = {
             "noise_std": problem.noise_std,
             "noise_std from": run.state.source,
-            "misfit (root mean square of A x_data - y)": misfit,
+            "misfit (root mean square of A x_data - y, per real component)": misfit,
             "strength": self.strength if self.expert is None else "by expert",
             "denoiser sees": describe_split(self.denoiser, x),
             "sigma in denoiser units, lowest": sigmas.amin(0),
@@ -249,6 +251,10 @@ class Solver(nn.Module):
             report["note"] = note
             if float(wanted.max()) > 1.5 * (self.denoiser.sigma_range or (0, 0))[1]:
                 warnings.warn(f"{type(self).__name__}: {note}", RuntimeWarning, stacklevel=3)
+        spread = "" if self.denoiser.own_units else out_of_range(x, problem.calibration)
+        if spread and not {"diverged", "not_finite"} & {*run.reasons}:  # those say so themselves
+            report["intensities"] = spread
+            warnings.warn(f"{type(self).__name__}: {spread}", RuntimeWarning, stacklevel=3)
         if self.expert is None:
             end = torch.as_tensor(self.goal(problem)[0], dtype=torch.float64)
             single = one_level(self.denoiser, float(end.max()))

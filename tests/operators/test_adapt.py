@@ -1,5 +1,7 @@
 """Foreign things as operators, and ours in foreign solvers."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -247,3 +249,29 @@ def test_pylops():
     operator_laws(op)
     x = random_image(op, batch=2)
     assert relative(op(x), x.flatten(1) @ torch.from_numpy(matrix).T) < 1e-12
+
+
+def test_sparse_tensors_and_foreign_arrays():
+    dense = torch.randn(5, 12, dtype=torch.float64) * (torch.rand(5, 12) > 0.6)
+    full = as_operator(dense, in_shape=(1, 3, 4))
+    x = random_image(full)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls compressed layouts beta
+        layouts = (dense.to_sparse(), dense.to_sparse_csr(), dense.to_sparse_csc())
+        operators = [as_operator(sparse, in_shape=(1, 3, 4)) for sparse in layouts]
+    for op in operators:
+        operator_laws(op)
+        assert relative(op(x), full(x)) < 1e-14
+    swapped = dense.numpy().astype(">f8")[::-1]
+    assert relative(as_operator(swapped, in_shape=(1, 3, 4))(x), full(x).flip(1)) < 1e-14
+
+
+def test_deepinv_shapes_without_channels(deepinv):
+    points = torch.rand(2, 40) * 2 - 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torchkbnufft's compiled functions
+        physics = deepinv.physics.RadioInterferometry(img_size=(8, 8), samples_loc=points)
+        assert as_operator(physics).in_shape == (1, 8, 8)
+    lopsided = deepinv.physics.LinearPhysics(A=lambda x: x[..., ::2], A_adjoint=lambda y: y)
+    with pytest.raises(ValueError, match="in_shape: the adjoint gives"):
+        as_operator(lopsided, in_shape=(1, 8, 8))

@@ -5,9 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.signal import convolve2d
 
+from denoisers import LoFiDenoiser
+from operators import gaussian_noise
 from operators.blur import Blur
 from operators.kernels import gaussian_kernel, motion_kernel
+from pnp import PnPADMM
+from pnp.data import sample
+from pnp.metrics import psnr
+
+from ..contracts import operator_laws
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,6 +31,29 @@ def test_gradient_with_respect_to_the_kernel(boundary):
 
     assert torch.autograd.gradcheck(restore, (kernel,), atol=1e-6)
     assert Blur(kernel, (5, 6), boundary=boundary).norm() > 0
+
+
+@pytest.mark.parametrize("size", [(3, 3), (4, 2), (1, 5)])
+def test_valid_convolution_sees_nothing_beyond_the_image(size):
+    kernel, x = random(*size), random(2, 2, 9, 8, seed=1)
+    op = Blur(kernel, (9, 8), channels=2, boundary="valid")
+    expected = [[convolve2d(c.numpy(), kernel.numpy(), mode="valid") for c in sample] for sample in x]
+    assert np.allclose(op(x).numpy(), np.array(expected), atol=1e-12)
+    operator_laws(Blur(kernel, (6, 7), boundary="valid"))
+
+
+def test_valid_data_are_a_crop_of_a_larger_photograph():
+    """The border of a photograph holds what lay beyond it; the periodic operator takes it for a wrong image."""
+    photo = sample("camera")[..., 90:218, 170:298]
+    kernel = motion_kernel(9, 0.6)
+    large = gaussian_noise(Blur(kernel, (128, 128))(photo), 0.01)
+    y = large[..., 20:100, 20:100]
+    top, left = (k - 1 - k // 2 for k in kernel.shape)
+    shape = tuple(n + k - 1 for n, k in zip((80, 80), kernel.shape))
+    truth = photo[..., 20 - top : 20 - top + shape[0], 20 - left : 20 - left + shape[1]]
+    x = PnPADMM(Blur(kernel, shape, boundary="valid"), LoFiDenoiser(), noise_std=0.01)(y)
+    inside = (..., slice(top, top + 80), slice(left, left + 80))
+    assert psnr(x[inside], truth[inside]) > psnr(y, truth[inside]) + 3
 
 
 def test_channels_of_the_kernel_are_blurred_alone():

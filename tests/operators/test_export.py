@@ -1,5 +1,7 @@
 """Our operators in deepinv and scipy, in their own solvers."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from operators import (
     Inpainting,
     KaiserSquires,
     Radon,
+    as_operator,
     gaussian_kernel,
     random_columns,
     random_mask,
@@ -47,6 +50,16 @@ def test_scipy_is_the_matrix_and_its_adjoint(name):
     assert np.allclose(x, op.A_dagger(y, rtol=1e-13).flatten().numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", OPERATORS)
+def test_scipy_takes_complex_vectors(name):
+    foreign = to_scipy(OPERATORS[name]())
+    rng = np.random.default_rng(0)
+    u, v = rng.normal(size=(2, foreign.shape[1]))
+    assert np.allclose(foreign @ (u + 1j * v), foreign @ u + 1j * (foreign @ v))
+    with pytest.raises(TypeError, match="LinearOperator"):
+        to_scipy(torch.eye(3))  # pyright: ignore[reportArgumentType]
+
+
 @pytest.fixture
 def deepinv():
     return pytest.importorskip("deepinv", reason="needs deepinv: pip install 'pnp-imaging[deepinv]'")
@@ -62,6 +75,11 @@ def test_deepinv_physics_has_our_methods(deepinv, name):
     assert relative(physics.A_adjoint_A(x), op.A_adjoint_A(x)) == 0
     assert relative(physics.prox_l2(x, y, 0.7), op.prox_l2(x, y, 0.7)) == 0
     assert relative(physics.A_dagger(y), op.A_dagger(y)) == 0
+    assert relative(physics.prox_l2(None, y, 0.7), op.prox_l2(0 * x, y, 0.7)) == 0
+    assert relative(physics.prox_l2(0.5, y, 0.7), op.prox_l2(0 * x + 0.5, y, 0.7)) == 0
+    assert as_operator(physics) is op  # there and back, complex images too
+    again = pickle.loads(pickle.dumps(physics))
+    assert relative(again.A(x), op.A(x)) == 0
 
 
 def test_deepinvs_noise_is_added_by_a_call_alone(deepinv):
