@@ -10,13 +10,11 @@ from typing import Any
 import torch
 
 import denoisers.weights
-from denoisers import LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from denoisers.weights import available, load_weights, save_weights
 from pnp.metrics import psnr
 
-from .common import data_folder, noisy, parser
+from .common import FAMILIES, data_folder, noisy, parser
 
-FAMILIES = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
 SIGMAS = (5, 15, 25, 35, 50)
 
 
@@ -50,10 +48,14 @@ def _text(value: Any) -> str:
 def cards() -> str:
     """All shipped cards, as a page."""
     lines = ["# Shipped weights", "", "Written by `python -m benchmarks.card`; the same text travels in each file."]
-    kinds = {family: kind.__name__ for family, kind in FAMILIES.items()}
-    for family, kind in (kinds | {"mass": "MassDenoiser", "local-field": "pnp.train.evaluation.load_trained"}).items():
+    calls = {family: f'{kind.__name__}("NAME")' for family, kind in FAMILIES.items()}
+    calls["mass"] = 'MassDenoiser("NAME")'
+    calls["local-field"] = (
+        'pnp.train.evaluation.load_trained(denoisers.weights.weights_path("NAME", family="local-field"))'
+    )
+    for family, call in calls.items():
         for name in available(family):
-            lines += ["", f'## {kind}("{name}")', ""]
+            lines += ["", f"## {call.replace('NAME', name)}", ""]
             lines += [f"- **{key}**: {_text(value)}" for key, value in load_weights(name, family=family)[1].items()]
     return "\n".join(lines) + "\n"
 

@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from denoisers import LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from pnp.train.images import ImageFolder
 
-__all__ = ["data_folder", "noisy", "parser", "save", "table", "timed"]
+__all__ = ["COLOUR", "FAMILIES", "data_folder", "noisy", "parser", "save", "table", "timed"]
+
+FAMILIES = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
+COLOUR = {"lofi": "natural-rgb", "mixer": "natural-rgb-30-small", "xdncnn": "natural-rgb"}  # their colour weights
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

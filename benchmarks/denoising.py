@@ -5,7 +5,7 @@ the images of the PSNR with peak 1. TV has its default weight, the best on avera
 it for each image against the truth. BM3D is the package ``bm3d`` with its own settings, wavelets those of PyWavelets
 (extra ``bench``; BM3D's licence is non-commercial).
 Networks come as FAMILY or FAMILY:WEIGHTS (lofi, mixer, xdncnn; WEIGHTS a shipped name or a file); one for a single
-noise level is shown that level alone.
+noise level is shown that level alone, such as the colour Mixer (30).
 
     python -m benchmarks.denoising --data DIR [--methods lofi xdncnn:natural-gray-25 bm3d wavelet tv] [--colour]
 """
@@ -16,31 +16,40 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from denoisers import BM3DDenoiser, Denoiser, LoFiDenoiser, MixerDenoiser, TVDenoiser, WaveletDenoiser, XDnCNNDenoiser
+from denoisers import BM3DDenoiser, Denoiser, TVDenoiser, WaveletDenoiser
 from pnp.metrics import psnr, ssim
 from pnp.passport.memory import peak_memory
 
-from .common import data_folder, noisy, parser, save, table, timed
+from .common import COLOUR, FAMILIES, data_folder, noisy, parser, save, table, timed
 
-FAMILIES = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
+CLASSICAL = {"bm3d": BM3DDenoiser, "tv": TVDenoiser, "wavelet": WaveletDenoiser, "tv-oracle": TVDenoiser}
 Method = Callable[[Tensor, float, Tensor], Tensor]
 
 
 def make(name: str, colour: bool) -> tuple[Denoiser, Method]:
-    """A denoiser by its name on the command line, and how it is used; TV is tuned on the truth."""
+    """A denoiser by its name on the command line, and how it is used; ``tv-oracle`` is tuned on the truth."""
     family, _, weights = name.partition(":")
-    if family in FAMILIES:
-        denoiser: Denoiser = FAMILIES[family](weights or ("natural-rgb" if colour else "natural-gray"))
-    elif family == "tv-oracle":
-        denoiser = TVDenoiser()
+    if family not in FAMILIES and name not in CLASSICAL:
+        raise SystemExit(
+            f"--methods: expected {', '.join(CLASSICAL)}, or {', '.join(FAMILIES)} [:WEIGHTS]; got {name!r}"
+        )
+    if name in CLASSICAL:
+        denoiser: Denoiser = CLASSICAL[name]()
+    else:
+        named = weights or (COLOUR[family] if colour else None)
+        try:
+            denoiser = FAMILIES[family]() if named is None else FAMILIES[family](named)
+        except (ValueError, FileNotFoundError) as error:
+            raise SystemExit(f"--methods {name}: {error}") from error
+        if denoiser.channels != (3 if colour else 1):
+            raise SystemExit(f"--methods {name}: the weights are for {denoiser.channels} channel(s); see --colour")
+    if name == "tv-oracle":
 
         def tuned(y: Tensor, sigma: float, truth: Tensor) -> Tensor:
             candidates = [denoiser(y, sigma * factor) for factor in (0.7, 0.85, 1.0, 1.15, 1.3)]
             return max(candidates, key=lambda x: float(psnr(x.clamp(0, 1), truth)))
 
         return denoiser, tuned
-    else:
-        denoiser = {"bm3d": BM3DDenoiser, "tv": TVDenoiser, "wavelet": WaveletDenoiser}[family]()
     return denoiser, lambda y, sigma, _: denoiser(y, sigma)
 
 
@@ -54,15 +63,15 @@ def knows(denoiser: Denoiser, sigma: float) -> bool:
 def main() -> None:
     """Print the table."""
     p = parser(__doc__)
-    p.add_argument("--methods", nargs="+", default=["lofi", "bm3d", "wavelet", "tv"])
-    p.add_argument("--sigmas", nargs="+", type=float, default=[15, 25, 50])
+    p.add_argument("--methods", nargs="+", default=["lofi", "xdncnn", "mixer", "bm3d", "wavelet", "tv"])
+    p.add_argument("--sigmas", nargs="+", type=float, help="default: 15 25 50, in colour 15 25 30 50")
     p.add_argument("--colour", action="store_true", help="CBSD68 and the colour weights")
     options = p.parse_args()
     channels = 3 if options.colour else 1
     folder = data_folder(options.data, "cbsd68" if options.colour else "bsd68", channels=channels)
     methods = {name: make(name, options.colour) for name in options.methods}
     rows = []
-    for sigma in options.sigmas:
+    for sigma in options.sigmas or ([15, 25, 30, 50] if options.colour else [15, 25, 50]):
         for name, (denoiser, method) in methods.items():
             if not knows(denoiser, sigma / 255):
                 continue

@@ -8,6 +8,7 @@ checkpoint after every kill. CPU, one thread.
 """
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,9 +24,21 @@ from pnp.train.checkpoint import load_checkpoint
 from .common import parser
 
 
-def command(recipe: str, data: Path, out: Path, steps: int) -> list[str]:
+def command(recipe: str, data: Path, valid: Path, out: Path, steps: int) -> list[str]:
     """A training that saves every third step, with validation, so that a kill may hit any kind of writing."""
-    options = ["--steps", str(steps), "--save-every", "3", "--threads", "1", "--accelerator", "cpu", "--resume"]
+    options = [
+        "--valid",
+        str(valid),
+        "--steps",
+        str(steps),
+        "--save-every",
+        "3",
+        "--threads",
+        "1",
+        "--accelerator",
+        "cpu",
+        "--resume",
+    ]
     return [sys.executable, "-m", "pnp", "train", recipe, "--data", str(data), "--out", str(out), *options]
 
 
@@ -51,13 +64,16 @@ def main() -> None:
     options = p.parse_args()
     data, rng = Path(options.data) / "bsd400_gray", random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        calm, rough = Path(folder) / "calm", Path(folder) / "rough"
+        calm, rough, valid = (Path(folder) / name for name in ("calm", "rough", "valid"))
+        valid.mkdir()
+        for file in sorted(data.iterdir())[:3]:
+            shutil.copy(file, valid)
         begin = time.perf_counter()
-        subprocess.run(command(options.recipe, data, calm, options.steps), check=True, capture_output=True)
+        subprocess.run(command(options.recipe, data, valid, calm, options.steps), check=True, capture_output=True)
         length = time.perf_counter() - begin
         print(f"undisturbed: {options.steps} steps, {length:.1f} s")
         kills, unreadable, checkpoint = 0, 0, rough / f"{options.recipe}.pt"
-        arguments = command(options.recipe, data, rough, options.steps)
+        arguments = command(options.recipe, data, valid, rough, options.steps)
         while kills < options.kills:
             if not killed(arguments, rng.uniform(0.3, 1.0) * length):
                 for file in rough.iterdir():  # came to its end: once more from the beginning
@@ -73,7 +89,7 @@ def main() -> None:
             kills += 1
             print(f"kill {kills}, last checkpoint at step {step}", flush=True)
         subprocess.run(arguments, check=True, capture_output=True)
-        names = sorted(f.name for f in calm.glob("*.safetensors"))
+        names = sorted(f.name for kind in ("*.safetensors", "*.png") for f in calm.glob(kind))
         hashes = [tensors_hash(load_checkpoint(f / checkpoint.name)["averaged"]) for f in (calm, rough)]
         models = [load_checkpoint(f / checkpoint.name) for f in (calm, rough)]
         moments = [m["optimizer"]["state"][0]["exp_avg_sq"] for m in models]
@@ -82,8 +98,8 @@ def main() -> None:
         tables = [(f / f"{options.recipe}.csv").read_text() for f in (calm, rough)]
         print(
             f"{kills} kills, {unreadable} unreadable checkpoints; final weights and optimiser "
-            f"{'the same bits' if same else 'DIFFER'}, weight files {'the same bytes' if files else 'DIFFER'}, "
-            f"log {'the same' if tables[0] == tables[1] else 'DIFFERS'}"
+            f"{'the same bits' if same else 'DIFFER'}, weight files and pictures "
+            f"{'the same bytes' if files else 'DIFFER'}, log {'the same' if tables[0] == tables[1] else 'DIFFERS'}"
         )
 
 

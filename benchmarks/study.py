@@ -7,23 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from denoisers import InSquares, LevelMap, Residual
 from pnp.metrics import psnr
 from pnp.train import DenoiseCrops, Trainer, warmup_stable_decay
 
 from .common import data_folder, noisy
 
 __all__ = ["parameters", "plot_lines", "train_and_score"]
-
-
-class Residual(nn.Module):
-    """A network that gives the noise, as a denoiser that ignores the level."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return x - self.net(x)
 
 
 def parameters(net: nn.Module) -> int:
@@ -45,7 +35,9 @@ def train_and_score(
 ) -> float:
     """Mean PSNR on the first 20 images of BSD68 (centre of 128 x 128) after a training from ``seed``."""
     torch.manual_seed(seed)
-    model = Residual(build())
+    net = build()
+    net = InSquares(net) if hasattr(net, "image_shape") else net  # Mixer and ViT, which know places by the image's size
+    model = LevelMap(Residual(net), sigma_range=(sigma, sigma))
     task = DenoiseCrops(images, crop=crop, batch=batch, sigmas=(sigma, sigma), seed=seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
     schedule = warmup_stable_decay(steps, warmup=50)
@@ -61,18 +53,8 @@ def train_and_score(
             x = test[i][None]
             top, left = ((n - 128) // 2 for n in x.shape[-2:])
             x = x[..., top : top + 128, left : left + 128]
-            scores.append(float(psnr(_in_squares(model, noisy(x, sigma, seed=i), crop).clamp(0, 1), x)))
+            scores.append(float(psnr(model(noisy(x, sigma, seed=i), sigma).clamp(0, 1), x)))
     return statistics.mean(scores)
-
-
-def _in_squares(model: nn.Module, x: Tensor, side: int) -> Tensor:
-    """The model on an image; one for squares of ``side`` alone gets overlapping squares."""
-    from denoisers.tiles import run_blended
-
-    shape = getattr(model.net, "image_shape", None)
-    if shape is None:
-        return model(x, None)
-    return run_blended(lambda tile: model(tile, None), x, shape, side // 4)
 
 
 def plot_lines(

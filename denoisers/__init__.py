@@ -4,6 +4,7 @@ from .base import CallableDenoiser as CallableDenoiser
 from .base import Denoiser as Denoiser
 from .base import as_denoiser as as_denoiser
 from .block_matching import BM3DDenoiser as BM3DDenoiser
+from .blocks import AttentionGate as AttentionGate
 from .blocks import ChannelGate as ChannelGate
 from .blocks import ConvBlock as ConvBlock
 from .blocks import PixelAttention as PixelAttention
@@ -18,6 +19,8 @@ from .geometry import PatchGeometry as PatchGeometry
 from .geometry import circle_offsets as circle_offsets
 from .geometry import pixel_coordinates as pixel_coordinates
 from .geometry import square_offsets as square_offsets
+from .level_map import LevelMap as LevelMap
+from .level_map import Residual as Residual
 from .lofi import LoFi as LoFi
 from .lofi import MultiMLP as MultiMLP
 from .lofi import PatchFinder as PatchFinder
@@ -34,6 +37,7 @@ from .rescaled import Rescaled as Rescaled
 from .resunet import ResCNN as ResCNN
 from .resunet import ResUNet as ResUNet
 from .resunet import SimpleCNN as SimpleCNN
+from .squares import InSquares as InSquares
 from .superres import SRCNN as SRCNN
 from .superres import XSRCNN as XSRCNN
 from .superres import SRResNet as SRResNet

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CallableDenoiser", "Denoiser", "as_denoiser", "sigma_column"]
+__all__ = ["CallableDenoiser", "Denoiser", "Wrapper", "as_denoiser", "sigma_column"]
 
 
 def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
@@ -17,14 +17,17 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
         x: images (B, C, H, W).
 
     Raises:
-        ValueError: ``sigma`` is negative, not finite, or has neither 1 nor B values.
+        TypeError: ``sigma`` is no number. ValueError: it is negative, not finite, or has neither 1 nor B values.
 
     >>> sigma_column(0.1, torch.zeros(2, 1, 4, 4)).shape
     torch.Size([2, 1, 1, 1])
     """
     if torch.is_tensor(sigma) and torch.is_complex(sigma):
         raise ValueError("sigma: a noise level is real, got a complex tensor")
-    s = torch.as_tensor(sigma, dtype=x.real.dtype, device=x.device).reshape(-1)
+    try:
+        s = torch.as_tensor(sigma, dtype=x.real.dtype, device=x.device).reshape(-1)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's own, which depends on what it is
+        raise TypeError(f"sigma: expected a number or a tensor of them, got {sigma!r}") from error
     if s.numel() not in (1, x.shape[0]):
         raise ValueError(f"sigma: expected one value or {x.shape[0]} (one a sample), got {s.numel()}")
     if not bool((s.detach() >= 0).all()) or not bool(torch.isfinite(s.detach()).all()):
@@ -74,11 +77,6 @@ class Denoiser(nn.Module):
     own_units: bool = False
     takes_complex: bool = False
 
-    def _stand_around(self, inner: "Denoiser") -> None:
-        """Take over what holds of the denoiser inside: levels, channels, intensities, units."""
-        for name in ("sigma_range", "channels", "intensity_range", "own_units"):
-            setattr(self, name, getattr(inner, name))
-
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W) that carry white noise of standard deviation ``sigma``, float or (B,)."""
         raise NotImplementedError("a denoiser writes forward(x, sigma)")
@@ -121,7 +119,7 @@ def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
     if not callable(obj):
         raise TypeError(f"denoiser: expected a callable (x, sigma) -> x, got {type(obj).__name__}")
     try:
-        inspect.signature(obj).bind(None, None)
+        inspect.signature(obj.forward if isinstance(obj, nn.Module) else obj).bind(None, None)
     except TypeError as error:
         name = type(obj).__name__
         raise TypeError(
@@ -130,3 +128,29 @@ def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
     except ValueError:  # no signature to be seen
         pass
     return CallableDenoiser(obj)
+
+
+class Wrapper(Denoiser):
+    """A denoiser around another one, which may be any callable; what is known of the inner one holds of it.
+
+    Levels, channels, intensities, units and complex images are taken over, and where there are any the radius of the
+    receptive field and the card of the weights; a subclass changes what is different.
+
+    >>> class Twice(Wrapper):
+    ...     def forward(self, x, sigma):
+    ...         return self.denoiser(self.denoiser(x, sigma), sigma)
+    >>> Twice(lambda x, sigma: x / 2)(torch.ones(1, 1, 1, 1), 0.1).item()
+    0.25
+    """
+
+    def __init__(self, denoiser: Callable[..., Tensor]) -> None:
+        super().__init__()
+        inner = self.denoiser = as_denoiser(denoiser)
+        for name in ("sigma_range", "channels", "intensity_range", "own_units", "takes_complex", "radius", "card"):
+            if hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
+
+    def check(self, x: Tensor) -> None:
+        """Raise unless ``x`` is a batch of images that the inner denoiser takes."""
+        complex = self.takes_complex and isinstance(x, Tensor)
+        check_images(x.real if complex else x, self.channels)

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ChannelGate", "ConvBlock", "PixelAttention", "ResidualConvBlock"]
+__all__ = ["AttentionGate", "ChannelGate", "ConvBlock", "PixelAttention", "ResidualConvBlock"]
 
 
 class ConvBlock(nn.Sequential):
@@ -74,3 +74,26 @@ class PixelAttention(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         out = self.attention(tokens, tokens, tokens, need_weights=False)[0]
         return out.transpose(1, 2).reshape(x.shape)
+
+
+class AttentionGate(nn.Module):
+    r"""What a skip carries, each value times a number in (0, 1) that follows from the skip and a signal at its place.
+
+    .. math:: x \cdot \mathrm{sigmoid}(W_2\, \mathrm{ReLU}(W_1 [x, g] + b_1) + b_2)
+
+    (B, channels, H, W) twice, skip x and signal g, to the same; half as many channels between the 1 x 1 convolutions.
+    Oktay et al. 2018, arXiv:1804.03999, who have one gate for all channels of a pixel.
+
+    >>> AttentionGate(4)(torch.zeros(1, 4, 5, 6), torch.ones(1, 4, 5, 6)).shape
+    torch.Size([1, 4, 5, 6])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(channels // 2, 1)
+        self.gate = nn.Sequential(
+            nn.Conv2d(2 * channels, inner, 1), nn.ReLU(), nn.Conv2d(inner, channels, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor, signal: Tensor) -> Tensor:
+        return x * self.gate(torch.cat((x, signal), 1))

@@ -9,6 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .base import Denoiser, check_images, sigma_column
+from .card import settled
 from .geometry import sample
 from .tiles import reflect_to, run_in_tiles
 from .weights import load_weights
@@ -89,15 +90,15 @@ class LoFiDenoiser(Denoiser):
     Args:
         weights: ``"natural-gray"``, ``"natural-rgb"`` (optionally with a version, ``"natural-gray@1"``), a
             ``.safetensors`` file, or ``None`` for an untrained network.
-        preset: ``"accurate"`` or ``"fast"``; a file names its own.
-        channels: of the untrained network.
+        preset: ``"accurate"`` or ``"fast"``; ``None``: that of the weights, else ``"accurate"``.
+        channels: of the image; ``None``: those of the weights, else 1.
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
             are done in tiles, with the same result.
 
     Pretrained weights come in eval mode and frozen; ``requires_grad_()`` to fine-tune them.
 
     Raises:
-        ValueError: unknown name or preset, wrong number of channels, negative sigma.
+        ValueError: unknown name or preset, one that contradicts the weights, wrong number of channels, negative sigma.
         FileNotFoundError: no such weight file. ``denoisers.weights.WeightFileError``: it is damaged.
 
     >>> denoiser = LoFiDenoiser()
@@ -109,20 +110,24 @@ class LoFiDenoiser(Denoiser):
     intensity_range = None
 
     def __init__(
-        self, weights: str | None = "natural-gray", *, preset: str = "accurate", channels: int = 1, max_memory=2e9
+        self,
+        weights: str | None = "natural-gray",
+        *,
+        preset: str | None = None,
+        channels: int | None = None,
+        max_memory: float = 2e9,
     ) -> None:
         super().__init__()
-        state, card = (
-            (None, {"preset": preset, "channels": channels})
-            if weights is None
-            else load_weights(weights, family="lofi")
-        )
+        state, card = (None, {}) if weights is None else load_weights(weights, family="lofi")
+        card = {"preset": "accurate", "channels": 1} | settled(card, preset=preset, channels=channels)
         if card["preset"] not in _PRESETS:
             raise ValueError(f"preset: expected one of {sorted(_PRESETS)}, got {card['preset']!r}")
         if not max_memory > 0:
             raise ValueError(f"max_memory: expected a positive number of bytes, got {max_memory}")
         self.card, self.max_memory = card, float(max_memory)
         self.channels = int(card["channels"])
+        if self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {self.channels}")
         self.sigma_range = tuple(card["sigma_range"]) if "sigma_range" in card else None
         hidden, features, diameters = _PRESETS[card["preset"]]
         inputs = [self.channels] + [features] * (len(diameters) - 1)

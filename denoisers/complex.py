@@ -1,32 +1,31 @@
 """Complex images for denoisers of real ones."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from .base import Denoiser, sigma_column
+from .base import Wrapper, sigma_column
 
 __all__ = ["MagnitudePhase", "RealImaginary"]
 
 
-class RealImaginary(Denoiser):
+class RealImaginary(Wrapper):
     """Real and imaginary part as two samples, which is what solvers do by themselves; real images pass as they are.
 
     ``sigma`` is the noise of each part.
 
-    >>> from denoisers import as_denoiser
-    >>> RealImaginary(as_denoiser(lambda x, sigma: x.clamp(0)))(torch.tensor([[[[1 - 1j]]]]), 0.1).item()
+    >>> RealImaginary(lambda x, sigma: x.clamp(0))(torch.tensor([[[[1 - 1j]]]]), 0.1).item()
     (1+0j)
     """
 
-    takes_complex = True
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        super().__init__()
-        self.denoiser = denoiser
-        self._stand_around(denoiser)
+    def __init__(self, denoiser: Callable[..., Tensor]) -> None:
+        super().__init__(denoiser)
+        self.takes_complex = True
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W), complex or real; ``sigma`` a number or (B,)."""
+        self.check(x)
         if not x.is_complex():
             return self.denoiser(x, sigma)
         level = sigma_column(sigma, x).flatten()
@@ -38,13 +37,13 @@ class MagnitudePhase(RealImaginary):
 
     Noise in the phase stays, and where the magnitude is below a few ``sigma`` its noise is not Gaussian any more.
 
-    >>> from denoisers import as_denoiser
-    >>> MagnitudePhase(as_denoiser(lambda x, sigma: 2 * x))(torch.tensor([[[[3 - 4j]]]]), 0.1).item()
+    >>> MagnitudePhase(lambda x, sigma: 2 * x)(torch.tensor([[[[3 - 4j]]]]), 0.1).item()
     (6-8j)
     """
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W), complex or real; ``sigma`` a number or (B,), the noise of each part."""
+        self.check(x)
         if not x.is_complex():
             return self.denoiser(x, sigma)
         size = x.abs()

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .superres import _Skip
 from .xunit import Gaussian, XUnit
 
 __all__ = ["Folded", "folded"]
 
 _STRIP = 2**20  # values of a strip of rows
+_CHAINS = (nn.Sequential.forward, _Skip.forward)  # what runs its members in turn, and keeps none of what they give
 
 
 class _Affine(nn.Module):
@@ -72,17 +75,32 @@ class _FoldedXUnit(nn.Module):
         return z
 
 
+def _stamp(tensors: Iterable[Tensor]) -> list[tuple[Any, ...]]:
+    """What changes when a tensor is written to, replaced or converted; writing through ``.data`` leaves no trace."""
+    return [(t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype, t.device) for t in tensors]
+
+
 class _Perceptron(nn.Module):
     """Linear, GELU, Linear along the last axis by oneDNN; its products were twice as fast as BLAS's where measured."""
 
     def __init__(self, first: nn.Linear, last: nn.Linear) -> None:
         super().__init__()
-        self.tensors = [t.detach().to_mkldnn() for t in (first.weight, first.bias, last.weight, last.bias)]
+        self.first, self.last = first, last
+        self._packed: tuple[Any, list[Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        w, b, v, c = self.tensors
+        if x.dtype != torch.float32 or x.device.type != "cpu":
+            return self.last(F.gelu(self.first(x)))
+        tensors = [self.first.weight, self.first.bias, self.last.weight, self.last.bias]
+        stamp = _stamp(tensors)
+        if self._packed is None or self._packed[0] != stamp:
+            self._packed = stamp, [t.detach().to_mkldnn() for t in tensors]
+        w, b, v, c = self._packed[1]
         hidden = F.gelu(F.linear(x.reshape(-1, x.shape[-1]).to_mkldnn(), w, b))
         return F.linear(hidden, v, c).to_dense().reshape(x.shape)
+
+    def __getstate__(self) -> dict[str, Any]:  # oneDNN's tensors can be neither copied nor saved
+        return {**self.__dict__, "_packed": None}
 
 
 def _is_perceptron(members: list[nn.Module]) -> bool:
@@ -105,19 +123,19 @@ def _flat(chain: nn.Sequential) -> list[nn.Module]:
 
 
 def _fold_chain(chain: nn.Sequential) -> None:
-    """Fold the members of a chain; none of them writes into what the chain was given."""
+    """Fold the members of a chain; none of them writes into what the chain was given, or what a member may keep."""
     members: list[nn.Module] = []
-    own = False  # the value at this point was made inside the chain
+    own = False  # the value at this point is nobody else's
     for module in _flat(chain):
         last = members[-1] if members else None
-        if isinstance(module, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
+        if type(module) is nn.BatchNorm2d and type(last) is nn.Conv2d:
             members[-1] = fuse_conv_bn_eval(last, module)
-        elif isinstance(module, nn.BatchNorm2d) and own:
+        elif type(module) is nn.BatchNorm2d and own:
             members.append(_Affine(module))
         elif own and _is_usual(module):
             assert isinstance(module, XUnit)
             members.append(_FoldedXUnit(module))
-        elif own and isinstance(module, nn.ReLU):
+        elif own and type(module) is nn.ReLU:
             members.append(nn.ReLU(inplace=True))
         else:
             _fold(module)
@@ -126,14 +144,14 @@ def _fold_chain(chain: nn.Sequential) -> None:
             first, _, last = members[-3:]
             assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
             members[-3:] = [_Perceptron(first, last)]
-        own = own or isinstance(module, (nn.Conv2d, nn.BatchNorm2d, XUnit, nn.ReLU))
+        own = type(module) in (nn.Conv2d, nn.BatchNorm2d, XUnit, nn.ReLU)
     while len(chain):
         del chain[0]
     chain.extend(members)
 
 
 def _fold(model: nn.Module) -> None:
-    if isinstance(model, nn.Sequential):
+    if isinstance(model, nn.Sequential) and type(model).forward in _CHAINS:
         _fold_chain(model)
     elif getattr(model, "folds", True):
         for child in model.children():
@@ -143,9 +161,10 @@ def _fold(model: nn.Module) -> None:
 def folded(model: nn.Module) -> nn.Module:
     """A frozen copy of ``model`` for evaluation alone, with the same output up to rounding.
 
-    In chains (``nn.Sequential``), batch normalisation becomes part of the convolution before it, or a product and sum
-    in place; ReLU and :class:`XUnit` write into their own input; perceptrons go to oneDNN on CPUs; tensors are
-    channels-last. It has no derivatives. A module whose ``folds`` is False is left as it is.
+    In chains (``nn.Sequential``, not subclasses with a ``forward`` of their own), batch normalisation becomes part of
+    the convolution before it, or a product and sum in place; ReLU and :class:`XUnit` write into their own input;
+    perceptrons go to oneDNN on CPUs; tensors are channels-last. It has no derivatives, and a ``state_dict`` of its own.
+    A module whose ``folds`` is False is left as it is.
 
     >>> from denoisers import DnCNN
     >>> net, x = DnCNN(1, width=8, depth=4).eval(), torch.rand(1, 1, 16, 16)
@@ -161,6 +180,12 @@ def folded(model: nn.Module) -> nn.Module:
 class Folded:
     """Evaluates a network through its folded copy where derivatives are not asked for; follows changed weights.
 
+    Changes are seen by the tensors' versions: writing through ``tensor.data`` leaves none, and takes a new ``Folded``.
+
+    Args:
+        model: the network, or what holds it.
+        part: name of the network in ``model``, as in ``get_submodule``; one that takes its place is followed.
+
     >>> net = nn.Sequential(nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1)).eval()
     >>> fast = Folded(net)
     >>> with torch.no_grad():
@@ -168,19 +193,25 @@ class Folded:
     torch.Size([1, 1, 1, 1])
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
+    def __init__(self, model: nn.Module, part: str = "") -> None:
+        self.owner, self.part = model, part
         self._copy: nn.Module | None = None
         self._key: Any = None
 
+    @property
+    def model(self) -> nn.Module:
+        """The network as it is now."""
+        return self.owner.get_submodule(self.part)
+
     def __call__(self, x: Tensor) -> Tensor:
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        if self.model.training or (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *tensors))):
-            return self.model(x)
-        key = [(t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype, t.device) for t in tensors]
+        model = self.model
+        tensors = [*model.parameters(), *model.buffers()]
+        if model.training or (torch.is_grad_enabled() and any(t.requires_grad for t in (x, *tensors))):
+            return model(x)
+        key = [model, _stamp(tensors)]
         if self._copy is None or key != self._key:
-            self._copy, self._key = folded(self.model), key
+            self._copy, self._key = folded(model), key
         return self._copy(x.contiguous(memory_format=torch.channels_last))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model, "_copy": None, "_key": None}
+        return {"owner": self.owner, "part": self.part, "_copy": None, "_key": None}

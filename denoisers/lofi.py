@@ -79,7 +79,7 @@ class LoFi(nn.Module):
         warp: map of coordinates (P, 2) -> (P, 2) (INR-LoFi), which learns where an image is displaced.
         residual: the network predicts what has to be subtracted from the observed value.
 
-    Khorashadizadeh, Debarnot, Liu, Dokmanić 2024, arXiv:2411.04995.
+    Khorashadizadeh, Liaudat, Liu, McEwen, Dokmanić 2024, arXiv:2411.04995.
 
     >>> model = LoFi.paper()
     >>> model(torch.zeros(1, 1, 32, 32), torch.tensor([[0.0, 0.1]])).shape

@@ -101,9 +101,9 @@ class _Head(nn.Module):
 class Img2ImgMixer(nn.Module):
     r"""Image-to-Image Mixer: patches, N layers that mix along height, width and channels, and back to pixels.
 
-    (B, channels, H, W) to the same. Weights belong to one size of images. Nothing is added to the input: a denoiser
-    trains it to give the noise. In a layer, x + W(H(LN x)), then x + C(LN x); H, W, C are perceptrons of one hidden
-    layer ``factor`` times as wide, with GELU.
+    (B, channels, H, W) to the same. Weights belong to one size of images; :class:`InSquares` takes others. Nothing is
+    added to the input: a denoiser trains it to give the noise. In a layer, x + W(H(LN x)), then x + C(LN x); H, W, C
+    are perceptrons of one hidden layer ``factor`` times as wide, with GELU.
 
     Args:
         image_shape: (H, W), or an int for a square; multiples of ``patch``.
@@ -112,7 +112,6 @@ class Img2ImgMixer(nn.Module):
         width: channels of the patches, C.
         depth: number of layers, N.
         factor: of the hidden layers, f.
-        linear: height and width are mixed by one linear map each.
         extra: further input channels, such as a map of the noise level.
 
     Raises:
@@ -124,6 +123,8 @@ class Img2ImgMixer(nn.Module):
     3443456
     """
 
+    _linear = False
+
     def __init__(
         self,
         image_shape: int | tuple[int, int],
@@ -133,14 +134,13 @@ class Img2ImgMixer(nn.Module):
         width: int = 128,
         depth: int = 16,
         factor: int = 4,
-        linear: bool = False,
         extra: int = 0,
     ) -> None:
         super().__init__()
         rows, columns = _sides(image_shape, patch)
         self.image_shape = rows * patch, columns * patch
         self.embed = _Embedding(channels + extra, width, patch)
-        self.layers = nn.Sequential(*(_MixerLayer(rows, columns, width, factor, linear) for _ in range(depth)))
+        self.layers = nn.Sequential(*(_MixerLayer(rows, columns, width, factor, self._linear) for _ in range(depth)))
         self.head = _Head(width, channels, patch)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -155,6 +155,8 @@ class LinearMixer(Img2ImgMixer):
     3482380
     """
 
+    _linear = True
+
     def __init__(
         self,
         image_shape: int | tuple[int, int],
@@ -164,10 +166,9 @@ class LinearMixer(Img2ImgMixer):
         width: int = 140,
         depth: int = 19,
         factor: int = 4,
+        extra: int = 0,
     ) -> None:
-        super().__init__(
-            image_shape, channels, patch=patch, width=width, depth=depth, factor=factor, linear=True
-        )  # fmt: skip
+        super().__init__(image_shape, channels, patch=patch, width=width, depth=depth, factor=factor, extra=extra)
 
 
 class _Merge(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .level_map import LevelMapDenoiser
 from .mixer import Img2ImgMixer
-from .tiles import run_blended
+from .squares import in_squares
 
 __all__ = ["MixerDenoiser"]
 
@@ -21,19 +21,19 @@ _PRESETS = {  # side of the image, width, depth, factor
 class MixerDenoiser(LevelMapDenoiser):
     r"""x - :class:`Img2ImgMixer` (x, sigma), images (B, C, H, W) in [0, 1].
 
-    The network's weights belong to squares of one side. Smaller images are continued by mirroring and cut back; larger
-    ones are covered by overlapping squares, averaged with weights that fall linearly towards their borders; an image
-    of that very size goes through once.
+    The network's weights belong to squares of one side; other images are done in such squares, as :class:`InSquares`
+    says. One for all levels is told ``sigma`` by a map, see :class:`LevelMap`.
 
     Args:
         weights: name of shipped weights or a file, see :func:`denoisers.weights.load_weights`; ``None``: untrained.
-        preset: of an untrained network, ``"paper"`` (256 pixels), ``"half"`` (128) or ``"small"`` (64).
-        channels: of an untrained network.
-        level: noise standard deviation of an untrained network for one level; ``None``: for all levels up to 56/255,
-            which it is told by a map.
+        preset: ``"paper"`` (256 pixels), ``"half"`` (128) or ``"small"`` (64); ``None``: that of the weights, else
+            ``"half"``.
+        channels: of the image; ``None``: those of the weights, else 1.
+        level: noise standard deviation of an untrained network for one level; ``None``: for all levels up to 56/255.
 
     Raises:
-        ValueError, TypeError, FileNotFoundError: an argument does not fit; the message names it.
+        ValueError, TypeError, FileNotFoundError: an argument does not fit, or contradicts the weights; the message
+            names it.
 
     Mansour, Lin, Heckel 2022, arXiv:2202.02018.
 
@@ -49,20 +49,19 @@ class MixerDenoiser(LevelMapDenoiser):
         self,
         weights: str | None = "natural-gray-small",
         *,
-        preset: str = "half",
-        channels: int = 1,
+        preset: str | None = None,
+        channels: int | None = None,
         level: float | None = None,
     ) -> None:
-        def make(card: dict[str, Any], channels: int, extra: int) -> Img2ImgMixer:
-            kind = card.get("preset", preset)
+        def make(known: dict[str, Any], channels: int, extra: int) -> Img2ImgMixer:
+            kind = known.get("preset", "half")
             if kind not in _PRESETS:
                 raise ValueError(f"preset: expected one of {sorted(_PRESETS)}, got {kind!r}")
             side, width, depth, factor = _PRESETS[kind]
             return Img2ImgMixer(side, channels, width=width, depth=depth, factor=factor, extra=extra)
 
-        super().__init__("mixer", weights, channels, level, make)
+        super().__init__("mixer", weights, make, level=level, channels=channels, preset=preset)
 
     def estimate(self, x: Tensor, level: Tensor) -> Tensor:
         """The network on one square or on overlapping ones."""
-        height, width = self.net.image_shape
-        return run_blended(lambda tile: tile - self.fast(self.seen(tile, level)), x, (height, width), height // 4)
+        return in_squares(lambda square: square - self.fast(self.seen(square, level)), x, self.net.image_shape)

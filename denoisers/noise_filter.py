@@ -71,6 +71,8 @@ class NoiseFilter(nn.Module):
         return F.grid_sample(ring, grid, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
 
     def forward(self, image: Tensor) -> Tensor:
+        if image.dtype != self.response.dtype:  # half precision, which knows no complex numbers
+            return self(image.to(self.response.dtype)).to(image.dtype)
         if self.layout == "pair":
             image = torch.complex(image[:, :1], image[:, 1:])
         height, width = image.shape[-2:]

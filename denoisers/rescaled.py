@@ -1,14 +1,16 @@
 """One noise level made into all: intensities are scaled until the noise has the level that the network knows."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from .base import Denoiser, check_images, sigma_column
+from .base import Wrapper, sigma_column
 
 __all__ = ["Rescaled"]
 
 
-class Rescaled(Denoiser):
+class Rescaled(Wrapper):
     r"""A denoiser of one level :math:`\sigma_0` for every level,
 
     .. math:: D_\sigma(x) = c + t\,\big(D_{\sigma_0}(c + (x - c) / t) - c\big), \qquad t = \sigma / \sigma_0
@@ -24,27 +26,25 @@ class Rescaled(Denoiser):
     Raises:
         ValueError: the level is unknown or not positive.
 
-    >>> from denoisers import as_denoiser
-    >>> shrink = as_denoiser(lambda x, sigma: torch.sign(x) * (x.abs() - 0.1).clamp(0))
+    >>> shrink = lambda x, sigma: torch.sign(x) * (x.abs() - 0.1).clamp(0)
     >>> Rescaled(shrink, level=0.1)(torch.ones(1, 1, 1, 1), 0.2).item()
     0.800000011920929
     """
 
-    def __init__(self, denoiser: Denoiser, *, level: float | None = None, centre: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, denoiser: Callable[..., Tensor], *, level: float | None = None, centre: float = 0.0) -> None:
+        super().__init__(denoiser)
         if level is None:
-            if denoiser.sigma_range is None:
+            if self.sigma_range is None:
                 raise ValueError("level: this denoiser does not say which noise level it was trained for")
-            level = sum(denoiser.sigma_range) / 2
+            level = sum(self.sigma_range) / 2
         if not level > 0:
             raise ValueError(f"level: expected a positive noise level, got {level}")
-        self.denoiser, self.level, self.centre = denoiser, float(level), float(centre)
-        self._stand_around(denoiser)
+        self.level, self.centre = float(level), float(centre)
         self.sigma_range = None  # every level
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
-        check_images(x, self.channels)
+        self.check(x)
         factor = sigma_column(sigma, x) / self.level
         still = factor == 0
         safe = torch.where(still, torch.ones_like(factor), factor)

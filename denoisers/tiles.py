@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["reflect_to", "run_blended", "run_in_tiles"]
+__all__ = ["reflect_to", "run_blended", "run_in_tiles", "smallest_tile"]
 
 
 def reflect_to(x: Tensor, size: int | tuple[int, int]) -> Tensor:
@@ -26,12 +26,24 @@ def reflect_to(x: Tensor, size: int | tuple[int, int]) -> Tensor:
     return x
 
 
+def smallest_tile(halo: int, step: int = 1) -> int:
+    """Side of the smallest tile that is worth its halo: a quarter of the halo is kept, and one step at least.
+
+    >>> smallest_tile(41), smallest_tile(10, 4)
+    (92, 28)
+    """
+    return 2 * step * math.ceil(halo / step) + step * math.ceil(max(halo // 4, 1) / step)
+
+
 def run_in_tiles(function: Callable[[Tensor], Tensor], x: Tensor, halo: int, pixels: float, *, step: int = 1) -> Tensor:
-    """Apply a local, shape-keeping ``function`` to (B, C, H, W) in tiles of at most about ``pixels`` pixels.
+    """Apply a local, shape-keeping ``function`` to (B, C, H, W) in tiles of at most ``pixels`` pixels.
 
     Exact when ``function`` looks no further than ``halo`` pixels, repeats itself every ``step`` pixels, and treats the
     image border in its own way: a tile reaches ``halo`` beyond what is kept of it, and ends at the image border where
     there is one.
+
+    Raises:
+        ValueError: tiles would be below :func:`smallest_tile`, halos and little else.
 
     >>> import torch.nn.functional as F
     >>> box = lambda t: F.avg_pool2d(F.pad(t, (1, 1, 1, 1), mode="reflect"), 3, 1)
@@ -42,10 +54,17 @@ def run_in_tiles(function: Callable[[Tensor], Tensor], x: Tensor, halo: int, pix
     height, width = x.shape[-2:]
     if height * width <= pixels:
         return function(x)
+    least = smallest_tile(halo, step)
+    tall = min(height, max(int(math.sqrt(pixels)), int(pixels / width)))
+    wide = min(width, int(pixels / max(tall, 1)))
+    if tall < min(least, height) or wide < min(least, width):
+        raise ValueError(
+            f"max_memory: it leaves tiles of {int(pixels)} pixels, which with a halo of {halo} are of "
+            f"{min(least, height)} x {min(least, width)} at least; allow more, or take fewer images at once"
+        )
     halo = step * math.ceil(halo / step)
-    side = _whole(int(math.sqrt(pixels)) - 2 * halo, step)
-    step_h = height if height <= side + 2 * halo else side
-    step_w = _whole(int(pixels / min(height, step_h + 2 * halo)) - 2 * halo, step)
+    step_h = height if tall == height else (tall - 2 * halo) // step * step
+    step_w = width if wide == width else (wide - 2 * halo) // step * step
     rows = []
     for top in range(0, height, step_h):
         row = []
@@ -56,11 +75,6 @@ def run_in_tiles(function: Callable[[Tensor], Tensor], x: Tensor, halo: int, pix
             row.append(tile[..., top - t : bottom - t, left - l : right - l])
         rows.append(torch.cat(row, -1))
     return torch.cat(rows, -2)
-
-
-def _whole(size: int, step: int) -> int:
-    """The largest multiple of ``step`` within ``size``, at least one."""
-    return max(1, size // step) * step
 
 
 def run_blended(function: Callable[[Tensor], Tensor], x: Tensor, side: tuple[int, int], overlap: int) -> Tensor:

@@ -27,13 +27,16 @@ def _widen(inputs: int, outputs: int) -> nn.Sequential:
 class UNet(nn.Module):
     """U-Net with instance normalisation: ``poolings`` halvings, channels doubled at each, skips by concatenation.
 
-    (B, inputs, H, W) to (B, outputs, H, W), any size whose half, quarter ... is at least two pixels; an odd side is
-    mirrored by one pixel on the way up. Nothing is added to the input.
+    (B, inputs, H, W) to (B, outputs, H, W), any size that leaves two pixels after the last halving, 1 x 2 at least; an
+    odd side is mirrored by one pixel on the way up. Nothing is added to the input.
 
     Args:
         inputs, outputs: channels.
         width: channels at full size.
         poolings: number of halvings.
+
+    Raises:
+        ValueError: the image is smaller: one pixel has no deviation to be divided by.
 
     Zbontar et al. 2018, arXiv:1811.08839; Ronneberger, Fischer, Brox 2015, doi:10.1007/978-3-319-24574-4_28.
 
@@ -50,6 +53,12 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(width, outputs or inputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        least = 1 << len(self.widen)
+        height, width = x.shape[-2:]
+        if min(height, width) < least or max(height, width) < 2 * least:
+            raise ValueError(
+                f"x: {len(self.widen)} halvings take at least {least} x {2 * least} pixels, got {height} x {width}"
+            )
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if level else x)

@@ -38,16 +38,18 @@ class ViT(nn.Module):
     """Vision transformer that gives back an image: patches, attention blocks, and a linear map to pixels.
 
     (B, channels, H, W) of any size to the same: images are filled with zeros to multiples of the patch and cut back,
-    the learned grid of positions is stretched bilinearly. No class token.
+    the learned grid of positions, one for each whole patch of ``image_shape``, is stretched bilinearly where it has
+    not as many as there are tokens. No class token.
 
     Args:
-        image_shape: (H, W) or an int: the size at which the grid of positions is not stretched.
+        image_shape: (H, W) or an int. Positions are stretched unless both sides are multiples of ``patch``: at 256 with
+            patches of 10, the paper's, from 25 x 25 to 26 x 26. The attribute is the size at which they are not, 250.
         channels: of the image.
         patch: side of a patch.
         width, depth, heads: of the transformer; ``width`` a multiple of ``heads``.
 
     Raises:
-        ValueError: ``width`` is no multiple of ``heads``.
+        ValueError: ``width`` is no multiple of ``heads``; ``patch`` or ``heads`` is not positive.
 
     Dosovitskiy et al. 2021, arXiv:2010.11929; sizes of Mansour, Lin, Heckel 2022, arXiv:2202.02018.
 
@@ -66,12 +68,15 @@ class ViT(nn.Module):
         heads: int = 6,
     ) -> None:
         super().__init__()
-        if width % heads:
+        if patch < 1:
+            raise ValueError(f"patch: expected at least one pixel, got {patch}")
+        if heads < 1 or width % heads:
             raise ValueError(f"width: expected a multiple of heads = {heads}, got {width}")
         height, breadth = (image_shape, image_shape) if isinstance(image_shape, int) else image_shape
-        self.patch = patch
+        rows, columns = max(height // patch, 1), max(breadth // patch, 1)
+        self.patch, self.image_shape = patch, (rows * patch, columns * patch)
         self.embed = nn.Conv2d(channels, width, patch, stride=patch)
-        self.positions = nn.Parameter(torch.zeros(1, width, max(height // patch, 1), max(breadth // patch, 1)))
+        self.positions = nn.Parameter(torch.zeros(1, width, rows, columns))
         self.blocks = nn.Sequential(*(_Block(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         for module in self.modules():

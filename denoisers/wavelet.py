@@ -1,5 +1,7 @@
 """Thresholding of wavelet coefficients."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -27,16 +29,17 @@ class WaveletDenoiser(Denoiser):
     """
 
     intensity_range = None
+    radius = math.inf  # thresholds come from whole bands
 
     def __init__(self, wavelet: str = "sym4", levels: int = 4) -> None:
         super().__init__()
         try:
-            import pywt
+            import pywt  # noqa: F401 (not kept: a module can be neither copied nor saved)
         except ImportError as error:
             raise ImportError("WaveletDenoiser needs PyWavelets: pip install 'pnp-imaging[bench]'") from error
         if levels < 1:
             raise ValueError(f"levels: expected at least 1, got {levels}")
-        self.package, self.wavelet, self.levels = pywt, wavelet, levels
+        self.wavelet, self.levels = wavelet, levels
 
     @torch.no_grad()
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -50,20 +53,24 @@ class WaveletDenoiser(Denoiser):
     def _plane(self, plane: Tensor) -> Tensor:
         """A plane whose noise has deviation 1."""
         import numpy as np
+        import pywt
 
         step = 2**self.levels
         margins = [(step, step - size % step + step) for size in plane.shape]  # mirrored: the transform is periodic
         array = np.pad(plane.double().cpu().numpy(), margins, mode="symmetric")
-        bands = self.package.swt2(array, self.wavelet, self.levels, norm=True, trim_approx=True)
+        bands = pywt.swt2(array, self.wavelet, self.levels, norm=True, trim_approx=True)
         shrunk = [bands[0]]
         for level, details in enumerate(bands[1:]):
             noise = 0.5 ** (self.levels - level)  # of normalised coefficients
             shrunk.append(tuple(self._shrink(d, noise) for d in details))
-        out = self.package.iswt2(shrunk, self.wavelet, norm=True)
+        out = pywt.iswt2(shrunk, self.wavelet, norm=True)
         inside = tuple(slice(a, -b) for a, b in margins)
         return torch.from_numpy(out[inside].copy()).to(plane)
 
-    def _shrink(self, band, noise: float):
+    @staticmethod
+    def _shrink(band, noise: float):
+        import pywt
+
         signal = max(float((band**2).mean()) - noise**2, 0.0) ** 0.5
         threshold = noise**2 / signal if signal > 0 else float(abs(band).max())
-        return self.package.threshold(band, threshold, "soft")
+        return pywt.threshold(band, threshold, "soft")

@@ -1,15 +1,18 @@
 """xDnCNN as a denoiser: trained for one noise level, or told the level by a map."""
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .level_map import LevelMapDenoiser
 from .tiles import run_in_tiles
-from .xunit import XDnCNN
+from .xunit import Layout, XDnCNN
 
 __all__ = ["XDnCNNDenoiser"]
 
 _FLOATS = 200  # a pixel, at the widest point
+_PRESETS: dict[str, Layout] = {"released": "conv-unit-norm", "paper": "conv-norm-unit"}
 
 
 class XDnCNNDenoiser(LevelMapDenoiser):
@@ -20,13 +23,17 @@ class XDnCNNDenoiser(LevelMapDenoiser):
 
     Args:
         weights: name of shipped weights or a file, see :func:`denoisers.weights.load_weights`; ``None``: untrained.
-        channels: of an untrained network; weights bring their own.
+        preset: where the batch normalisation stands: ``"released"``, as in the authors' code, in front of inner
+            convolutions, or ``"paper"``, as in their text, between a convolution and its unit; ``None``: that of the
+            weights, else ``"released"``.
+        channels: of the image; ``None``: those of the weights, else 1.
         level: noise standard deviation of an untrained network for one level; ``None``: for all levels up to 56/255.
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
             are done in tiles, with the same result.
 
     Raises:
-        ValueError, TypeError, FileNotFoundError: an argument does not fit; the message names it.
+        ValueError, TypeError, FileNotFoundError: an argument does not fit, or contradicts the weights; the message
+            names it.
 
     Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258, section 4.1.
 
@@ -34,20 +41,28 @@ class XDnCNNDenoiser(LevelMapDenoiser):
     torch.Size([1, 1, 16, 16])
     """
 
-    radius = 9 + 8 * 4  # of the receptive field: nine convolutions and eight gates
-
     def __init__(
         self,
         weights: str | None = "natural-gray",
         *,
-        channels: int = 1,
+        preset: str | None = None,
+        channels: int | None = None,
         level: float | None = None,
         max_memory: float = 2e9,
     ) -> None:
         if not max_memory > 0:
             raise ValueError(f"max_memory: expected a positive number of bytes, got {max_memory}")
-        super().__init__("xdncnn", weights, channels, level, lambda _, c, extra: XDnCNN(c, extra=extra))
+
+        def make(known: dict[str, Any], channels: int, extra: int) -> XDnCNN:
+            kind = known.get("preset", "released")
+            if kind not in _PRESETS:
+                raise ValueError(f"preset: expected one of {sorted(_PRESETS)}, got {kind!r}")
+            return XDnCNN(channels, extra=extra, layout=_PRESETS[kind])
+
+        super().__init__("xdncnn", weights, make, level=level, channels=channels, preset=preset)
         self.max_memory = float(max_memory)
+        sizes = [m.kernel_size for m in self.net.modules() if isinstance(m, nn.Conv2d)]  # one after the other
+        self.radius = sum(size[0] // 2 for size in sizes)  # of the receptive field in pixels
         self.to(memory_format=torch.channels_last)
 
     def estimate(self, x: Tensor, level: Tensor) -> Tensor:

@@ -4,10 +4,8 @@
 
 # %%
 import os
-from pathlib import Path
 
 TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
-DATA = Path(os.environ.get("PNP_DATA", "data"))  # the data sets of the experiments, where there are any
 
 # %%
 from pnp import Inpainting, LoFiDenoiser, PnPADMM, data, gaussian_noise, plot, random_mask
@@ -29,7 +27,8 @@ print(result)
 plot.show({"measured": y, "PnP-ADMM": result.x}, ref=x)
 
 # %% [markdown]
-# Each iteration leaves a record: how far the iterate still moves, and how strong the denoiser was.
+# Each iteration leaves a record: how far the iterate still moves, and how strong the denoiser was. The residual jumps
+# where sigma has come to its last value: from there on the dual variable counts too, which was rescaled until then.
 
 # %%
 plot.plot_result(result, reference=x)
@@ -42,9 +41,10 @@ again = solver(1e6 * y)
 print("largest difference, relative:", float((again / 1e6 - result.x).abs().max()))
 
 # %% [markdown]
-# `strength` is the one knob: larger is smoother. `noise_std` is given where it is known. A solve can be stopped and
-# continued, and each sample of a batch stops by its own rule.
+# `strength` is the one knob: larger is smoother, and the more so the noisier the data. `noise_std` is given where it is
+# known. A solve can be stopped and continued, and each sample of a batch stops by its own rule.
 
 # %%
-smoother = PnPADMM(op, LoFiDenoiser(), noise_std=0.01, strength=3.0)(y)
-plot.show({"strength 1": result.x, "strength 3": smoother}, ref=x)
+noisy = op(gaussian_noise(x, 0.1))
+answers = {f"strength {s:g}": PnPADMM(op, LoFiDenoiser(), noise_std=0.1, strength=s)(noisy) for s in (0.2, 1, 5)}
+plot.show(answers, ref=x)

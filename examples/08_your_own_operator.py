@@ -4,12 +4,10 @@
 
 # %%
 import os
-from pathlib import Path
 
 import torch
 
 TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
-DATA = Path(os.environ.get("PNP_DATA", "data"))  # the data sets of the experiments, where there are any
 
 # %%
 from pnp import LinearOperator, LoFiDenoiser, PnPADMM, as_operator, check, data, gaussian_noise, plot

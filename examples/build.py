@@ -1,12 +1,13 @@
 """Notebooks with outputs from their sources: examples/0*.py to examples/0*.ipynb.
 
-What programs write to stderr (progress bars, warnings with paths) is left out. The data sets lie in the folder that
-PNP_DATA names.
+Of what programs write to stderr our own warnings are kept, without their paths; progress bars are left out. The data
+sets lie in the folder that PNP_DATA names.
 
     python examples/build.py [NAME ...]
 """
 
 import base64
+import re
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-PICTURES = {"02_mri": 2, "03_ct": 1, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for the README
+PICTURES = {"02_mri": 2, "03_ct": 2, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for the README
 
 
 def build(source: Path) -> float:
@@ -37,11 +38,15 @@ def build(source: Path) -> float:
 
 
 def _kept(outputs: list) -> list:
-    """Printed text, and each picture once: a figure that a cell ends with is both shown and its value."""
+    """Printed text, our warnings, and each picture once: a figure that a cell ends with is shown and its value."""
     texts = [o for o in outputs if o.output_type == "stream" and o.name != "stderr"]
+    heard = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stderr")
+    found = re.findall(r"/(?:pnp|operators|denoisers)/[\w/]+\.py:\d+: (\w*Warning: .*)", heard)
+    found += re.findall(r"ipykernel_\d+/\d+\.py:\d+: (RuntimeWarning: .*)", heard)  # ours, said of the caller's line
+    warned = [nbformat.v4.new_output("stream", name="stderr", text="\n".join(found) + "\n")] if found else []
     pictures = [o for o in outputs if "image/png" in o.get("data", {})]
     shown = [o for o in pictures if o.output_type == "display_data"]
-    return texts + (shown or pictures)
+    return texts + warned + (shown or pictures)
 
 
 def _save_picture(notebook: nbformat.NotebookNode, number: int, path: Path) -> None:

@@ -26,9 +26,12 @@ def main(arguments: list[str] | None = None) -> None:
         {"train": _train, "evaluate": _evaluate, "export": _export}[options.command](options)
     except (OSError, ValueError, ImportError, FloatingPointError) as error:
         parser.exit(2, f"pnp {options.command}: {error}\n")
+    except KeyboardInterrupt as interrupt:
+        parser.exit(130, f"pnp {options.command}: {interrupt or 'stopped'}\n")
 
 
 def _train_options(p: argparse.ArgumentParser) -> None:
+    from .train.loop import PRECISIONS
     from .train.recipes import RECIPES
 
     p.add_argument("recipe", choices=sorted(RECIPES), metavar="RECIPE", help=", ".join(sorted(RECIPES)))
@@ -43,11 +46,12 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--threads", type=int, help="CPU threads; bit-for-bit resuming wants the same number")
     p.add_argument("--devices", type=int, default=1, help="processes, one a device (default: 1)")
     p.add_argument("--nodes", type=int, default=1, help="machines of that many devices each (default: 1)")
-    p.add_argument("--accelerator", default="auto", help="auto, cpu, cuda, mps (default: auto)")
-    p.add_argument("--precision", default="32-true", help="32-true, bf16-mixed, 16-mixed, 64-true (default: 32-true)")
+    p.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    p.add_argument("--precision", default="32-true", choices=PRECISIONS, help="of the training (default: 32-true)")
     p.add_argument("--accumulate", type=int, default=1, help="shares of a batch taken one after the other")
     p.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files as well")
-    p.add_argument("--skip-broken", action="store_true", help="leave out files that cannot be read")
+    p.add_argument("--normalise", action="store_true", help="map each image to [0, 1], from its extremes")
+    p.add_argument("--skip-broken", action="store_true", help="leave out files that cannot be read or are too small")
     p.add_argument("--tiny", action="store_true", help="a few steps, to try the recipe out")
 
 
@@ -62,9 +66,15 @@ def _fabric(options: argparse.Namespace) -> Any:
         raise ImportError(
             "other devices, precisions and processes need lightning: pip install 'pnp-imaging[train]'"
         ) from error
-    fabric = Fabric(
-        accelerator=options.accelerator, devices=options.devices, num_nodes=options.nodes, precision=options.precision
-    )
+    try:
+        fabric = Fabric(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            num_nodes=options.nodes,
+            precision=options.precision,
+        )
+    except RuntimeError as error:  # what Fabric says of devices that are not there
+        raise ValueError(f"--accelerator, --devices: {error}") from error
     fabric.launch()
     return fabric
 
@@ -76,15 +86,15 @@ def _train(options: argparse.Namespace) -> None:
     from .train import train
     from .train.recipes import RECIPES
 
+    for name in ("steps", "batch", "save_every", "threads", "devices", "nodes", "accumulate"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')}: expected a positive number, got {value}")
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = RECIPES[options.recipe].tiny() if options.tiny else RECIPES[options.recipe]
-    for name in ("steps", "batch"):
-        value = getattr(options, name)
-        if value is not None:
-            if value < 1:
-                raise ValueError(f"--{name}: expected a positive number, got {value}")
-            recipe = replace(recipe, **{name: value})
+    changes = {name: getattr(options, name) for name in ("steps", "batch", "normalise") if getattr(options, name)}
+    recipe = replace(recipe, **changes)
     fabric = _fabric(options)
     path = train(
         recipe, options.data, options.out, valid=options.valid, start=options.start, resume=options.resume,
@@ -110,7 +120,7 @@ def _export(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from .train.checkpoint import load_checkpoint
-    from .train.recipes import RECIPES
+    from .train.evaluation import recipe_of
     from .train.run import save_trained
 
     path = Path(options.checkpoint)
@@ -119,9 +129,7 @@ def _export(options: argparse.Namespace) -> None:
     state = load_checkpoint(path)
     if "card" not in state:
         raise ValueError(f"{path.name}: no checkpoint of a recipe")
-    recipe = RECIPES.get(str(state["card"]["name"]).removesuffix("-tiny"))
-    if recipe is None:
-        raise ValueError(f"{path.name}: of a recipe that is not there, {state['card']['name']!r}")
+    recipe = recipe_of(state["card"], path.name)
     target = options.to or path.with_name(f"{path.stem}-step{state['step']}.safetensors")
     save_trained(target, recipe.build(), state["averaged"], state["card"] | {"steps made": state["step"]})
     print(target)

@@ -36,19 +36,31 @@ def _picture(name: str, x: Tensor) -> Tensor:
     return first.double()
 
 
-def _limits(picture: Tensor) -> tuple[float, float]:
+def _limits(*pictures: Tensor) -> tuple[float, float]:
     """Lowest and highest finite intensity, apart from each other also for a constant picture."""
-    finite = picture[torch.isfinite(picture)]
+    values = torch.cat([picture.flatten() for picture in pictures])
+    finite = values[torch.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
     return (low, high) if high > low else (low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2)
 
 
-def _draw(axis: Any, picture: Tensor, limits: tuple[float, float]) -> None:
-    unit = ((picture - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)
-    if unit.shape[0] == 3:
-        axis.imshow(unit.permute(1, 2, 0).numpy())
-    else:
-        axis.imshow(unit[0].numpy(), cmap="gray", vmin=0, vmax=1)
+def _draw(axis: Any, picture: Tensor, limits: tuple[float, float], cmap: Any = "gray") -> Any:
+    """The picture; what a colour bar is made of, where it is not in colour."""
+    axis.set_axis_off()
+    if picture.shape[0] == 3:
+        axis.imshow(((picture - limits[0]) / (limits[1] - limits[0])).clamp(0, 1).permute(1, 2, 0).numpy())
+        return None
+    return axis.imshow(picture[0].numpy(), cmap=cmap, vmin=limits[0], vmax=limits[1])
+
+
+def _bar(figure: Any, axes: Any, drawn: Any, pictures: list[Tensor], label: str) -> None:
+    """A colour bar at the end of a row, with arrows where pictures leave its range."""
+    low, high = _limits(*pictures)
+    ends = (low < drawn.get_clim()[0], high > drawn.get_clim()[1])
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(ends, "neither")
+    bar = figure.colorbar(drawn, ax=axes, extend=extend, shrink=0.9, aspect=16, pad=0.01)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(label, fontsize=8)
 
 
 def _scores(picture: Tensor, base: Tensor, limits: tuple[float, float]) -> str:
@@ -59,16 +71,28 @@ def _scores(picture: Tensor, base: Tensor, limits: tuple[float, float]) -> str:
     return text
 
 
-def show(images: dict[str, Tensor], *, ref: Tensor | None = None, path: str | Path | None = None) -> Any:
-    """Panels of images (B, C, H, W), the first sample of each, all in the range of ``ref`` (else of the first).
+def show(
+    images: dict[str, Tensor],
+    *,
+    ref: Tensor | None = None,
+    path: str | Path | None = None,
+    limits: tuple[float, float] | None = None,
+    cmap: Any = "gray",
+    label: str = "",
+) -> Any:
+    """Panels of images (B, C, H, W), the first sample of each, all in one range: that of ``ref``, else of all.
 
     Complex images are shown by magnitude, others than of 1 or 3 channels by the norm over the channels.
 
     Args:
         images: title -> image.
         ref: reference. It comes first, each other title gets PSNR and SSIM (peak: the reference's range), and a
-            second row shows absolute errors (means over colours), black to white over a tenth of the range.
+            second row shows absolute errors (means over colours), black to white over a tenth of the range, or more
+            where that does not hold 95 % of the best image's errors.
         path: file to write.
+        limits: lowest and highest intensity shown instead; the colour bar has arrows where images leave them.
+        cmap: matplotlib's colour map, or its name.
+        label: of the colour bar, such as a unit.
 
     Returns:
         The matplotlib figure.
@@ -80,38 +104,40 @@ def show(images: dict[str, Tensor], *, ref: Tensor | None = None, path: str | Pa
     pictures = {title: _picture(f"images[{title!r}]", x) for title, x in images.items()}
     if not pictures:
         raise ValueError("images: expected at least one, got none")
-    base = next(iter(pictures.values())) if ref is None else _picture("ref", ref)
-    limits = _limits(base)
-    panels = [(title, picture) for title, picture in pictures.items()]
-    if ref is not None:
+    base = None if ref is None else _picture("ref", ref)
+    shown = limits or _limits(*([base] if base is not None else pictures.values()))
+    if not shown[0] < shown[1]:
+        raise ValueError(f"limits: expected two numbers, the lower first, got {limits}")
+    panels = dict(pictures)
+    if base is not None:
         for title, picture in pictures.items():
             if picture.shape != base.shape:
                 raise ValueError(f"images[{title!r}]: {tuple(picture.shape)}, but ref has {tuple(base.shape)}")
-        panels = [("reference", base)] + [(f"{t}\n{_scores(p, base, limits)}", p) for t, p in panels]
-    rows, (height, width) = 1 if ref is None else 2, base.shape[1:]
-    size = (2.6 * len(panels), rows * 2.6 * height / width + 0.5)
+        scored = {f"{title}\n{_scores(p, base, _limits(base))}": p for title, p in pictures.items()}
+        panels = {"reference": base, **scored}
+    rows, (height, width) = 1 if base is None else 2, next(iter(panels.values())).shape[1:]
+    size = (2.6 * len(panels) + 0.7, rows * 2.6 * height / width + 0.5)
     figure, axes = _pyplot().subplots(rows, len(panels), figsize=size, squeeze=False, layout="constrained")
-    for axis, (title, picture) in zip(axes[0], panels, strict=True):
-        _draw(axis, picture, limits)
+    for axis, (title, picture) in zip(axes[0], panels.items(), strict=True):
+        drawn = _draw(axis, picture, shown, cmap)
         axis.set_title(title, fontsize=9)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    if ref is not None:
-        _draw_errors(figure, axes[1], [picture - base for picture in pictures.values()], limits)
+    if drawn is not None:
+        _bar(figure, axes[0], drawn, list(panels.values()), label)
+    if base is not None:
+        axes[1, 0].set_axis_off()
+        _draw_errors(figure, axes[1], [(picture - base).abs() for picture in pictures.values()], shown)
     if path is not None:
         figure.savefig(path, dpi=130)
     return figure
 
 
 def _draw_errors(figure: Any, axes: Any, errors: list[Tensor], limits: tuple[float, float]) -> None:
-    """Absolute errors under their images, and their scale under the reference."""
-    largest = (limits[1] - limits[0]) / 10
-    for axis, error in zip(axes[1:], errors, strict=True):
-        drawn = axis.imshow(error.abs().mean(0).numpy(), vmin=0, vmax=largest, cmap="magma")
-    scale = axes[0].inset_axes((0.1, 0.48, 0.8, 0.05))
-    bar = figure.colorbar(drawn, cax=scale, orientation="horizontal", extend="max", ticks=[0, largest / 2, largest])
-    bar.set_label("absolute error", fontsize=9)
-    bar.ax.set_xticklabels([f"{value:.2g}" for value in (0.0, largest / 2, largest)], fontsize=8)
+    """Absolute errors under their images."""
+    means = [error.mean(0, keepdim=True) for error in errors]
+    best = min(float(torch.nan_to_num(m).flatten().sort().values[int(0.95 * (m.numel() - 1))]) for m in means)
+    largest = max((limits[1] - limits[0]) / 10, best)
+    drawn = [_draw(axis, mean, (0.0, largest), "magma") for axis, mean in zip(axes[1:], means, strict=True)]
+    _bar(figure, axes, drawn[-1], means, "absolute error")
 
 
 def plot_result(result: "Result", *, reference: Tensor | None = None, path: str | Path | None = None) -> Any:
@@ -127,7 +153,6 @@ def plot_result(result: "Result", *, reference: Tensor | None = None, path: str 
     figure, axes = _pyplot().subplots(1, 3, figsize=(11, 3.4), layout="constrained")
     _draw(axes[0], picture, _limits(base))
     axes[0].set_title(title, fontsize=9)
-    axes[0].set_axis_off()
     steps = [record.step for record in result.history]
     for axis, values, name in (
         (axes[1], result.residuals(), "fixed-point residual"),

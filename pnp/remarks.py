@@ -9,7 +9,9 @@ from denoisers.base import Denoiser
 
 from .calibration import Calibration
 
-__all__ = ["above_range", "one_level", "out_of_range", "passport_remarks"]
+__all__ = ["above_range", "adds_error", "is_steep", "one_level", "out_of_range"]
+
+_STEEP = 2.0  # the shipped denoisers but one are below 1.8
 
 
 def above_range(denoiser: Denoiser, sigma: float) -> str:
@@ -49,10 +51,10 @@ def one_level(denoiser: Denoiser, wanted: float) -> str:
     )
 
 
-def passport_remarks(passport: dict[str, Any], sigma: float) -> str:
-    """What a solver should say of a denoiser with this passport when it uses it down to ``sigma``; may be empty.
+def adds_error(passport: dict[str, Any], sigma: float) -> str:
+    """Says that a denoiser with this passport makes images worse near ``sigma``, if it does.
 
-    >>> passport_remarks({"gain_dB": {"5/255": -0.3, "25/255": 8.0}}, 5 / 255)
+    >>> adds_error({"gain_dB": {"5/255": -0.3, "25/255": 8.0}}, 5 / 255)
     'at sigma 0.0196 the denoiser adds error instead of removing it (-0.30 dB, by its passport)'
     """
     levels = {float(k.removesuffix("/255")) / 255: v for k, v in passport.get("gain_dB", {}).items()}
@@ -63,3 +65,11 @@ def passport_remarks(passport: dict[str, Any], sigma: float) -> str:
     if gain < 0 and abs(math.log(nearest / max(sigma, 1e-9))) < 1:
         return f"at sigma {sigma:.3g} the denoiser adds error instead of removing it ({gain:.2f} dB, by its passport)"
     return ""
+
+
+def is_steep(passport: dict[str, Any]) -> str:
+    """Says that the norm of the denoiser's Jacobian is above 2, if it is."""
+    slope = passport.get("jacobian", {}).get("lipschitz", 0.0)
+    if slope <= _STEEP:
+        return ""
+    return f"no fixed point is guaranteed: the denoiser enlarges small changes up to {slope:.3g} times (its passport)"

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from denoisers.base import as_denoiser
 from operators.adapt import as_operator
 from operators.base import LinearOperator, check_batch
-from operators.linalg import column, dot
+from operators.linalg import column
 
-from .calibration import denoise, describe_split
+from .calibration import denoise
 from .checks import check_arguments, check_mode, check_values
 from .expert import Expert
 from .problem import Problem, prepare
-from .remarks import above_range, one_level, out_of_range, passport_remarks
+from .report import report
 from .result import Record, Result
 from .run import Run
 from .schedules import log_schedule
@@ -174,7 +174,7 @@ class Solver(nn.Module):
                     break
             run.finish("max_iter")
             x, x_data = run.answer()
-            return Result(x, x_data, run.reasons, run.history, self._report(run, x, y), run.state)
+            return Result(x, x_data, run.reasons, run.history, report(self, run, x, y), run.state)
 
     def _continued(self, state: Any, y: Tensor, x0: Tensor | None) -> State:
         """``state`` after a check that it belongs to these data and this noise level."""
@@ -213,54 +213,3 @@ class Solver(nn.Module):
         values = [y, x0, self.noise_std, *(self.expert or ()), *self.op.parameters(), *self.op.buffers()]
         wanted = self.training or any(isinstance(v, Tensor) and v.requires_grad for v in values)
         return contextlib.nullcontext() if wanted else torch.no_grad()
-
-    def _report(self, run: Run, x: Tensor, y: Tensor) -> dict[str, Any]:
-        problem = run.state.problem
-        sigmas = torch.stack([r.sigma / problem.calibration.scale for r in run.history])
-        with torch.no_grad():
-            fit = self.op.A(run.answer()[1])
-            measured = ((fit != 0) | (y != 0)).flatten(1).sum(1).clamp_min(1)  # masks leave zeros in the data
-            rest = fit - y
-            size = rest.abs().flatten(1).amax(1).clamp_min(torch.finfo(rest.real.dtype).tiny)
-            unit = rest / column(size, rest)
-            misfit = size * (dot(unit, unit) / (measured * (2 if rest.is_complex() else 1))).sqrt()
-        report = {
-            "noise_std": problem.noise_std,
-            "noise_std from": run.state.source,
-            "misfit (root mean square of A x_data - y, per real component)": misfit,
-            "strength": self.strength if self.expert is None else "by expert",
-            "denoiser sees": describe_split(self.denoiser, x),
-            "sigma in denoiser units, lowest": sigmas.amin(0),
-            "sigma in denoiser units, highest": sigmas.amax(0),
-        }
-        if bool(problem.no_mean.any()):
-            report["mean of the image"] = "not in the data: set to 0"
-        if bool((run.history[-1].gamma >= problem.gamma_limit).any()):
-            report["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
-        report |= {
-            "fixed-point residual": run.history[-1].residual,
-            "scale": problem.calibration.scale,
-            "offset": problem.calibration.offset,
-        }
-        version = getattr(self.denoiser, "card", {}).get("sha256")
-        if version:
-            report["weights"] = version[:16]
-        wanted = sigmas.amax(0) if self.expert is not None else problem.image_noise / problem.calibration.scale
-        note = above_range(self.denoiser, float(wanted.max()))
-        if note:
-            report["note"] = note
-            if float(wanted.max()) > 1.5 * (self.denoiser.sigma_range or (0, 0))[1]:
-                warnings.warn(f"{type(self).__name__}: {note}", RuntimeWarning, stacklevel=3)
-        spread = "" if self.denoiser.own_units else out_of_range(x, problem.calibration)
-        if spread and not {"diverged", "not_finite"} & {*run.reasons}:  # those say so themselves
-            report["intensities"] = spread
-            warnings.warn(f"{type(self).__name__}: {spread}", RuntimeWarning, stacklevel=3)
-        if self.expert is None:
-            end = torch.as_tensor(self.goal(problem)[0], dtype=torch.float64)
-            single = one_level(self.denoiser, float(end.max()))
-            report |= {"level": single} if single else {}
-        remark = passport_remarks(getattr(self.denoiser, "card", {}).get("passport", {}), float(sigmas.amin()))
-        if remark:
-            report["passport"] = remark
-            warnings.warn(f"{type(self).__name__}: {remark}", RuntimeWarning, stacklevel=3)
-        return report

@@ -63,8 +63,18 @@ def luma(x: Tensor) -> Tensor:
 
 
 def superres_inputs(x: Tensor, scale: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of images in [0, 1]: cropped to a multiple of ``scale``, shrunk, and enlarged again, the latter two rounded to
-    8 bits; what networks for enlarged (SRCNN) and for small images (SRResNet) are given."""
+    """Of images (B, C, H, W) in [0, 1]: cropped to a multiple of ``scale``, shrunk, and enlarged again, the latter two
+    rounded to 8 bits; what networks for enlarged (SRCNN) and for small images (SRResNet) are given.
+
+    Raises:
+        ValueError: ``scale`` is no whole number from 1 on, or larger than the image; intensities leave [0, 1].
+        TypeError: no floating point images.
+
+    >>> [tuple(v.shape[-2:]) for v in superres_inputs(torch.rand(1, 3, 20, 31), 3)]
+    [(18, 30), (6, 10), (18, 30)]
+    """
+    _check_scale(scale)
+    _check_range("x", x)
     height, width = (n - n % scale for n in x.shape[-2:])
     if not (height and width):
         raise ValueError(f"scale: {scale} is more than the image's sides, {tuple(x.shape[-2:])}")
@@ -76,11 +86,37 @@ def superres_inputs(x: Tensor, scale: int) -> tuple[Tensor, Tensor, Tensor]:
 def superres_psnr(estimate: Tensor, truth: Tensor, scale: int) -> Tensor:
     """PSNR (B,) in dB of the luma, clipped to [0, 1], without ``scale`` pixels along the border; peak 1.
 
+    Images (B, C, H, W) of one shape; three channels are colour, of which the luma is taken, others count as they are.
+
+    Raises:
+        ValueError: shapes differ, the truth leaves [0, 1], or nothing is left within the border; ``scale`` as above.
+
     Kligvasser, Rott Shaham, Michaeli 2018, doi:10.1109/CVPR.2018.00258 (their evaluation code).
+
+    >>> round(superres_psnr(torch.full((1, 1, 9, 9), 0.1), torch.zeros(1, 1, 9, 9), 3).item(), 3)
+    20.0
     """
+    _check_scale(scale)
+    _check_range("truth", truth)
+    if estimate.shape != truth.shape:
+        raise ValueError(f"estimate, truth: shapes differ, {tuple(estimate.shape)} and {tuple(truth.shape)}")
+    if min(truth.shape[-2:]) <= 2 * scale:
+        raise ValueError(f"truth: nothing is left of {tuple(truth.shape[-2:])} without {scale} pixels along the border")
     inside = (..., slice(scale, -scale), slice(scale, -scale))
     a, b = ((luma(v) if v.shape[1] == 3 else v)[inside].clamp(0, 1) for v in (estimate, truth))
     return psnr(a, b)
+
+
+def _check_scale(scale: int) -> None:
+    if not isinstance(scale, int) or scale < 1:
+        raise ValueError(f"scale: expected a whole number from 1 on, got {scale!r}")
+
+
+def _check_range(name: str, x: Tensor) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"{name}: expected floating point images, got {getattr(x, 'dtype', type(x).__name__)}")
+    if x.numel() and not (x.amin() >= -1e-3 and x.amax() <= 1 + 1e-3):
+        raise ValueError(f"{name}: expected intensities in [0, 1], got {float(x.amin()):.3g} to {float(x.amax()):.3g}")
 
 
 def _eight_bits(x: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """The notebooks' sources run at tiny settings, without the data sets."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,13 +23,25 @@ def test_notebook_runs_at_tiny_settings(path, tmp_path):
     assert run.returncode == 0, run.stderr[-2000:]
 
 
+def cells_of(text: str) -> list[tuple[str, str]]:
+    """Kind and text of each cell of a source in the percent format."""
+    cells = []
+    for piece in re.split(r"^# %%", text, flags=re.M)[1:]:
+        head, _, body = piece.partition("\n")
+        kind = "markdown" if head.strip() == "[markdown]" else "code"
+        body = body.strip() if kind == "code" else re.sub(r"^# ?", "", body.strip(), flags=re.M)
+        cells.append((kind, body))
+    return cells
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_notebook_is_that_of_its_source(path):
-    import json
-
-    notebook = path.with_suffix(".ipynb")
-    cells = json.loads(notebook.read_text())["cells"]
-    code = ["".join(cell["source"]).strip() for cell in cells if cell["cell_type"] == "code"]
-    text = path.read_text()
-    assert code and all(piece in text for piece in code), f"{notebook.name} is old: make notebooks"
+    cells = json.loads(path.with_suffix(".ipynb").read_text())["cells"]
+    found = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
+    assert found == cells_of(path.read_text()), f"{path.stem}.ipynb is old: make notebooks"
     assert not any(o.get("output_type") == "error" for c in cells for o in c.get("outputs", []))
+
+
+def test_cells_are_seen_as_they_are():
+    text = "# %% [markdown]\n# # Title\n# text\n#\n# more\n\n# %%\nx = 1\n\n\n# %%\ny = 2  # %% no cell\n"
+    assert cells_of(text) == [("markdown", "# Title\ntext\n\nmore"), ("code", "x = 1"), ("code", "y = 2  # %% no cell")]

@@ -1,11 +1,12 @@
 """Trained weights: safetensors files that carry their card, found by name or by path, checked when loaded.
 
 A card says what the numbers are: architecture and preset, channels, noise range, training data and recipe, and
-the measured PSNR. It travels inside the file together with a hash of the tensors.
+the measured PSNR. It travels inside the file together with a hash of the tensors, and one of itself.
 """
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,24 @@ def tensors_hash(state: dict[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _card_hash(card: dict[str, Any]) -> str:
+    """SHA-256 of a card as read from a file, in one spelling."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _fault(card: dict[str, Any]) -> str:
+    """What a card says that no network can be; empty where all is well."""
+    channels = card.get("channels", 1)
+    if type(channels) is not int or channels < 1:
+        return f"channels: expected a positive whole number, got {channels!r}"
+    levels = card.get("sigma_range", (0.0, 1.0))
+    try:
+        low, high = map(float, levels)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    return "" if 0 <= low <= high < math.inf else f"sigma_range: expected 0 <= lowest <= highest, got {levels!r}"
 
 
 def available(family: str) -> dict[str, Path]:
@@ -65,7 +84,8 @@ def load_weights(name: str, *, family: str) -> tuple[dict[str, Tensor], dict[str
 
     Raises:
         ValueError: no such name. FileNotFoundError: no such file.
-        WeightFileError: the file is truncated or altered, has no card, or belongs to another family.
+        WeightFileError: the file is truncated or altered, has no card or an impossible one, or belongs to another
+            family.
 
     >>> load_weights("natural-gray", family="lofi")[1]["channels"]
     1
@@ -82,25 +102,36 @@ def load_weights(name: str, *, family: str) -> tuple[dict[str, Tensor], dict[str
         raise WeightFileError(f"weights: {path.name} carries no card; save it with save_weights") from error
     except (SafetensorError, ValueError, OSError) as error:
         raise WeightFileError(f"weights: {path.name} is damaged or no safetensors file ({error})") from error
+    if not isinstance(card, dict):
+        raise WeightFileError(f"weights: {path.name} is damaged: its card is {type(card).__name__}, expected a dict")
+    own = card.pop("card_sha256", None)  # older files have none
+    if own is not None and own != _card_hash(card):
+        raise WeightFileError(f"weights: {path.name} is altered: its card does not have the hash that it carries")
     if card.get("sha256") != tensors_hash(state):
         raise WeightFileError(f"weights: {path.name} is altered: its tensors do not have the hash of its card")
     if card.get("family") != family:
         raise WeightFileError(f"weights: {path.name} holds a {card.get('family')!r} network, expected {family!r}")
+    if _fault(card):
+        raise WeightFileError(f"weights: {path.name} has an impossible card, {_fault(card)}")
     return state, card
 
 
 def save_weights(path: str | Path, state: dict[str, Tensor], card: dict[str, Any]) -> None:
-    """Write tensors and their card (which gets the hash) to a safetensors file, atomically.
+    """Write tensors and their card (which gets the hashes of both) to a safetensors file, atomically.
 
     Raises:
-        ValueError: ``card`` does not name its ``family``.
+        ValueError: ``card`` does not name its ``family``, or its ``channels`` or ``sigma_range`` are impossible.
     """
     from safetensors.torch import save_file
 
     if "family" not in card:
         raise ValueError("card: needs the key 'family', the kind of network, such as 'lofi'")
+    if _fault(card):
+        raise ValueError(f"card: {_fault(card)}")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    card = {**card, "sha256": tensors_hash(state)}
+    card = json.loads(json.dumps({**card, "sha256": tensors_hash(state)}))  # as it will be read
+    card.pop("card_sha256", None)
+    card["card_sha256"] = _card_hash(card)
     partial = Path(path).with_suffix(".partial")
     partial.touch()  # with the rights of the user's new files; safetensors' own are narrower
     mode = partial.stat().st_mode & 0o777

@@ -2,7 +2,7 @@
 
     python -m pnp.passport lofi natural-gray [--data FOLDER] [--write]
 
-``--write`` puts it into the card of the weight file, where solvers find it.
+``--write`` puts it into the card of the weight file, where solvers find it; classical methods have none.
 """
 
 import argparse
@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--data", help="folder of clean images; by default the shipped samples")
     p.add_argument("--write", action="store_true", help="put the passport into the weight file's card")
     options = p.parse_args(arguments)
+    if options.write and options.family not in families:
+        p.error(f"--write: {options.family} has no weight file to write to")
     classical = {"tv": "TVDenoiser", "bm3d": "BM3DDenoiser", "wavelet": "WaveletDenoiser"}
     if options.family in classical:
         denoiser = getattr(denoisers, classical[options.family])()

@@ -20,6 +20,7 @@ from .rates import one_cycle as one_cycle
 from .rates import step_decay as step_decay
 from .rates import warmup_stable_decay as warmup_stable_decay
 from .run import train as train
+from .task import Drawing as Drawing
 from .task import Drawn as Drawn
 from .task import Task as Task
 from .tasks import DenoiseCrops as DenoiseCrops

@@ -1,13 +1,84 @@
-"""Checkpoints that are whole or absent: written beside the old one and renamed over it."""
+"""Checkpoints that are whole or absent: written beside the old one and renamed over it, by one training at a time."""
 
 import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["fit_weights", "load_checkpoint", "save_checkpoint"]
+try:
+    import fcntl
+except ImportError:  # Windows, which has no such locks
+    fcntl = None
+
+__all__ = ["alone", "fit_weights", "interruptible", "load_checkpoint", "save_checkpoint"]
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Hold the lock file ``path``. The system gives it back when a process ends, by kill -9 too; file systems without
+    locks have none.
+
+    Raises:
+        FileExistsError: another process holds it; it is named.
+
+    >>> import tempfile
+    >>> with alone(Path(tempfile.mkdtemp()) / "run.lock"):
+    ...     pass
+    """
+    if fcntl is None:
+        yield
+        return
+    while True:
+        file = open(path, "a+")  # noqa: SIM115 (closed below)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with file:
+                file.seek(0)
+                raise FileExistsError(f"{path}: {file.read() or 'another process'} is at work there") from None
+        except OSError:
+            break
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                break
+        except FileNotFoundError:
+            pass
+        file.close()  # the one before took the file away in between
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+    finally:
+        Path(path).unlink(missing_ok=True)
+        file.close()
+
+
+@contextmanager
+def interruptible() -> Iterator[list[int]]:
+    """Ctrl-C is noted in the list, so that what is being done may come to an end; once more, and it stops at once."""
+    before = signal.getsignal(signal.SIGINT)
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+        yield caught
+        return
+
+    def note(number: int, frame: Any) -> None:
+        caught.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """How well a trained model does on examples: scores of its input and of its answer."""
 
+import json
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +14,10 @@ from denoisers.weights import load_weights
 
 from ..metrics import psnr, ssim
 from ..reconstructor import Reconstructor
-from .recipes import RECIPES
+from .recipes import RECIPES, Recipe
 from .task import Drawn
 
-__all__ = ["Scores", "evaluate", "load_trained", "score"]
+__all__ = ["Scores", "evaluate", "load_trained", "recipe_of", "score"]
 
 
 class Scores(NamedTuple):
@@ -58,33 +60,51 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
     return Scores(*(statistics.fmean(column) for column in zip(*scores)))
 
 
-def load_trained(weights: str | Path) -> tuple[nn.Module, Any]:
-    """The model of a weight file that a recipe made, and the recipe.
+def recipe_of(card: dict[str, Any], source: str) -> Recipe:
+    """The recipe that made what ``card`` describes; ``source`` is its name for errors.
 
     Raises:
-        ValueError: the file's card names no recipe. FileNotFoundError: no such file.
+        ValueError: the card names none that is there.
     """
-    import json
-
-    from safetensors import safe_open
-
-    path = Path(weights)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    with safe_open(path, framework="pt") as file:
-        card = json.loads((file.metadata() or {}).get("card", "{}"))
     name = str(card.get("name", ""))
     recipe = RECIPES.get(name.removesuffix("-tiny"))
     if recipe is None:
-        raise ValueError(f"{path.name}: made by no recipe (name {name!r} in its card)")
+        raise ValueError(f"{source}: made by no recipe that is there (name {name!r} in its card)")
     recipe = recipe.tiny() if name.endswith("-tiny") else recipe
-    state, _ = load_weights(str(path.resolve()), family=recipe.family)
+    return replace(recipe, normalise=card.get("recipe", {}).get("normalise", recipe.normalise))
+
+
+def load_trained(weights: str | Path) -> tuple[nn.Module, Recipe]:
+    """The model of a weight file that a recipe made, and the recipe.
+
+    Raises:
+        ValueError: the file is damaged, no weight file, or its card names no recipe. FileNotFoundError: no such file.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    state, card = load_weights(str(path.resolve()), family=_family(path))
+    recipe = recipe_of(card, path.name)
     model = recipe.build()
-    (model.network if isinstance(model, Reconstructor) else model).load_state_dict(state)
+    try:
+        (model.network if isinstance(model, Reconstructor) else model).load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path.name}: not of the network of the recipe {recipe.name}; {error}") from error
     return model.eval(), recipe
+
+
+def _family(path: Path) -> str:
+    """Kind of network by the card; empty where there is none, of which :func:`load_weights` says why."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str(json.loads((file.metadata() or {})["card"])["family"])
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError):
+        return ""
 
 
 def evaluate(weights: str | Path, data: str | Path, *, skip_broken: bool = False) -> list[Scores]:
     """Scores of a weight file on each image of a folder, measured or spoilt as in its training."""
     model, recipe = load_trained(weights)
-    return score(model, recipe.examples(recipe.read(data, skip_broken=skip_broken)))[0]
+    return score(model, recipe.examples(recipe.read(data, skip_broken=skip_broken, whole=True)))[0]

@@ -1,6 +1,7 @@
 """Files of images: raster, npy, npz, FITS, DICOM, HDF5 in fastMRI's layout. Broken ones are named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,14 +39,21 @@ def _numpy(path: Path) -> list[np.ndarray]:
 
 
 def _fits(path: Path) -> list[np.ndarray]:
-    data = np.squeeze(_package("astropy.io.fits", "io").getdata(path))
-    return [data.astype(data.dtype.newbyteorder("="))]
+    data = _package("astropy.io.fits", "io").getdata(path)
+    if getattr(data, "ndim", 0) < 2 or data.dtype.names:
+        raise ValueError("its first data unit is no image")
+    return list(data.astype(data.dtype.newbyteorder("=")).reshape(-1, *data.shape[-2:]))  # a cube: plane by plane
 
 
 def _dicom(path: Path) -> list[np.ndarray]:
     file = _package("pydicom", "io").dcmread(path)
-    slope, offset = float(getattr(file, "RescaleSlope", 1)), float(getattr(file, "RescaleIntercept", 0))
-    return [file.pixel_array.astype(np.float32) * slope + offset]
+    slope, offset = (getattr(file, name, None) for name in ("RescaleSlope", "RescaleIntercept"))
+    values = file.pixel_array.astype(np.float32)
+    if file.PhotometricInterpretation == "MONOCHROME1":  # the smallest value is white
+        ends = (1 << int(file.BitsStored)) - 1  # sum of the smallest and the largest value that may be stored
+        values = (-1 if file.PixelRepresentation else ends) - values
+    values = values * float(1 if slope in (None, "") else slope) + float(0 if offset in (None, "") else offset)
+    return [values] if values.ndim == 2 or file.SamplesPerPixel > 1 else list(values)
 
 
 class Slice(NamedTuple):
@@ -61,19 +69,33 @@ def read_fastmri(path: str | Path) -> list[Slice]:
     ``reconstruction_esc`` (slices, h, w) and the attribute ``max``. Zbontar et al. 2018, arXiv:1811.08839.
 
     Raises:
-        ValueError: the file is broken or a part is missing; it is named. ImportError: h5py is missing.
+        ValueError: the file is broken, a part is missing or holds NaN; it is named. ImportError: h5py is missing.
     """
-    h5py = _package("h5py", "io")
-    try:
-        with h5py.File(path) as file:
-            kspace = torch.from_numpy(file["kspace"][()]).to(torch.complex64)
-            kind = "reconstruction_rss" if "reconstruction_rss" in file else "reconstruction_esc"
-            target = torch.from_numpy(file[kind][()].astype(np.float32))
-            maximum = float(file.attrs.get("max", target.max()))
-    except (OSError, KeyError) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
+    with _named(path):
+        return _slices(path)
+
+
+def _slices(path: str | Path) -> list[Slice]:
+    with _package("h5py", "io").File(path) as file:
+        kspace = torch.from_numpy(file["kspace"][()]).to(torch.complex64)
+        kind = "reconstruction_rss" if "reconstruction_rss" in file else "reconstruction_esc"
+        target = torch.from_numpy(file[kind][()].astype(np.float32))
+        maximum = float(file.attrs.get("max", target.max()))
     kspace = kspace[:, None] if kspace.ndim == 3 else kspace
-    return [Slice(k, t[None], maximum) for k, t in zip(kspace, target)]
+    if not (torch.isfinite(torch.view_as_real(kspace)).all() and torch.isfinite(target).all()):
+        raise ValueError("values are not finite")
+    return [Slice(k, t[None], maximum) for k, t in zip(kspace, target, strict=True)]
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Errors say which file cannot be read; readers of broken ones raise anything."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
 
 
 def read_measurements(folder: str | Path) -> list[tuple[Tensor, Tensor]]:
@@ -81,24 +103,25 @@ def read_measurements(folder: str | Path) -> list[tuple[Tensor, Tensor]]:
     :class:`pnp.train.Pairs` with ``turn=False`` and a :class:`pnp.Reconstructor`.
 
     Raises:
-        FileNotFoundError: no folder, or no such file in it. ValueError: a file is broken; it is named.
+        FileNotFoundError: no folder, or no such file in it. ValueError: a file is broken or holds NaN; it is named.
     """
     files = sorted(Path(folder).glob("*.npz"))
     if not files:
         raise FileNotFoundError(f"no npz files in {folder}")
     pairs = []
     for path in files:
-        try:
-            with np.load(path, allow_pickle=False) as loaded:
-                y, x = (torch.from_numpy(loaded[name]) for name in ("y", "x"))
-        except Exception as error:  # numpy raises anything for what is no npz
-            raise ValueError(f"cannot read {path}: {error}") from error
-        pairs.append(tuple(v.to(torch.complex64 if v.is_complex() else torch.float32) for v in (y, x)))
+        with _named(path), np.load(path, allow_pickle=False) as loaded:
+            pair = [torch.from_numpy(loaded[name]) for name in ("y", "x")]
+            pair = [v.to(torch.complex64 if v.is_complex() else torch.float32) for v in pair]
+            for name, value in zip("yx", pair):
+                if not bool(torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all()):
+                    raise ValueError(f"values of {name} are not finite")
+            pairs.append((pair[0], pair[1]))
     return pairs
 
 
 def _fastmri(path: Path) -> list[np.ndarray]:
-    return [(s.target / s.maximum).numpy() for s in read_fastmri(path)]
+    return [(s.target / s.maximum).numpy() for s in _slices(path)]
 
 
 _READERS: dict[str, Callable[[Path], list[np.ndarray]]] = {
@@ -116,7 +139,8 @@ def read_images(path: str | Path, channels: int = 1) -> list[Tensor]:
     is (fastMRI's references over the volume's maximum, DICOM in rescaled units, Hounsfield for CT).
 
     Arrays are (H, W), (C, H, W) or (H, W, 3); gray images repeat for three channels, colour becomes gray by ITU-R
-    601 luma.
+    601 luma. FITS cubes and DICOM files of several frames hold as many images; DICOM's MONOCHROME1, whose smallest
+    value is white, is turned round.
 
     Raises:
         ImportError: a package for the format is missing. ValueError: the file cannot be read; it is named.
@@ -125,12 +149,11 @@ def read_images(path: str | Path, channels: int = 1) -> list[Tensor]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"cannot read {path}: expected one of {', '.join(sorted(ENDINGS))}")
-    try:
-        return [_shaped(array, channels) for array in reader(path)]
-    except ImportError:
-        raise
-    except Exception as error:  # readers of broken files raise anything
-        raise ValueError(f"cannot read {path}: {error}") from error
+    with _named(path):
+        images = [_shaped(array, channels) for array in reader(path)]
+        if not images:
+            raise ValueError("there is no image in it")
+    return images
 
 
 def _shaped(array: np.ndarray, channels: int) -> Tensor:

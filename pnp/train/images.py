@@ -3,14 +3,28 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .files import ENDINGS, read_images
+from .task import USUAL, Drawing
 
-__all__ = ["ImageFolder", "as_float", "random_crop", "random_place", "squared"]
+__all__ = [
+    "ImageFolder",
+    "Normalise",
+    "as_float",
+    "check_least",
+    "numbered_crop",
+    "random_crop",
+    "random_place",
+    "squared",
+    "unit_range",
+]
+
+Normalise = bool | Literal["maximum"]
 
 
 class ImageFolder:
@@ -19,16 +33,24 @@ class ImageFolder:
     Args:
         folder: its files, not those in folders below.
         channels: 1 or 3.
-        normalise: map each image from its smallest and largest value to [0, 1].
-        skip_broken: leave out files that cannot be read, with a warning that names them.
+        normalise: map each image from its smallest and largest value to [0, 1]; ``"maximum"``: divide it by
+            its largest magnitude.
+        skip_broken: leave out files that cannot be read, or are too small, with a warning that names them.
+        least: pixels that the shorter side has at least.
 
     Raises:
         FileNotFoundError: the folder does not exist or holds no image.
-        ValueError: a file cannot be read; it is named.
+        ValueError: a file cannot be read, or an image is too small; it is named.
     """
 
     def __init__(
-        self, folder: str | Path, *, channels: int = 1, normalise: bool = False, skip_broken: bool = False
+        self,
+        folder: str | Path,
+        *,
+        channels: int = 1,
+        normalise: Normalise = False,
+        skip_broken: bool = False,
+        least: int = 1,
     ) -> None:
         if not Path(folder).is_dir():
             raise FileNotFoundError(f"no folder {folder}")
@@ -37,13 +59,14 @@ class ImageFolder:
         for file in sorted(f for f in Path(folder).glob("*") if f.suffix.lower() in ENDINGS):
             try:
                 found = read_images(file, channels)
+                check_least(file, found, least)
             except ValueError as error:
                 if not skip_broken:
                     raise
                 warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
                 continue
             self.names += [file.name] if len(found) == 1 else [f"{file.name}[{i}]" for i in range(len(found))]
-            self.images += [_unit_range(x) for x in found] if normalise else found
+            self.images += [unit_range(x, normalise) for x in found]
         if not self.images:
             raise FileNotFoundError(f"no images in {folder}")
 
@@ -55,10 +78,24 @@ class ImageFolder:
         return as_float(self.images[index])
 
 
-def _unit_range(image: Tensor) -> Tensor:
+def check_least(path: str | Path, images: Sequence[Tensor], least: int) -> None:
+    """Raise where an image of a file has a side of fewer pixels than ``least``."""
+    for image in images:
+        if min(image.shape[-2:]) < least:
+            height, width = image.shape[-2:]
+            raise ValueError(f"{path}: an image of {height} x {width} pixels, smaller than {least} x {least}")
+
+
+def unit_range(image: Tensor, normalise: Normalise) -> Tensor:
+    """An image as :class:`ImageFolder` keeps it; a constant one becomes zero, or one by its largest magnitude."""
+    if not normalise:
+        return image
     image = as_float(image)
+    tiny = torch.finfo(torch.float32).tiny
+    if normalise == "maximum":
+        return image / image.abs().amax().clamp_min(tiny)
     low, high = image.amin(), image.amax()
-    return (image - low) / (high - low).clamp_min(torch.finfo(torch.float32).tiny)
+    return (image - low) / (high - low).clamp_min(tiny)
 
 
 def as_float(image: Tensor) -> Tensor:
@@ -66,8 +103,10 @@ def as_float(image: Tensor) -> Tensor:
     return image.float() / 255 if image.dtype == torch.uint8 else image
 
 
-def random_place(shape: Sequence[int], size: int | None, generator: torch.Generator) -> Callable[..., Tensor]:
-    """A square of ``size`` pixels in images of ``shape`` (H, W), in one of the eight orientations, drawn from
+def random_place(
+    shape: Sequence[int], size: int | None, generator: torch.Generator, drawing: Drawing = USUAL
+) -> Callable[..., Tensor]:
+    """A square of ``size`` pixels in images of ``shape`` (H, W), in one of the orientations of ``drawing``, drawn from
     ``generator``: a function of images, and of the factor by which another image of the same has more pixels.
     ``size`` None: all of the image, flipped or not.
 
@@ -79,8 +118,11 @@ def random_place(shape: Sequence[int], size: int | None, generator: torch.Genera
     if size is not None and min(height, width) < size:
         raise ValueError(f"size: a crop of {size} pixels does not fit into an image of {height} x {width}")
     rows, columns = (height, width) if size is None else (size, size)
-    top, left = int(u[0] * (height - rows + 1)), int(u[1] * (width - columns + 1))
-    orientation = int(u[2] * (8 if rows == columns else 4))
+    if drawing.fixed:
+        top, left, orientation = (height - rows) // 2, (width - columns) // 2, 0
+    else:
+        top, left = int(u[0] * (height - rows + 1)), int(u[1] * (width - columns + 1))
+        orientation = int(u[2] * min(drawing.orientations, 8 if rows == columns else 4))
     flips = [axis for bit, axis in ((1, -1), (2, -2)) if orientation & bit]
 
     def place(image: Tensor, factor: int = 1) -> Tensor:
@@ -99,10 +141,18 @@ def random_crop(images: Sequence[Tensor], size: int | None, generator: torch.Gen
     >>> round(random_crop(images, 8, torch.Generator().manual_seed(0)).mean().item(), 5)
     0.2
     """
+    return numbered_crop(images, size, generator)[1]
+
+
+def numbered_crop(
+    images: Sequence[Tensor], size: int | None, generator: torch.Generator, drawing: Drawing = USUAL
+) -> tuple[int, Tensor]:
+    """Which image was drawn, and the crop of it."""
     if not len(images):
         raise ValueError("images: expected at least one")
-    image = images[int(torch.randint(len(images), (1,), generator=generator))]
-    return random_place(image.shape[-2:], size, generator)(image)
+    number = int(torch.randint(len(images), (1,), generator=generator))
+    image = images[number]
+    return number, random_place(image.shape[-2:], size, generator, drawing)(image)
 
 
 def squared(image: Tensor, size: int) -> Tensor:

@@ -1,5 +1,6 @@
 """The training loop: a generator of records; the caller's ``for`` body logs, evaluates, saves, stops."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -9,7 +10,10 @@ from torch import Tensor, nn
 
 from .task import Drawn, Task
 
-__all__ = ["Record", "Trainer"]
+__all__ = ["PRECISIONS", "Record", "Trainer"]
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+"""What a training may be evaluated in, in Fabric's words. Weights in half precision lose Adam's small steps."""
 
 
 class Record(NamedTuple):
@@ -33,13 +37,15 @@ class Trainer:
         task: samples and loss.
         optimizer: default: Adam, rate 1e-3, betas 0.9, 0.99. Its rate is the base rate.
         schedule: factor of the rate at a step, see :mod:`pnp.train.rates`.
-        clip: largest norm of the gradient; ``(norm, p)`` for the p-norm.
-        average: decay of the moving average, which :attr:`averaged` holds; it starts fast and slows down to this.
+        clip: largest norm of the gradient, positive; ``(norm, p)`` for the p-norm.
+        average: decay of the moving average, which :attr:`averaged` holds; it starts fast and slows down to this,
+            0 <= average < 1; 0: the weights as they are.
         accumulate: shares that a process takes one after the other, to save memory.
-        fabric: ``lightning.Fabric`` for other devices, precisions, several processes; it has been launched.
+        fabric: ``lightning.Fabric`` for other devices, precisions (those of :data:`PRECISIONS`), several processes;
+            it has been launched.
 
     Raises:
-        ValueError: the batch cannot be shared evenly.
+        ValueError: the batch cannot be shared evenly; ``clip``, ``average`` or the precision is none of the above.
 
     >>> class Three(Task):
     ...     def draw(self, step, samples):
@@ -64,6 +70,12 @@ class Trainer:
     ) -> None:
         self.model, self.task, self.schedule, self.decay, self.fabric = model, task, schedule, average, fabric
         self.clip, self.norm_type = clip if isinstance(clip, tuple) else (clip, 2.0)
+        if not self.clip > 0:
+            raise ValueError(f"clip: expected a positive norm, got {clip}")
+        if not 0 <= average < 1:
+            raise ValueError(f"average: expected 0 <= average < 1, got {average}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision}")
         self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         ranks, rank = (1, 0) if fabric is None else (fabric.world_size, fabric.global_rank)
@@ -74,9 +86,16 @@ class Trainer:
         self.shares = [range(first + i * share, first + (i + 1) * share) for i in range(accumulate)]
         self.module: nn.Module = model  # what is called: the model, or Fabric's wrapper around it
         if fabric is not None:
-            self.module, self.optimizer = fabric.setup(model, self.optimizer)
+            mixed = self.precision.endswith("-mixed")
+            self.wrapped, self.optimizer = fabric.setup(_Opening(model) if mixed else model, self.optimizer)
+            self.module = _Sealing(self.wrapped) if mixed else self.wrapped
         self.averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.step = 0
+
+    @property
+    def precision(self) -> str:
+        """Precision in which the model is evaluated, in Fabric's words."""
+        return "32-true" if self.fabric is None else str(self.fabric.strategy.precision.precision)
 
     def run(self, steps: int) -> Iterator[Record]:
         """Train until ``steps`` steps have been made in all, giving a record of each."""
@@ -104,7 +123,7 @@ class Trainer:
                 loss.backward()
             else:
                 drawn = self._moved(drawn)
-                with self.fabric.no_backward_sync(self.module, enabled=i + 1 < len(self.shares)):
+                with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(self.shares)):
                     loss = self.task.loss(self.module, drawn) / len(self.shares)
                     self.fabric.backward(loss)
             total = total.to(loss.device) + loss.detach()
@@ -122,36 +141,47 @@ class Trainer:
         if self.fabric is None:
             return torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, norm_type=self.norm_type)
         return self.fabric.clip_gradients(
-            self.module, self.optimizer, max_norm=self.clip, norm_type=self.norm_type, error_if_nonfinite=False
+            self.wrapped, self.optimizer, max_norm=self.clip, norm_type=self.norm_type, error_if_nonfinite=False
         )
 
     def _check(self, loss: Tensor, norm: Tensor) -> None:
-        scaled = getattr(getattr(self.fabric, "_precision", None), "scaler", None) is not None
-        if not (torch.isfinite(loss) if scaled else torch.isfinite(norm)):  # a scaler leaves out such steps itself
+        if not torch.isfinite(loss if self._scaler() else norm):  # a scaler leaves out such steps itself
             raise FloatingPointError(f"loss or gradient is not finite in step {self.step + 1}; lower the rate")
+
+    def _scaler(self) -> Any:
+        """What keeps half precision's gradients in range, or ``None``."""
+        return None if self.fabric is None else getattr(self.fabric.strategy.precision, "scaler", None)
+
+    def agree(self, value: bool) -> bool:
+        """Whether ``value`` holds in any process; all have to ask."""
+        if self.fabric is None or self.fabric.world_size == 1:
+            return value
+        return bool(self.fabric.all_reduce(torch.tensor(float(value), device=self.fabric.device), reduce_op="sum"))
 
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.decay, (1 + self.step) / (10 + self.step))
         kept, new = [], []
         for name, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                kept.append(self.averaged[name])
-                new.append(value)
+            if value.is_floating_point() or value.is_complex():
+                for values, v in ((kept, self.averaged[name]), (new, value)):
+                    values.append(torch.view_as_real(v) if v.is_complex() else v)
             else:
                 self.averaged[name].copy_(value)
         torch._foreach_lerp_(kept, new, 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later run needs to go on: weights, their average, the optimiser, the step, and the
-        state of the global random numbers, which layers such as dropout use."""
-        return {
+        """Everything that a later run needs to go on, as a copy: weights, their average, the optimiser, the step, the
+        scaler of half precision, and the state of the global random numbers, which layers such as dropout use."""
+        scaler = self._scaler()
+        state = {
             "model": self.model.state_dict(),
             "averaged": self.averaged,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
-            "random": torch.get_rng_state(),
+            "scaler": None if scaler is None else scaler.state_dict(),
         }
+        return copy.deepcopy(state) | {"random": torch.get_rng_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
@@ -159,4 +189,36 @@ class Trainer:
         self.averaged = {name: value.to(self.averaged[name], copy=True) for name, value in state["averaged"].items()}
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+        if (scaler := self._scaler()) is not None and state.get("scaler"):
+            scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
+
+
+class _Sealed:
+    """Arguments of a model, as they are: Fabric turns data, noise levels and coordinates that it sees into half
+    precision, which has 8 bits for them."""
+
+    def __init__(self, given: tuple[Any, ...]) -> None:
+        self.given = given
+
+
+class _Opening(nn.Module):
+    """The model, of sealed arguments."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, sealed: _Sealed) -> Tensor:
+        return self.model(*sealed.given)
+
+
+class _Sealing(nn.Module):
+    """What tasks call: it seals the arguments for :class:`_Opening` within Fabric's wrapper."""
+
+    def __init__(self, wrapped: nn.Module) -> None:
+        super().__init__()
+        self.wrapped = wrapped
+
+    def forward(self, *given: Any) -> Tensor:
+        return self.wrapped(_Sealed(given))

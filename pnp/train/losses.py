@@ -11,6 +11,14 @@ __all__ = ["Clamped", "FourierLoss", "PerceptualLoss", "SSIMLoss", "WeightedSum"
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
+def _check(x: Tensor, target: Tensor, *, loss: str | None = None) -> None:
+    """Raise where shapes differ, which would be stretched to each other, or a ``loss`` of real images sees others."""
+    if x.shape != target.shape:
+        raise ValueError(f"x, target: shapes differ, {tuple(x.shape)} and {tuple(target.shape)}")
+    if loss is not None and (x.is_complex() or target.is_complex()):
+        raise TypeError(f"x, target: {loss} is for real images; compare magnitudes, x.abs(), or parts")
+
+
 class SSIMLoss(nn.Module):
     r"""1 - structural similarity, with uniform windows inside the image.
 
@@ -22,7 +30,14 @@ class SSIMLoss(nn.Module):
         stride: 1: sliding; ``window``: blocks side by side, as in the course (window 11), which leave out what is left
             over at the right and lower border.
         unbiased: covariances over n - 1 (fastMRI, scikit-image) or over n (the course).
-        data_range: R, the span of intensities.
+        data_range: R, the span of intensities; a number or (B,).
+
+    The middle of the target's range is taken off before squares are taken, so that images far from zero keep their
+    digits; half precision is computed in single.
+
+    Raises:
+        ValueError: a window of fewer than two pixels, no stride, a range that is not positive; shapes that differ,
+            images smaller than the window. TypeError: complex images.
 
     Wang et al. 2004, doi:10.1109/TIP.2003.819861.
 
@@ -35,6 +50,10 @@ class SSIMLoss(nn.Module):
         self, window: int = 7, *, stride: int = 1, unbiased: bool = True, data_range: float | Tensor = 1.0
     ) -> None:
         super().__init__()
+        if window < 2 or stride < 1:
+            raise ValueError(f"window, stride: expected at least 2 and 1 pixels, got {window} and {stride}")
+        if not bool((torch.as_tensor(data_range) > 0).all()):
+            raise ValueError(f"data_range: expected positive numbers, got {data_range}")
         self.window, self.stride, self.unbiased, self.data_range = window, stride, unbiased, data_range
 
     @classmethod
@@ -43,31 +62,46 @@ class SSIMLoss(nn.Module):
         return cls(window, stride=window, unbiased=False)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        if min(x.shape[-2:]) < self.window:
-            raise ValueError(f"x: images of {tuple(x.shape[-2:])} are smaller than the window of {self.window} pixels")
+        _check(x, target, loss="SSIMLoss")
+        if x.ndim != 4 or min(x.shape[-2:]) < self.window:
+            raise ValueError(
+                f"x: expected images (B, C, H, W) as large as a window of {self.window}, got {tuple(x.shape)}"
+            )
+        dtype = torch.promote_types(torch.promote_types(x.dtype, target.dtype), torch.float32)
+        x, target = x.to(dtype), target.to(dtype)
         count = self.window**2
         bias = count / (count - 1) if self.unbiased else 1.0
-        span = torch.as_tensor(self.data_range, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
+        span = torch.as_tensor(self.data_range, dtype=dtype, device=x.device).reshape(-1, 1, 1, 1)
         c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
 
         def mean(v: Tensor) -> Tensor:
             return F.avg_pool2d(v, self.window, self.stride)
 
+        middle = (target.detach().amax((-2, -1), keepdim=True) + target.detach().amin((-2, -1), keepdim=True)) / 2
+        x, target = x - middle, target - middle
         mx, my = mean(x), mean(target)
         vx, vy = bias * (mean(x * x) - mx * mx), bias * (mean(target * target) - my * my)
         vxy = bias * (mean(x * target) - mx * my)
+        mx, my = mx + middle, my + middle
         value = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
         return 1 - value.mean()
 
 
 class FourierLoss(nn.Module):
     r"""Distance of the orthonormal spectra, mean over frequencies: :math:`|H (F x - F y)|^p` of the complex
-    difference (the chapter's), or :math:`\big||Fx| - |Fy|\big|^p` of the magnitudes (the course's code).
+    difference (the chapter's), or :math:`\big||Fx| - |Fy|\big|^p` of the magnitudes (the course's code). Real or
+    complex images.
 
     Args:
         magnitude: compare magnitudes; phases, so places, do not count then.
-        cutoff: frequencies below this many cycles a pixel (at most 0.5 along an axis) are left out, H; 0: none.
-        power: p, 1 or 2.
+        cutoff: frequencies below this many cycles a pixel, 0 to 0.5, are left out, H; 0: none.
+        power: p, at least 1 (below it the derivative at zero is infinite); the chapter's are 1 and 2.
+
+    Raises:
+        ValueError: ``cutoff`` or ``power`` is out of range; shapes that differ.
+
+    Evangelista, Computational imaging, chapter "End-to-End Image Reconstruction methods", and the library IPPy of the
+    course, github.com/devangelista2/IPPy.
 
     By Parseval's theorem the complex distance without cutoff and p = 2 is the mean squared error:
 
@@ -78,13 +112,18 @@ class FourierLoss(nn.Module):
 
     def __init__(self, *, magnitude: bool = False, cutoff: float = 0.0, power: float = 2.0) -> None:
         super().__init__()
+        if not 0 <= cutoff <= 0.5:
+            raise ValueError(f"cutoff: expected 0 to 0.5 cycles a pixel, got {cutoff}")
+        if not power >= 1:
+            raise ValueError(f"power: expected at least 1, got {power}")
         self.magnitude, self.cutoff, self.power = magnitude, cutoff, power
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        _check(x, target)
         a, b = torch.fft.fft2(x, norm="ortho"), torch.fft.fft2(target, norm="ortho")
         distance = (a.abs() - b.abs()).abs() if self.magnitude else (a - b).abs()
         if self.cutoff:
-            rows, columns = (torch.fft.fftfreq(n, device=x.device, dtype=x.dtype) for n in x.shape[-2:])
+            rows, columns = (torch.fft.fftfreq(n, device=x.device, dtype=distance.dtype) for n in x.shape[-2:])
             distance = distance * (torch.hypot(rows[:, None], columns[None]) >= self.cutoff)
         return distance.pow(self.power).mean()
 
@@ -110,6 +149,7 @@ class PerceptualLoss(nn.Module):
         self.weights = tuple(weights)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        _check(x, target, loss="PerceptualLoss")
         maps = []
         for image in (x, target):
             seen = self.features(image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image)
@@ -148,6 +188,7 @@ class WeightedSum(nn.Module):
         self.modules_ = nn.ModuleList(loss for _, loss in terms if isinstance(loss, nn.Module))
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        _check(x, target)
         return torch.stack([weight * loss(x, target) for weight, loss in self.terms]).sum()
 
 
@@ -163,4 +204,5 @@ class Clamped(nn.Module):
         self.loss = loss
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        _check(x, target, loss="Clamped")
         return self.loss(x.clamp(0, 1), target)

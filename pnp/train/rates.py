@@ -77,9 +77,9 @@ def cosine(steps: int, *, end: float = 0.0) -> Rate:
 RATES: dict[str, Callable[[int], Rate]] = {
     "constant": constant,
     "cosine": cosine,
+    "cosine-to-tenth": lambda steps: cosine(steps, end=0.1),
     "late-decay": lambda steps: warmup_stable_decay(steps, decay=0.5),
     "one-cycle": one_cycle,
     "step": step_decay,
-    "warmup-stable-decay": warmup_stable_decay,
 }
 """By name, as recipes have them."""

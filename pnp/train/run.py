@@ -1,7 +1,10 @@
 """A training by recipe, from a folder of images to a weight file: checkpoints, validation, a log, and going on."""
 
 import copy
+import hashlib
+import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ from tqdm import tqdm
 from denoisers.weights import load_weights, save_weights
 
 from ..reconstructor import Reconstructor
-from .checkpoint import fit_weights, load_checkpoint, save_checkpoint
+from .checkpoint import alone, fit_weights, interruptible, load_checkpoint, save_checkpoint
 from .evaluation import mean_scores, score
+from .files import ENDINGS
 from .log import TrainingLog
-from .loop import Trainer
+from .loop import Record, Trainer
 from .recipes import Recipe
 
 __all__ = ["save_trained", "train"]
@@ -41,92 +45,154 @@ def train(
     Every ``save_every`` steps ``out/NAME.pt`` takes the whole state and ``out/NAME.csv`` a row; with ``valid``, a
     folder of images, these are scored too, a picture is drawn, and the best weights so far are kept in
     ``out/NAME-best.safetensors``. With one process on the CPU a training that was stopped anywhere ends with the same
-    bits as if it had not.
+    bits as if it had not. Ctrl-C ends it after the step, with a checkpoint and ``KeyboardInterrupt``; a second one at
+    once. Only one process trains a NAME in ``out`` at a time.
 
     Args:
         start: weight file of a network of the same kind to start from, instead of random weights.
-        resume: go on from ``out/NAME.pt`` where there is one; without, such a file is an error.
-        skip_broken: leave out files that cannot be read, with a warning.
+        resume: go on from ``out/NAME.pt`` where there is one, with the same images and settings (``steps`` may grow,
+            processes may become more or fewer); without, such a file is an error.
+        skip_broken: leave out files that cannot be read or are too small, with a warning.
         tensorboard: write TensorBoard's files to ``out/NAME``.
         accumulate, fabric: as in :class:`Trainer`.
 
     Raises:
-        FileExistsError: a training of this name lies in ``out``. ValueError: it has other settings.
+        FileExistsError: a training of this name lies in ``out``, or is at work there.
+        ValueError: it has other settings, images or beginnings, or has made more steps than are asked for.
     """
     if save_every < 1:
         raise ValueError(f"save_every: expected a positive number of steps, got {save_every}")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / f"{recipe.name}.pt"
-    if checkpoint.exists() and not resume:
-        raise FileExistsError(f"{checkpoint} is there: go on from it (--resume), or choose another folder (--out)")
-    images = recipe.read(data, skip_broken=skip_broken)
-    torch.manual_seed(recipe.seed)
-    model = recipe.build()
-    card = recipe.card() | {
-        "data": f"{len(images)} images" + (", simulated" if data is None else f" of {Path(data).name}")
-    }
-    if start is not None:
-        card["start"] = _start_from(model, str(start), recipe)
-    trainer = Trainer(
-        model, recipe.task(images), optimizer=recipe.optimizer(model), schedule=recipe.rates(), clip=recipe.clip,
-        average=recipe.average, accumulate=accumulate, fabric=fabric,
-    )  # fmt: skip
-    best = float("-inf")
-    if checkpoint.exists():
-        best = _go_on(trainer, load_checkpoint(checkpoint), recipe)
     leader = fabric is None or fabric.is_global_zero
-    if leader:
-        examples = None if valid is None else recipe.read(valid, skip_broken=skip_broken)
-        board = out / recipe.name if tensorboard else None
-        log = TrainingLog(out / f"{recipe.name}.csv", step=trainer.step, tensorboard=board)
-        _lead(trainer, recipe, card, out, log, examples, save_every, best)
-    else:
-        for _ in trainer.run(recipe.steps):
-            pass
-    target = out / f"{recipe.name}-v{recipe.version}.safetensors"
-    if leader:
-        save_trained(target, model, trainer.averaged, card)
+    with alone(out / f"{recipe.name}.lock") if leader else nullcontext():
+        checkpoint = out / f"{recipe.name}.pt"
+        if checkpoint.exists() and not resume:
+            raise FileExistsError(f"{checkpoint} is there: go on from it (--resume), or choose another folder (--out)")
+        found = load_checkpoint(checkpoint) if checkpoint.exists() else None
+        images = recipe.read(data, skip_broken=skip_broken)
+        torch.manual_seed(recipe.seed)
+        model = recipe.build()
+        card = recipe.card()
+        card["data"] = f"{len(images)} images" + (", simulated" if data is None else f" of {Path(data).name}")
+        if start is not None:
+            card["start"] = _start_from(model, str(start), recipe)
+        trainer = Trainer(
+            model, recipe.task(images), optimizer=recipe.optimizer(model), schedule=recipe.rates(), clip=recipe.clip,
+            average=recipe.average, accumulate=accumulate, fabric=fabric,
+        )  # fmt: skip
+        settings = recipe.describe() | {
+            "images": [len(images), _names_and_sizes(data)],
+            "accumulate": accumulate,
+            "precision": trainer.precision,
+        }
+        keeper = _Keeper(trainer, recipe, out, card, settings)
+        if found is not None:
+            keeper.go_on(found, given=start is not None)
+        if leader:
+            examples = None if valid is None else recipe.read(valid, skip_broken=skip_broken, whole=True)
+            keeper.open(examples, out / recipe.name if tensorboard else None)
+        _run(trainer, recipe.steps, save_every, keeper if leader else None)
+        target = out / f"{recipe.name}-v{recipe.version}.safetensors"
+        if leader:
+            save_trained(target, model, trainer.averaged, keeper.card)
     return target
 
 
-def _lead(
-    trainer: Trainer,
-    recipe: Recipe,
-    card: dict,
-    out: Path,
-    log: TrainingLog,
-    examples: Any,
-    save_every: int,
-    best: float,
-) -> None:
-    """The loop of the process that writes."""
-    bar = tqdm(total=recipe.steps, initial=trainer.step, desc=recipe.name, mininterval=10)
-    total, count, begin = 0.0, 0, time.perf_counter()
-    for record in trainer.run(recipe.steps):
-        bar.update()
-        total, count = total + record.loss, count + 1
-        if record.step % save_every and record.step != recipe.steps:
-            continue
-        row = {"loss": total / count, "rate": record.rate, "gradient": record.gradient}
-        pace = count / (time.perf_counter() - begin)
-        if examples is not None:
-            model = _averaged(trainer)
-            scores, pictures = score(model, recipe.examples(examples))
-            mean = mean_scores(scores)
-            row |= mean._asdict()
-            log.picture(record.step, pictures)
-            if mean.psnr > best:
-                best = mean.psnr
-                save_trained(out / f"{recipe.name}-best.safetensors", model, trainer.averaged, card)
-        log.write(record.step, **row)
-        save_checkpoint(
-            out / f"{recipe.name}.pt",
-            trainer.state_dict() | {"best": best, "recipe": recipe.describe(), "card": card},
-        )
-        bar.write(f"step {record.step}, {pace:.2f} steps/s, " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
-        total, count, begin = 0.0, 0, time.perf_counter()
-    bar.close()
+def _run(trainer: Trainer, steps: int, save_every: int, keeper: "_Keeper | None") -> None:
+    """The loop of a process; the one that writes has a keeper."""
+    with interruptible() as caught:
+        for record in trainer.run(steps):
+            stopped = trainer.agree(bool(caught))
+            if keeper is not None:
+                keeper.note(record, due=record.step % save_every == 0 or record.step == steps, stopped=stopped)
+            if stopped and keeper is None:
+                raise SystemExit(130)  # one process says it
+            if stopped:
+                raise KeyboardInterrupt(f"stopped after step {record.step}; --resume goes on from there")
+
+
+class _Keeper:
+    """What is written beside a training: rows, pictures, the best weights, checkpoints."""
+
+    def __init__(
+        self, trainer: Trainer, recipe: Recipe, out: Path, card: dict[str, Any], settings: dict[str, Any]
+    ) -> None:
+        self.trainer, self.recipe, self.out, self.card, self.settings = trainer, recipe, out, card, settings
+        self.best, self.total, self.count = float("-inf"), 0.0, 0
+
+    def go_on(self, state: dict[str, Any], *, given: bool) -> None:
+        """Continue from a checkpoint, whose card says where the training began; ``given``: the user says so too."""
+        later = {k: self.settings[k] for k in ("images", "accumulate", "precision")}  # older checkpoints lack them
+        saved = later | state["recipe"]
+        names = [k for k in sorted(saved.keys() | self.settings.keys()) if saved.get(k) != self.settings.get(k)]
+        old, new = state["card"], self.card
+        if "images" in names:
+            raise ValueError(f"resume: the checkpoint was made of other images: {old['data']}, now {new['data']}")
+        if names := [k for k in names if k != "steps"]:
+            raise ValueError(f"resume: the checkpoint was made with other settings: {', '.join(names)}")
+        if given and old.get("start") != new["start"]:
+            began = old.get("start", "random weights")
+            raise ValueError(f"start: the checkpoint began from {began}, not {new['start']}; leave --start out")
+        if state["step"] > self.recipe.steps:
+            raise ValueError(f"steps: the checkpoint has made {state['step']} already, got {self.recipe.steps}")
+        kept = ("data", "start", "valid") if state["step"] == self.recipe.steps else ("data", "start")
+        self.card |= {name: old[name] for name in kept if name in old}
+        self.trainer.load_state_dict(state)
+        self.best, self.total, self.count = float(state["best"]), *state.get("since", (0.0, 0))
+        print(f"continuing {self.recipe.name} at step {self.trainer.step}")
+
+    def open(self, examples: Any, board: Path | None) -> None:
+        """Begin to write; ``examples`` are scored at every checkpoint."""
+        self.examples = examples
+        self.log = TrainingLog(self.out / f"{self.recipe.name}.csv", step=self.trainer.step, tensorboard=board)
+        self.bar = tqdm(total=self.recipe.steps, initial=self.trainer.step, desc=self.recipe.name, mininterval=10)
+        self.begin, self.first = time.perf_counter(), self.count
+
+    def note(self, record: Record, *, due: bool, stopped: bool) -> None:
+        """A step was made; write a row where it is ``due``, and a checkpoint then, or where the training stops."""
+        self.bar.update()
+        self.total, self.count = self.total + record.loss, self.count + 1
+        if due:
+            self._report(record)
+        if due or stopped:
+            extra = {"best": self.best, "since": [self.total, self.count], "recipe": self.settings, "card": self.card}
+            save_checkpoint(self.out / f"{self.recipe.name}.pt", self.trainer.state_dict() | extra)
+        if stopped or record.step == self.recipe.steps:
+            self.bar.close()
+
+    def _report(self, record: Record) -> None:
+        row = {"loss": self.total / self.count, "rate": record.rate, "gradient": record.gradient}
+        pace = (self.count - self.first) / (time.perf_counter() - self.begin)
+        if self.examples is not None:
+            row |= self._scores(record.step)
+        self.log.write(record.step, **row)
+        words = ", ".join(f"{k} {v:.4g}" for k, v in row.items())
+        self.bar.write(f"step {record.step}, {pace:.2f} steps/s, {words}")
+        self.total, self.count, self.first, self.begin = 0.0, 0, 0, time.perf_counter()
+
+    def _scores(self, step: int) -> dict[str, float]:
+        """Scores of the averaged weights, which the card takes."""
+        model = _averaged(self.trainer)
+        scores, pictures = score(model, self.recipe.examples(self.examples))
+        mean = mean_scores(scores)
+        self.log.picture(step, pictures)
+        told = {"psnr": round(mean.psnr, 3), "ssim": round(mean.ssim, 4), "images": len(scores), "step": step}
+        self.card["valid"] = {name: value for name, value in told.items() if not math.isnan(value)}
+        if mean.psnr > self.best:
+            self.best = mean.psnr
+            save_trained(self.out / f"{self.recipe.name}-best.safetensors", model, self.trainer.averaged, self.card)
+        return mean._asdict()
+
+
+def _names_and_sizes(data: str | Path | None) -> str:
+    """Hash of the names and sizes of the files that a recipe reads: cheap, and the same on another machine."""
+    if data is None:
+        return "simulated"
+    root = Path(data)
+    files = [f for part in ("*", "given/*", "wanted/*") for f in root.glob(part) if f.suffix.lower() in ENDINGS]
+    told = sorted(f"{f.relative_to(root).as_posix()} {f.stat().st_size}" for f in files)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _averaged(trainer: Trainer) -> nn.Module:
@@ -141,17 +207,6 @@ def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     colours = recipe.channels == 3 and origin.get("channels") == 1
     network.load_state_dict(fit_weights(state, network.state_dict(), colours=colours))
     return f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
-
-
-def _go_on(trainer: Trainer, state: dict[str, Any], recipe: Recipe) -> float:
-    """Continue from a checkpoint; the best score so far."""
-    old, new = ({k: v for k, v in d.items() if k != "steps"} for d in (state["recipe"], recipe.describe()))
-    if old != new:
-        names = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-        raise ValueError(f"resume: the checkpoint was made with other settings: {', '.join(names)}")
-    trainer.load_state_dict(state)
-    print(f"continuing {recipe.name} at step {trainer.step}")
-    return float(state["best"])
 
 
 def save_trained(path: str | Path, model: nn.Module, state: dict[str, Any], card: dict[str, Any]) -> None:

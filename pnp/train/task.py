@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Drawn", "Task", "sample_generator"]
+__all__ = ["USUAL", "Drawing", "Drawn", "Task", "sample_generator"]
 
 
 def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
@@ -16,7 +16,28 @@ def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
     >>> torch.equal(*(torch.rand(3, generator=sample_generator(0, 5, 1)) for _ in range(2)))
     True
     """
-    return torch.Generator().manual_seed((seed * 1_000_003 + step) * 100_003 + sample)
+    return torch.Generator().manual_seed(((seed * 1_000_003 + step) * 100_003 + sample) % 2**64)
+
+
+class Drawing(NamedTuple):
+    """How a task draws samples, where papers differ.
+
+    Attributes:
+        orientations: 8: crops are turned and flipped; 4: flipped (2: sideways only); 1: as they are.
+        fixed: an image makes the same sample every time, its middle as it is with the same noise.
+        clipped: noisy images are cut to [0, 1].
+        shared: all images of a step are seen at the same coordinates.
+        repeat: steps that learn from the same images, at new coordinates.
+    """
+
+    orientations: int = 8
+    fixed: bool = False
+    clipped: bool = False
+    shared: bool = False
+    repeat: int = 1
+
+
+USUAL = Drawing()
 
 
 class Drawn(NamedTuple):
@@ -34,6 +55,9 @@ class Task:
         batch: samples a step, in all processes together.
         criterion: ``criterion(estimate, target) -> scalar``, a mean over the samples.
         seed: of everything random.
+
+    Raises:
+        ValueError: an empty batch; in ``loss``: the model's answer has not the shape of the target.
     """
 
     def __init__(self, batch: int, criterion: Callable[[Tensor, Tensor], Tensor], *, seed: int = 0) -> None:
@@ -47,7 +71,16 @@ class Task:
 
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         """Mean over the drawn samples."""
-        return self.criterion(model(*drawn.given), drawn.target)
+        return self.criterion(self.answer(model, drawn), drawn.target)
+
+    @staticmethod
+    def answer(model: nn.Module, drawn: Drawn) -> Tensor:
+        """What the model makes of the samples, of the shape of the target: losses would stretch another one to it."""
+        answer = model(*drawn.given)
+        if answer.shape != drawn.target.shape:
+            shapes = tuple(answer.shape), tuple(drawn.target.shape)
+            raise ValueError(f"model: answers with shape {shapes[0]} where the target has {shapes[1]}")
+        return answer
 
     def generators(self, step: int, samples: Iterable[int]) -> list[torch.Generator]:
         """One random stream for each sample."""

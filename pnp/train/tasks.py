@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .images import as_float, random_crop, random_place
-from .task import Drawn, Task
+from .images import as_float, numbered_crop, random_crop, random_place
+from .task import USUAL, Drawing, Drawn, Task, sample_generator
 
-__all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs"]
+__all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs", "factor_between"]
 
 
 class DenoiseCrops(Task):
@@ -19,7 +19,8 @@ class DenoiseCrops(Task):
     .. math:: \frac1B \sum_b \|D(x_b + \sigma_b n_b, \sigma_b) - x_b\|^2 / (N \sigma_b)
 
     The error of a good denoiser grows about as :math:`\sigma` in its square, so this weight counts a relative
-    improvement alike at every level. Another ``criterion`` takes the place of the squares, without the weight.
+    improvement alike at every level. Another ``criterion`` takes the place of the squares, without the weight; how
+    crops and noise are drawn, :class:`pnp.train.Drawing` says.
     """
 
     def __init__(
@@ -30,19 +31,23 @@ class DenoiseCrops(Task):
         batch: int,
         sigmas: tuple[float, float],
         criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
+        drawing: Drawing = USUAL,
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion or F.mse_loss, seed=seed)
         self.images, self.crop, self.sigmas, self.weighted = images, crop, sigmas, criterion is None
+        self.drawing = drawing
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         low, high = self.sigmas
         clean, noisy, sigma = [], [], []
         for g in self.generators(step, samples):
-            x = random_crop(self.images, self.crop, g)
+            number, x = numbered_crop(self.images, self.crop, g, self.drawing)
+            g = sample_generator(self.seed, -1, number) if self.drawing.fixed else g
             s = low + (high - low) * torch.rand((), generator=g)
+            y = x + s * torch.randn(x.shape, generator=g)
             clean.append(x)
-            noisy.append(x + s * torch.randn(x.shape, generator=g))
+            noisy.append(y.clamp(0, 1) if self.drawing.clipped else y)
             sigma.append(s)
         level = torch.stack(sigma)
         given = torch.stack(noisy).contiguous(memory_format=torch.channels_last)
@@ -51,11 +56,11 @@ class DenoiseCrops(Task):
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         if not self.weighted or drawn.weight is None:
             return super().loss(model, drawn)
-        return ((model(*drawn.given) - drawn.target).square().mean((1, 2, 3)) * drawn.weight).mean()
+        return ((self.answer(model, drawn) - drawn.target).square().mean((1, 2, 3)) * drawn.weight).mean()
 
 
 class DenoisePixels(Task):
-    """A :class:`denoisers.LoFi` on ``batch`` spoilt images at ``pixels`` coordinates each, as the paper trains.
+    """A :class:`denoisers.LoFi` on ``batch`` spoilt images at ``pixels`` coordinates each.
 
     Coordinates are drawn with replacement from the pixel grid. Images of one size are stacked; others go one after the
     other. Memory does not depend on the size of the images beyond the images themselves. arXiv:2411.04995, VII.
@@ -66,6 +71,8 @@ class DenoisePixels(Task):
             simulated data.
         crop: side of random crops instead of whole images.
         criterion: the paper's is L1.
+        drawing: see :class:`pnp.train.Drawing`; the paper's code has one orientation, shared coordinates, three steps
+            for the same images, and, for most data, fixed noise.
     """
 
     def __init__(
@@ -77,19 +84,23 @@ class DenoisePixels(Task):
         corrupt: Callable[[Tensor, torch.Generator], Tensor],
         crop: int | None = None,
         criterion: Callable[[Tensor, Tensor], Tensor] = F.l1_loss,
+        drawing: Drawing = USUAL,
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion, seed=seed)
-        self.images, self.pixels, self.corrupt, self.crop = images, pixels, corrupt, crop
+        self.images, self.pixels, self.corrupt, self.crop, self.drawing = images, pixels, corrupt, crop, drawing
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         seen, places, values = [], [], []
-        for g in self.generators(step, samples):
-            x = random_crop(self.images, self.crop, g)
+        shared, again = self.drawing.shared, self.drawing.repeat > 1
+        for sample in samples:
+            (g,) = self.generators(step // self.drawing.repeat, [sample])
+            number, x = numbered_crop(self.images, self.crop, g, self.drawing)
             height, width = x.shape[-2:]
-            index = torch.randint(height * width, (self.pixels,), generator=g)
+            own = sample_generator(self.seed, step, self.batch + (0 if shared else 1 + sample))
+            index = torch.randint(height * width, (self.pixels,), generator=own if shared or again else g)
             row, column = index // width, index % width
-            seen.append(self.corrupt(x, g))
+            seen.append(self.corrupt(x, sample_generator(self.seed, -1, number) if self.drawing.fixed else g))
             places.append(torch.stack((row / max(height - 1, 1), column / max(width - 1, 1)), -1) - 0.5)
             values.append(x[:, row, column])
         if len({x.shape for x in seen}) > 1:
@@ -105,8 +116,8 @@ class DenoisePixels(Task):
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         if isinstance(drawn.target, Tensor):
             return super().loss(model, drawn)
-        losses = [self.criterion(model(y[None], p[None]), v[None]) for y, p, v in zip(*drawn.given, drawn.target)]
-        return torch.stack(losses).mean()
+        each = (Drawn((y[None], p[None]), v[None]) for y, p, v in zip(*drawn.given, drawn.target))
+        return torch.stack([super(DenoisePixels, self).loss(model, one) for one in each]).mean()
 
 
 class Measured(Task):
@@ -117,7 +128,8 @@ class Measured(Task):
         size: of the random crops that are measured; ``None``: whole images, all of one size.
         op: the operator; or a function that makes one from a sample's random numbers (random masks, angles), given
             a ``torch.Generator``.
-        noise: ``noise(y, seed)`` adds noise, for instance ``lambda y, seed: gaussian_noise(y, 0.01, seed=seed)``.
+        noise: ``noise(y, seed)`` adds noise, for instance ``lambda y, seed: gaussian_noise(y, 0.01, seed=seed)``;
+            ``None``: there is none.
         prepare: what is done to an image before it is measured, for instance a synthetic phase: ``prepare(x, g)``.
     """
 
@@ -125,7 +137,7 @@ class Measured(Task):
         self,
         images: Sequence[Tensor],
         op: Any,
-        noise: Callable[[Tensor, int], Tensor],
+        noise: Callable[[Tensor, int], Tensor] | None = None,
         *,
         batch: int,
         criterion: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
@@ -143,7 +155,8 @@ class Measured(Task):
             x = random_crop(self.images, self.size, g)
             x = x if self.prepare is None else self.prepare(x, g)
             op = self.op if hasattr(self.op, "A") else self.op(g)
-            data.append(self.noise(op.A(x[None]), int(torch.randint(2**31, (1,), generator=g))))
+            seed, y = int(torch.randint(2**31, (1,), generator=g)), op.A(x[None])
+            data.append(y if self.noise is None else self.noise(y, seed))
             ops.append(op)
             clean.append(x)
         if hasattr(self.op, "A"):
@@ -154,7 +167,11 @@ class Measured(Task):
 class Pairs(Task):
     """Crops of pairs (given, wanted) of images, (C, H, W) each, such as rainy and dry ones; the wanted one may have an
     integer factor more pixels along each axis. ``crop`` is the side in the given image. With ``turn=False`` they are
-    taken whole and as they are, which measurements need, (B, ...) of any shape and kind."""
+    taken whole and as they are, which measurements need, (B, ...) of any shape and kind.
+
+    Raises:
+        ValueError: ``crop`` of measurements; on drawing: sizes of a pair do not go into each other.
+    """
 
     def __init__(
         self,
@@ -164,12 +181,13 @@ class Pairs(Task):
         criterion: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
         crop: int | None = None,
         turn: bool = True,
+        drawing: Drawing = USUAL,
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion, seed=seed)
         if crop is not None and not turn:
             raise ValueError("crop: measurements (turn=False) are taken whole")
-        self.pairs, self.crop, self.turn = pairs, crop, turn
+        self.pairs, self.crop, self.turn, self.drawing = pairs, crop, turn, drawing
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         given, wanted = [], []
@@ -179,7 +197,22 @@ class Pairs(Task):
                 given.append(as_float(pair[0]))
                 wanted.append(as_float(pair[1]))
                 continue
-            place = random_place(pair[0].shape[-2:], self.crop, g)
+            place = random_place(pair[0].shape[-2:], self.crop, g, self.drawing)
             given.append(place(pair[0]))
-            wanted.append(place(pair[1], pair[1].shape[-1] // pair[0].shape[-1]))
+            wanted.append(place(pair[1], factor_between(*pair)))
         return Drawn((torch.stack(given),), torch.stack(wanted))
+
+
+def factor_between(given: Tensor, wanted: Tensor) -> int:
+    """How many pixels of the wanted image stand for one of the given one, along each axis.
+
+    Raises:
+        ValueError: no integer, or another one along the other axis.
+    """
+    small, large = given.shape[-2:], wanted.shape[-2:]
+    factor = large[0] // small[0]
+    if factor < 1 or tuple(large) != (factor * small[0], factor * small[1]):
+        raise ValueError(
+            f"given {small[0]} x {small[1]} and wanted {large[0]} x {large[1]} pixels: no integer factor between them"
+        )
+    return factor

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,14 +15,31 @@ from ..state import State
 __all__ = ["FixedPoint", "Unrolled"]
 
 
-class Unrolled(nn.Module):
+class _OneByOne(nn.Module):
+    """A model of (y, op) that takes lists of them as well, one sample each, as :class:`pnp.train.Measured` draws."""
+
+    def forward(self, y: Tensor | Sequence[Tensor], op: Any = None) -> Tensor:
+        """The reconstruction (B, C, H, W); ``op`` in place of the solver's, or lists of data and operators."""
+        if isinstance(y, Tensor):
+            return self.one(y, op)
+        if not isinstance(op, list | tuple) or len(op) != len(y) or not y:
+            raise ValueError("op: a list of data needs a list of as many operators, at least one")
+        return torch.cat([self.one(data, its) for data, its in zip(y, op)])
+
+    def one(self, y: Tensor, op: Any) -> Tensor:
+        raise NotImplementedError
+
+
+class Unrolled(_OneByOne):
     r"""``iterations`` steps of a solver as a network; a factor for sigma and one for rho is learned in each.
 
     .. math:: \sigma_k = e^{s_k} \sigma_k^0, \qquad \rho_k = e^{r_k} \rho_k^0
 
     with the solver's own values :math:`\sigma_k^0, \rho_k^0`, so that at the beginning (:math:`s = r = 0`) this is
     the solver stopped after as many iterations, and results keep following the data's units. The denoiser learns,
-    too, where its parameters require gradients (shipped weights do not: ``denoiser.requires_grad_()``).
+    too, where its parameters require gradients (shipped weights do not: ``denoiser.requires_grad_()``). In
+    derivatives by y the solver's calibration and an estimated noise level are constants; ``calibration=None`` and a
+    ``noise_std`` make them exact.
 
     Args:
         solver: :class:`pnp.PnPADMM` or another, without ``expert``.
@@ -49,8 +67,8 @@ class Unrolled(nn.Module):
         self.log_sigma = nn.Parameter(torch.zeros(iterations))
         self.log_rho = nn.Parameter(torch.zeros(iterations))
 
-    def forward(self, y: Tensor, op: Any = None) -> Tensor:
-        """The image after all iterations, (B, C, H, W)."""
+    def one(self, y: Tensor, op: Any) -> Tensor:
+        """The images after all iterations."""
         solver = self.solver if op is None else self.solver.with_op(op)
         state = solver.init(y)
         tuned = copy.copy(solver)
@@ -69,7 +87,7 @@ class Unrolled(nn.Module):
         )
 
 
-class FixedPoint(nn.Module):
+class FixedPoint(_OneByOne):
     r"""A solver that is differentiated at its fixed point, whatever the number of iterations that led there.
 
     With the iteration :math:`z = T(z; y, \theta)`, the derivative follows from
@@ -77,7 +95,8 @@ class FixedPoint(nn.Module):
     .. math:: \bar z = \Big(\frac{\partial T}{\partial z}\Big)^* \bar z + \bar x
 
     which GMRES solves to ``rtol`` with products of one step's derivative. Memory is that of one step. The gradient
-    means something only where the solver converges.
+    means something only where the solver converges. In derivatives by y the solver's calibration and an estimated
+    noise level are constants; ``calibration=None`` and a ``noise_std`` make them exact.
 
     Args:
         solver: :class:`pnp.PnPADMM` or another.
@@ -101,8 +120,8 @@ class FixedPoint(nn.Module):
         super().__init__()
         self.solver, self.rtol, self.max_iter = solver, rtol, max_iter
 
-    def forward(self, y: Tensor, op: Any = None) -> Tensor:
-        """The reconstruction (B, C, H, W)."""
+    def one(self, y: Tensor, op: Any) -> Tensor:
+        """The images at the fixed point."""
         solver = self.solver if op is None else self.solver.with_op(op)
         with torch.no_grad():
             result = solver.solve(y)

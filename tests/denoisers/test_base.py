@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisers import Denoiser, as_denoiser
+from denoisers import Denoiser, TVDenoiser, as_denoiser
 from denoisers.base import check_images, sigma_column
 
 
@@ -31,3 +31,12 @@ def test_images_are_checked():
         check_images([1.0])  # pyright: ignore
     with pytest.raises(ValueError, match="channel"):
         check_images(torch.zeros(1, 3, 4, 4), 1)
+
+
+@pytest.mark.parametrize("bad", [None, "0.1", "loud", object(), [0.1, "a"], 1j])
+def test_what_is_no_level_is_named(bad):
+    with pytest.raises((TypeError, ValueError), match="^sigma: "):
+        sigma_column(bad, torch.zeros(1, 1, 3, 3))
+    if not isinstance(bad, complex):
+        with pytest.raises(TypeError, match="^sigma: "):
+            TVDenoiser()(torch.zeros(1, 1, 3, 3), bad)

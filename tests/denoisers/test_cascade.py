@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from denoisers import LoFiDenoiser, pixel_coordinates
+from denoisers import LoFiDenoiser, pixel_coordinates, weights
 from denoisers.cascade import Field
+from denoisers.weights import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +98,28 @@ def test_presets_and_errors():
         LoFiDenoiser(None, preset="huge")
     with pytest.raises(ValueError, match="max_memory"):
         LoFiDenoiser(None, max_memory=-1)
+    with pytest.raises(ValueError, match="channels"):
+        LoFiDenoiser(None, channels=0)
     for bad in (-0.1, float("nan"), torch.tensor([0.1, 0.2])):
         with pytest.raises(ValueError, match="sigma"):
             accurate(torch.zeros(1, 1, 8, 8), bad)
     with pytest.raises(ValueError, match="channel"):
         accurate(torch.zeros(1, 3, 8, 8), 0.1)
+
+
+def test_the_card_decides_and_is_not_contradicted(tmp_path):
+    path = tmp_path / "fast.safetensors"
+    save_weights(path, LoFiDenoiser(None, preset="fast").state_dict(), {"family": "lofi", "preset": "fast"})
+    assert len(LoFiDenoiser(str(path)).fields) == len(LoFiDenoiser(str(path), preset="fast", channels=1).fields) == 3
+    assert len(LoFiDenoiser(None).fields) == len(LoFiDenoiser("natural-gray", preset="accurate").fields) == 5
+    for wrong in ({"preset": "fast"}, {"channels": 3}):
+        with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: "):
+            LoFiDenoiser("natural-gray", **wrong)  # pyright: ignore
+
+
+def test_shipped_names_may_hold_any_preset(tmp_path, monkeypatch):
+    name = "natural-gray-fast"
+    monkeypatch.setattr(weights, "_FOLDER", tmp_path)
+    state = LoFiDenoiser(None, preset="fast").state_dict()
+    save_weights(tmp_path / f"lofi-{name}-v1.safetensors", state, {"family": "lofi", "preset": "fast", "channels": 1})
+    assert LoFiDenoiser(name).card["preset"] == LoFiDenoiser(f"{name}@1").card["preset"] == "fast"

@@ -89,3 +89,82 @@ def test_derivatives_go_through_the_network_itself():
     with torch.no_grad():
         assert torch.allclose(again(x, 0.1), denoiser.net(x), atol=1e-5)
         assert torch.allclose(denoiser.double()(x.double(), 0.1).float(), denoiser.net(x.double()).float(), atol=1e-5)
+
+
+class Between(nn.Sequential):
+    """Gives what lies between its members, and what comes last, summed."""
+
+    def forward(self, x):  # pyright: ignore[reportIncompatibleMethodOverride]
+        between = self[0](x)
+        return between + self[1](between)
+
+
+class Kept(nn.Module):
+    """Keeps what it has seen."""
+
+    def forward(self, x):
+        self.seen = x
+        return x
+
+
+class Leaky(nn.ReLU):
+    """Another activation than its base."""
+
+    def forward(self, input):
+        return nn.functional.leaky_relu(input, 0.5)
+
+
+@pytest.mark.parametrize("net", [
+    Between(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU()),
+    nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), Between(nn.Conv2d(3, 3, 1), nn.ReLU()), nn.Conv2d(3, 1, 1)),
+    nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), Leaky()),
+])  # fmt: skip
+def test_what_only_looks_like_a_chain(net):
+    torch.manual_seed(0)
+    x = torch.randn(1, 1, 9, 8)
+    with torch.no_grad():
+        assert torch.allclose(folded(net)(x), net(x), atol=1e-6)
+
+
+def test_what_a_member_keeps_is_not_written_to():
+    fast = folded(nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), Kept(), nn.ReLU()))
+    with torch.no_grad():
+        fast(torch.randn(1, 1, 9, 8))
+    assert float(next(m.seen for m in fast.modules() if isinstance(m, Kept)).min()) < 0
+
+
+def test_skips_are_folded_by_name():
+    fast = folded(XSRResNet(depth=2).eval())
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in fast.modules())
+
+
+def test_folded_perceptrons_are_modules_like_others():
+    net, x = Img2ImgMixer(8, 1, width=6, depth=1).eval(), torch.rand(1, 1, 8, 8)
+    with torch.no_grad():
+        fast, expected = folded(net), net(x)
+        assert torch.allclose(fast(x), expected, atol=1e-5)
+        for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
+            assert torch.allclose(twin(x), expected, atol=1e-5)
+        other = folded(Img2ImgMixer(8, 1, width=6, depth=1))
+        other(x)
+        other.load_state_dict(fast.state_dict())
+        assert sum(v.numel() for v in fast.state_dict().values()) == sum(p.numel() for p in net.parameters())
+        assert torch.allclose(other(x), expected, atol=1e-5)
+        assert torch.allclose(fast.double()(x.double()).float(), expected, atol=1e-5)
+
+
+def test_a_network_in_its_place_is_followed():
+    class Holder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = trained(DnCNN(1, width=4, depth=3))
+            self.fast = Folded(self, "net")
+
+    holder, x = Holder(), torch.rand(1, 1, 8, 8)
+    with torch.no_grad():
+        first = holder.fast(x)
+        holder.net = trained(DnCNN(1, width=4, depth=4))
+        assert not torch.allclose(holder.fast(x), first) and torch.allclose(holder.fast(x), holder.net(x), atol=1e-5)
+        twin = copy.deepcopy(holder)
+        twin.net = nn.Identity()
+        assert torch.equal(twin.fast(x), x) and not torch.equal(holder.fast(x), x)

@@ -1,5 +1,9 @@
 """Denoisers of other packages: they denoise, keep units, and say what is missing."""
 
+import copy
+import pickle
+from typing import Any
+
 import pytest
 import torch
 
@@ -63,5 +67,52 @@ def test_deepinv_denoisers(tmp_path):
     assert ours.channels == 1 and torch.allclose(ours(y, 0.1), net.eval()(y, 0.1))
     with pytest.raises(FileNotFoundError, match="download"):
         DeepInvDenoiser("drunet", weights="not-here.pth")
-    with pytest.raises(ValueError, match="no 'resnet900'"):
-        DeepInvDenoiser("resnet900")
+    for name in ("resnet900", "denoiser", "reconstructor"):  # the last two are bases of classes
+        with pytest.raises(ValueError, match=f"no '{name}'"):
+            DeepInvDenoiser(name)
+
+
+def test_weights_of_deepinv_networks_are_told(tmp_path):
+    pytest.importorskip("deepinv", reason="deepinv is not installed (extra test)")
+    small: dict[str, Any] = {"in_channels": 1, "out_channels": 1, "depth": 3, "nf": 8}
+    with pytest.raises(ValueError, match="^weights: "):
+        DeepInvDenoiser("dncnn", **small)
+    for value in ("download", None):
+        with pytest.raises(ValueError, match="^pretrained: "):
+            DeepInvDenoiser("dncnn", weights=None, pretrained=value, **small)
+    assert DeepInvDenoiser("dncnn", weights=None, depth=3, nf=8).channels == 3
+    assert DeepInvDenoiser("ffdnet", weights=None).channels == 1 and DeepInvDenoiser("median").channels is None
+    with pytest.raises(ValueError, match="x: .*1 channel"):
+        DeepInvDenoiser("dncnn", weights=None, **small)(torch.rand(1, 3, 8, 8), 0.1)
+    file = tmp_path / "theirs.pth"
+    torch.save(DeepInvDenoiser("dncnn", weights=None, **small).model.state_dict(), file)
+    data = file.read_bytes()
+    with pytest.raises(ValueError, match="theirs.pth"):
+        DeepInvDenoiser("dncnn", weights=file, **small | {"nf": 4})
+    torch.save(print, tmp_path / "code.pth")
+    for name, content in (
+        ("theirs.pth", data[:900]),
+        ("theirs.pth", b""),
+        ("theirs.pth", b"weights"),
+        ("code.pth", None),
+    ):
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(ValueError, match=f"weights: {name}"):
+            DeepInvDenoiser("dncnn", weights=tmp_path / name, **small)
+
+
+@pytest.mark.parametrize("make", [bm3d, wavelet])
+def test_classical_methods_are_copied_and_saved(make):
+    denoiser, y = make(), noisy(0.1, 16)[1]
+    for twin in (copy.deepcopy(denoiser), pickle.loads(pickle.dumps(denoiser))):
+        assert torch.allclose(twin(y, 0.1), denoiser(y, 0.1), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 8), (8, 8), (4, 30), (9, 9)])
+def test_bm3d_of_small_images(shape):
+    y = 0.5 + 0.1 * torch.randn(3, 1, *shape, generator=torch.Generator().manual_seed(0))
+    out = bm3d()(y, 0.1)
+    assert out.shape == y.shape and bool(out.isfinite().all())
+    if min(shape) > 1:
+        assert float((out - 0.5).square().mean()) < 0.3 * float((y - 0.5).square().mean())

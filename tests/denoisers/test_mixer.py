@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from denoisers import Img2ImgMixer, LinearMixer, OriginalMixer, UMixer, UNet, ViT
+from denoisers import Img2ImgMixer, LinearMixer, MixerDenoiser, OriginalMixer, UMixer, UNet, ViT
 
 
 def count(model: nn.Module) -> int:
@@ -45,6 +45,25 @@ def test_counts_of_other_sizes():
         assert count(UNet(3, width=56)) == 23_753_747
     assert [count(ViT(256)), count(ViT(256, width=352, heads=8))] == [3_680_460, 6_394_028]
     assert [count(ViT(320, 1, width=396, heads=9)), count(ViT(256, 1, width=368, heads=8))] == [8_029_000, 6_819_876]
+
+
+def test_linear_mixers_are_one_class():
+    net = LinearMixer(16, 1, width=4, depth=2, extra=1)
+    assert isinstance(net, Img2ImgMixer) and net.embed.conv.in_channels == 2
+    assert all(isinstance(m.inner, nn.Linear) for layer in net.layers for m in list(layer.space)[1:])  # pyright: ignore
+    with pytest.raises(TypeError, match="linear"):
+        Img2ImgMixer(16, linear=True)  # pyright: ignore
+
+
+def test_vit_knows_the_size_that_stretches_nothing(monkeypatch):
+    net = ViT(56, 1, patch=10, width=8, heads=2, depth=1)
+    assert net.image_shape == (50, 50) and net.positions.shape[-2:] == (5, 5)
+    assert ViT(256, width=8, heads=2, depth=1).image_shape == (250, 250)
+    stretched = []
+    monkeypatch.setattr(F, "interpolate", lambda p, size, **_: stretched.append(size) or torch.zeros(1, 8, *size))
+    for side in (50, 56):
+        net(torch.rand(1, 1, side, side))
+    assert stretched == [(6, 6)]
 
 
 def test_a_layer_mixes_height_then_width_in_one_skip():
@@ -108,6 +127,12 @@ def test_any_size(shape):
         (lambda: Img2ImgMixer(250), "image_shape"),
         (lambda: UMixer(48), "image_shape"),
         (lambda: ViT(256, heads=7), "width"),
+        (lambda: ViT(256, heads=0), "width"),
+        (lambda: ViT(256, patch=0), "patch"),
+        (lambda: MixerDenoiser(preset="half"), "preset"),
+        (lambda: MixerDenoiser(channels=3), "channels"),
+        (lambda: MixerDenoiser(None, channels=0), "channels"),
+        (lambda: MixerDenoiser(None, level=-1.0), "level"),
     ],
 )
 def test_bad_arguments_are_named(call, word):

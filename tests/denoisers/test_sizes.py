@@ -95,6 +95,20 @@ def test_memory_budget_changes_nothing(kind):
         kind(None, max_memory=0)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (15, 15), (16, 17), (15, 32), (17, 31), (31, 16)])
+def test_images_too_small_for_the_unet(shape):
+    for net in (d.UNet(1, width=2), d.UNet(1, width=2).eval()):
+        with pytest.raises(ValueError, match="^x: .*16 x 32"):
+            net(torch.rand(1, 1, *shape))
+
+
+@pytest.mark.parametrize(("poolings", "shape"), [(4, (16, 32)), (4, (35, 17)), (2, (4, 9)), (1, (2, 5)), (0, (1, 2))])
+def test_smallest_images_of_the_unet(poolings, shape):
+    x = torch.rand(2, 1, *shape)
+    out = d.UNet(1, width=2, poolings=poolings)(x)
+    assert out.shape == x.shape and bool(out.isfinite().all())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [d.LoFiDenoiser, d.XDnCNNDenoiser])
 def test_twelve_megapixels_in_half_a_gigabyte(kind):

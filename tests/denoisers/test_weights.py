@@ -1,10 +1,16 @@
 """Weight files: names, cards, and files that are broken in every way."""
 
+import json
+import math
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors import safe_open
 
+import denoisers.weights
 from denoisers import LoFiDenoiser, XDnCNNDenoiser
-from denoisers.weights import WeightFileError, available, load_weights, save_weights
+from denoisers.weights import WeightFileError, available, load_weights, save_weights, tensors_hash
 
 
 @pytest.fixture
@@ -46,6 +52,53 @@ def test_truncated_and_altered_files(file):
     file.write_bytes(bytes(flipped))
     with pytest.raises(WeightFileError, match="altered"):
         LoFiDenoiser(str(file))
+
+
+def test_altered_cards(file):
+    state, card = load_weights(str(file), family="lofi")
+    save_weights(file, state, {**card, "sigma_range": [0.0, 0.25], "recipe": {1: (2, 3), 10: "ü"}})
+    assert load_weights(str(file), family="lofi")[1]["recipe"] == {"1": [2, 3], "10": "ü"}
+    data = file.read_bytes()
+    for old, new in (
+        (b"0.25", b"0.35"),
+        (b"0.25", b"0.2 "),
+        (b"fast", b"past"),
+        (b'channels\\": 1', b'channels\\": 3'),
+    ):
+        assert data.count(old) == 1
+        file.write_bytes(data.replace(old, new))
+        with pytest.raises(WeightFileError, match=r"(altered: its card|damaged)"):
+            LoFiDenoiser(str(file))
+
+
+def test_cards_without_a_hash_of_their_own_are_read(tmp_path):
+    from safetensors.torch import save_file
+
+    state = {k: v.contiguous() for k, v in LoFiDenoiser(None, preset="fast").state_dict().items()}
+    old = {"family": "lofi", "preset": "fast", "channels": 1, "sha256": tensors_hash(state)}
+    path = tmp_path / "old.safetensors"
+    for told, word in (
+        ({}, ""), ({"sigma_range": [0.2, 0.1]}, "sigma_range"), ({"sigma_range": [-0.1, 0.1]}, "sigma_range"),
+        ({"sigma_range": [0.1, math.nan]}, "sigma_range"), ({"sigma_range": "ab"}, "sigma_range"),
+        ({"sigma_range": None}, "sigma_range"), ({"channels": "1"}, "channels"), ({"channels": 0}, "channels"),
+    ):  # fmt: skip
+        save_file(state, path, metadata={"card": json.dumps(old | told)})
+        if word:
+            with pytest.raises(WeightFileError, match=f"impossible card, {word}: "):
+                LoFiDenoiser(str(path))
+            with pytest.raises(ValueError, match=f"card: {word}: "):
+                save_weights(path, state, old | told)
+        else:
+            assert LoFiDenoiser(str(path)).card == old
+    save_file(state, path, metadata={"card": "[]"})
+    with pytest.raises(WeightFileError, match="card"):
+        LoFiDenoiser(str(path))
+
+
+def test_shipped_files_have_both_hashes():
+    for path in Path(denoisers.weights.__file__).parent.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as opened:
+            assert {"sha256", "card_sha256"} <= set(json.loads(opened.metadata()["card"])), path.name
 
 
 def test_file_of_another_kind(tmp_path):

@@ -1,6 +1,7 @@
-"""Wrappers: rescaled, complex, equivariant, tiled, blended; and what they need to know of a network."""
+"""Wrappers: rescaled, complex, equivariant; and what they take over from the denoiser inside."""
 
-import math
+import weakref
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,19 +14,13 @@ from denoisers import (
     EquivariantDenoiser,
     LoFiDenoiser,
     MagnitudePhase,
-    MixerDenoiser,
     RealImaginary,
     Rescaled,
-    ResUNet,
     TiledDenoiser,
     TVDenoiser,
-    UNet,
-    XDnCNN,
     XDnCNNDenoiser,
-    convolution_field,
     receptive_field,
 )
-from denoisers.tiles import run_blended
 
 
 class Net(Denoiser):
@@ -38,6 +33,71 @@ class Net(Denoiser):
 
     def forward(self, x, sigma):
         return self.net(x)
+
+
+# ---- what a wrapper takes over
+
+WRAPPERS = [
+    lambda d: Rescaled(d, level=0.1),
+    EquivariantDenoiser,
+    RealImaginary,
+    MagnitudePhase,
+    lambda d: TiledDenoiser(d, 400, halo=1),
+]
+
+
+class Known(Denoiser):
+    """Says everything of itself; a 3 x 3 mean."""
+
+    sigma_range, channels, intensity_range, own_units, radius = (0.1, 0.2), 2, (-1.0, 2.0), True, 1
+    card: ClassVar = {"sha256": "1234", "passport": {}}
+
+    def forward(self, x, sigma):
+        return nn.functional.avg_pool2d(nn.functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_wrappers_are_what_they_wrap(wrap):
+    known, outer = Known(), wrap(Known())
+    for name in ("channels", "intensity_range", "own_units", "radius", "card"):
+        assert getattr(outer, name) == getattr(known, name)
+    assert outer.sigma_range == (None if isinstance(outer, Rescaled) else known.sigma_range)
+    assert outer.takes_complex == isinstance(outer, RealImaginary)  # and MagnitudePhase
+    assert outer(torch.rand(1, 2, 9, 8), 0.1).shape == (1, 2, 9, 8)
+    assert receptive_field(outer) == 1
+    with pytest.raises(ValueError, match="x: .*2 channel"):
+        outer(torch.rand(1, 1, 9, 8), 0.1)
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_wrappers_take_functions_and_refuse_what_is_none(wrap):
+    x = torch.rand(1, 1, 9, 8)
+    assert torch.allclose(wrap(lambda x, sigma: x)(x, 0.2), x, atol=1e-6)
+    for bad in (DnCNN, "natural-gray", DnCNN(1, width=2, depth=2)):
+        with pytest.raises(TypeError, match="denoiser: "):
+            wrap(bad)
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS[:2] + WRAPPERS[4:])
+def test_complex_images_pass_where_the_inner_takes_them(wrap):
+    x = torch.randn(1, 2, 9, 8, dtype=torch.complex64)
+    inside, outside = wrap(RealImaginary(Known())), RealImaginary(wrap(Known()))
+    assert inside.takes_complex and torch.allclose(inside(x, 0.1), outside(x, 0.1), atol=1e-5)
+    with pytest.raises(TypeError, match="x: .*real images"):
+        wrap(Known())(x, 0.1)
+
+
+def test_report_of_a_wrapper_names_the_weights():
+    from operators import Identity
+    from pnp import PnPADMM, Stop
+
+    y = torch.rand(1, 1, 16, 16)
+    wrapped = EquivariantDenoiser(LoFiDenoiser(), flips=False, rotations=False)
+    plain, found = (
+        PnPADMM(Identity((16, 16)), d, noise_std=0.1, stop=Stop(max_iter=2)).solve(y).report["weights"]
+        for d in (wrapped.denoiser, wrapped)
+    )
+    assert plain == found
 
 
 # ---- rescaled
@@ -108,6 +168,47 @@ def test_equivariant_commutes(shape):
     assert torch.equal(EquivariantDenoiser(net, flips=False, rotations=False)(x, 0.1), net(x, 0.1))
 
 
+class Grain(nn.Module):
+    """Depends on where a pixel is."""
+
+    def forward(self, x):
+        return (x + torch.arange(x[0, 0].numel()).reshape(x.shape[-2:]).to(x)).sin()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 10), (3, 5), (1, 5)])
+def test_equivariant_with_shifts_is_exact(shape):
+    x = torch.rand(2, 1, *shape, dtype=torch.float64)
+    half = {(0, False), (0, True), (2, False), (2, True)}
+    every = {(k, m) for k in range(4) for m in (False, True)}
+    for flips, rotations, group in (
+        (True, True, every), (True, False, half), (False, True, {(k, False) for k in range(4)}),
+        (False, False, {(0, False)}),
+    ):  # fmt: skip
+        mean = EquivariantDenoiser(Net(Grain()), flips=flips, rotations=rotations, shifts=4)
+        for turn, mirror in every:
+
+            def move(v, turn=turn, mirror=mirror):
+                return torch.rot90(v.flip(-1) if mirror else v, turn, (-2, -1))
+
+            same = mean(move(x), 0.1).shape == move(x).shape and torch.allclose(
+                mean(move(x), 0.1), move(mean(x, 0.1)), rtol=0, atol=1e-14
+            )
+            assert same == ((turn, mirror) in group) or min(shape) == 1
+
+
+def test_equivariant_keeps_one_answer_at_a_time():
+    alive = []
+
+    def count(x, sigma):
+        out = x.clone()
+        alive.append(weakref.ref(out))
+        assert sum(r() is not None for r in alive) <= 2
+        return out
+
+    EquivariantDenoiser(count, shifts=3)(torch.rand(1, 1, 9, 9), 0.1)
+    assert len(alive) == 24
+
+
 def test_shifts_average_out_blocks():
     def block_means(x, sigma):
         missing = -x.shape[-1] % 4
@@ -119,65 +220,3 @@ def test_shifts_average_out_blocks():
     smooth = EquivariantDenoiser(rows, flips=False, rotations=False, shifts=4)(x, 0.1)
     inside = slice(5, 11)
     assert plain[0, 0, 0, inside].diff().max() == 4 and smooth[0, 0, 0, inside].diff().max() < 1.6
-
-
-# ---- receptive field and tiles
-
-
-def test_receptive_field():
-    assert convolution_field([3] * 9) == 19
-    assert convolution_field([3, 3, 3], [1, 2, 1]) == 9
-    assert receptive_field(DnCNN(1, width=4, depth=5)) == 5
-    assert receptive_field(XDnCNN(1, width=4, depth=4, kernel_size=5)) == 4 + 3 * 2
-    assert receptive_field(LoFiDenoiser(None).fields[1], 32) == 2
-    assert math.isinf(receptive_field(UNet(1, width=2, poolings=2)))  # instance normalisation
-
-
-@pytest.mark.parametrize("net", [DnCNN(1, width=4, depth=4), ResUNet(1, widths=(4, 6, 8))], ids=["dncnn", "resunet"])
-@pytest.mark.parametrize("shape", [(120, 151), (181, 70)])
-def test_tiles_change_nothing(net, shape):
-    whole = Net(net)
-    x = torch.rand(2, 1, *shape)
-    tiled = TiledDenoiser(whole, pixels=9000)
-    assert torch.allclose(tiled(x, 0.1), whole(x, 0.1), atol=1e-5)
-    calls = []
-    whole.register_forward_pre_hook(lambda _, inputs: calls.append(inputs[0].shape[-2:].numel()))
-    tiled(x, 0.1)
-    assert len(calls) > 1 and max(calls) <= 9000
-
-
-def test_tiles_of_what_sees_everything_are_refused():
-    with pytest.raises(ValueError, match="whole image"):
-        TiledDenoiser(Net(UNet(1, width=2, poolings=2)))
-    with pytest.raises(ValueError, match="halo"):
-        TiledDenoiser(Net(DnCNN(1, width=2, depth=5)), pixels=100)
-
-
-# ---- blended squares
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (5, 9), (8, 8), (9, 8), (23, 40)])
-def test_blended_squares_are_a_partition(shape):
-    x, seen = torch.rand(2, 1, *shape), []
-
-    def square(tile):
-        seen.append(tile.shape[-2:])
-        return 3 * tile
-
-    assert torch.allclose(run_blended(square, x, (8, 8), 3), 3 * x, atol=1e-6)
-    assert set(seen) == {torch.Size((8, 8))}
-    if shape == (8, 8):
-        assert len(seen) == 1
-
-
-def test_mixer_denoiser_any_size():
-    torch.manual_seed(0)
-    denoiser = MixerDenoiser(None, preset="small").eval()
-    with torch.no_grad():
-        x = torch.rand(1, 1, 64, 64)
-        told = torch.cat((x, torch.full_like(x, 0.1)), 1)
-        assert torch.allclose(denoiser(x, 0.1), x - denoiser.net(told), atol=1e-5)
-        for shape in ((1, 1), (63, 65), (150, 70)):
-            assert denoiser(torch.rand(2, 1, *shape), torch.tensor([0.1, 0.2])).shape == (2, 1, *shape)
-    with pytest.raises(ValueError, match="preset"):
-        MixerDenoiser(None, preset="large")

@@ -15,7 +15,12 @@ from denoisers import (
     XSRResNet,
     XUnit,
     folded,
+    receptive_field,
 )  # fmt: skip
+from denoisers.weights import save_weights
+from pnp.train.evaluation import load_trained
+from pnp.train.recipes import RECIPES
+from pnp.train.run import save_trained
 
 
 def authors_count(model: nn.Module) -> int:
@@ -90,6 +95,42 @@ def test_denoiser_of_one_level_and_of_all():
     assert torch.allclose(told[1:], every(x[1:], 0.2), atol=1e-6) and not torch.allclose(told[:1], every(x[:1], 0.2))
 
 
+def test_presets_are_layouts_and_the_card_decides(tmp_path):
+    paper = XDnCNNDenoiser(None, preset="paper", level=0.1).eval()
+    kinds = [type(m).__name__ for m in paper.net.net][:5]  # pyright: ignore
+    assert kinds == ["Conv2d", "XUnit", "Conv2d", "BatchNorm2d", "XUnit"]
+    assert [type(m).__name__ for m in XDnCNNDenoiser(None).net.net][2] == "BatchNorm2d"  # pyright: ignore
+    path, x = str(tmp_path / "paper.safetensors"), torch.rand(1, 1, 9, 9)
+    card = {"family": "xdncnn", "preset": "paper", "channels": 1, "sigma_range": [0.1, 0.1]}
+    save_weights(path, paper.state_dict(), card)
+    assert torch.allclose(XDnCNNDenoiser(path)(x, 0.1), paper(x, 0.1), atol=1e-6)
+    assert XDnCNNDenoiser(path, preset="paper", channels=1).sigma_range == (0.1, 0.1)
+    for wrong in ({"preset": "released"}, {"channels": 3}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            XDnCNNDenoiser(path, **wrong)  # pyright: ignore
+    save_weights(path, paper.state_dict(), {**card, "preset": "book"})
+    with pytest.raises(ValueError, match="preset"):
+        XDnCNNDenoiser(path)
+
+
+def test_radius_is_the_networks():
+    denoiser = XDnCNNDenoiser(None, level=0.1).eval()
+    assert denoiser.radius == 41 == receptive_field(denoiser.net, 1)
+
+
+def test_deraining_is_residual_once(tmp_path):
+    recipe = RECIPES["xdncnn-derain"]
+    model, x = recipe.build().eval(), torch.rand(1, 3, 12, 13)
+    last = [m for m in model.modules() if isinstance(m, nn.Conv2d)][-1]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # pyright: ignore
+    assert torch.equal(model(x), x)  # no rain found: the image stays
+    path = tmp_path / "derain.safetensors"
+    save_trained(path, model, model.state_dict(), recipe.card())
+    loaded, found = load_trained(path)
+    assert found.name == recipe.name and torch.equal(loaded(x), x)
+
+
 @pytest.mark.parametrize(
     ("call", "word"),
     [
@@ -100,8 +141,15 @@ def test_denoiser_of_one_level_and_of_all():
         (lambda: XDnCNNDenoiser()(torch.rand(1, 3, 8, 8), 0.1), "x"),
         (lambda: XDnCNNDenoiser(level=0.1), "level"),
         (lambda: XDnCNNDenoiser("natural-blue"), "weights"),
+        (lambda: XDnCNNDenoiser("natural-gray", channels=3), "channels"),
+        (lambda: XDnCNNDenoiser("natural-gray", preset="paper"), "preset"),
+        (lambda: XDnCNNDenoiser(None, preset="book"), "preset"),
+        (lambda: XDnCNNDenoiser(None, channels=0), "channels"),
+        (lambda: XDnCNNDenoiser(None, level=-1), "level"),
+        (lambda: XDnCNNDenoiser(None, level=0), "level"),
+        (lambda: XDnCNNDenoiser(None, level=float("nan")), "level"),
     ],
 )
 def test_bad_arguments_are_named(call, word):
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(ValueError, match=f"^{word}: "):
         call()

@@ -72,20 +72,40 @@ def test_titles_hold_the_scores_of_colours_in_any_unit(show, factor):
 
 def test_panels_share_one_range_and_errors_one_scale(show):
     ref = torch.linspace(-2, 2, 64).reshape(1, 1, 8, 8)
-    figure = show({"shifted": ref + 0.1, "phase": ref.abs() * 1j}, ref=ref)
+    figure = show({"shifted": ref + 0.1, "phase": ref.abs() * 1j}, ref=ref, label="Jy")
     first, shifted, phase, _, error = (drawn(axis) for axis in figure.axes[:5])
-    np.testing.assert_allclose(first, (ref[0, 0] + 2) / 4, atol=1e-6)
-    np.testing.assert_allclose(shifted, ((ref[0, 0] + 2.1) / 4).clamp(0, 1), atol=1e-6)
-    np.testing.assert_allclose(phase, (ref[0, 0].abs() + 2) / 4, atol=1e-6)
+    np.testing.assert_allclose(first, ref[0, 0])
+    np.testing.assert_allclose(shifted, ref[0, 0] + 0.1)
+    np.testing.assert_allclose(phase, ref[0, 0].abs())
     np.testing.assert_allclose(error, np.full((8, 8), 0.1), atol=1e-6)
+    assert {axis.images[0].get_clim() for axis in figure.axes[:3]} == {(-2, 2)}
     assert figure.axes[4].images[0].get_clim() == (0, pytest.approx(0.4)) == figure.axes[5].images[0].get_clim()
+    bars = figure.axes[6:]
+    assert [bar.get_ylabel() for bar in bars] == ["Jy", "absolute error"]
+    assert bars[0].get_ylim() == (-2, 2) and bars[1].get_ylim() == (0, pytest.approx(0.4))
+
+
+def test_ranges_without_a_reference_and_by_hand(show):
+    dark, bright = torch.rand(1, 1, 8, 8), 3 * torch.rand(1, 1, 8, 8)
+    both = (float(min(dark.min(), bright.min())), float(max(dark.max(), bright.max())))
+    for limits, extend in ((None, "neither"), ((0.0, 5.0), "neither"), ((0.5, 5.0), "min"), ((0.5, 0.6), "both")):
+        figure = show({"dark": dark, "bright": bright}, limits=limits, cmap="inferno")
+        panels = [axis.images[0] for axis in figure.axes[:2]]
+        assert all(panel.get_clim() == pytest.approx(limits or both) for panel in panels)
+        assert all(panel.get_cmap().name == "inferno" for panel in panels)
+        assert panels[1].colorbar.extend == extend
+    assert len(show({"colour": torch.rand(1, 3, 8, 8)}).axes) == 1  # colours have no bar
+    large = show({"noise": dark + torch.randn(1, 1, 8, 8)}, ref=dark).axes[3].images[0].get_clim()[1]
+    assert large > 0.5  # errors of which a tenth of the range shows nothing
+    with pytest.raises(ValueError, match="limits"):
+        show({"a": dark}, limits=(1.0, 0.0))
 
 
 def test_odd_pictures(show):
     assert len(show({"constant": torch.ones(1, 1, 8, 8)}, ref=torch.ones(1, 1, 8, 8)).axes) >= 4
     assert "SSIM" not in show({"tiny": torch.rand(1, 1, 4, 4)}, ref=torch.rand(1, 1, 4, 4)).axes[1].get_title()
     coils = torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1) * torch.eye(8)
-    np.testing.assert_allclose(drawn(show({"coils": coils}).axes[0]), np.eye(8))
+    np.testing.assert_allclose(drawn(show({"coils": coils}).axes[0]), 5 * np.eye(8))
     show({"not finite": torch.full((1, 1, 8, 8), torch.nan)})
     for images, ref, error, word in (
         ({}, None, ValueError, "images"),

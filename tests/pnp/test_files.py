@@ -1,11 +1,13 @@
 """Image files of every kind come in with the values that were written; broken ones are named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from pnp.train import ImageFolder, read_fastmri, read_images
-from pnp.train.recipes import RECIPES, PairRecipe
+from pnp.train import ImageFolder, Pairs, read_fastmri, read_images, read_measurements
+from pnp.train.recipes import RECIPES
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -49,6 +51,9 @@ def test_fits(tmp_path):
     fits = pytest.importorskip("astropy.io.fits", reason="needs astropy: pip install 'pnp-imaging[io]'")
     fits.writeto(tmp_path / "a.fits", picture(5, 6))
     assert np.array_equal(read_images(tmp_path / "a.fits")[0][0].numpy(), picture(5, 6))
+    fits.writeto(tmp_path / "cube.fits", picture(3, 5, 6))  # three planes, not three colours
+    planes = read_images(tmp_path / "cube.fits", 3)
+    assert len(planes) == 3 and np.array_equal(planes[1][2].numpy(), picture(3, 5, 6)[1])
 
 
 def test_fastmri(tmp_path):
@@ -64,12 +69,17 @@ def test_fastmri(tmp_path):
     assert np.allclose(ImageFolder(tmp_path)[1][0].numpy(), picture(2, 4, 4)[1])
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["other"] = kspace
-    with pytest.raises(ValueError, match=r"b\.h5"):
-        read_fastmri(tmp_path / "b.h5")
+    for read in (read_fastmri, read_images):
+        with pytest.raises(ValueError, match=r"^cannot read [^ ]*b\.h5: (?!cannot read)"):
+            read(tmp_path / "b.h5")
+    kspace[1, 0, 2, 3] = np.nan
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file["kspace"], file["reconstruction_rss"] = kspace, picture(2, 4, 4)
+    with pytest.raises(ValueError, match=r"c\.h5: values are not finite"):
+        read_fastmri(tmp_path / "c.h5")
 
 
-def test_dicom(tmp_path):
-    pytest.importorskip("pydicom", reason="needs pydicom: pip install 'pnp-imaging[io]'")
+def write_dicom(path, pixels: np.ndarray, **others) -> None:
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -77,13 +87,25 @@ def test_dicom(tmp_path):
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    file = FileDataset(str(tmp_path / "a.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
-    pixels = np.arange(30, dtype=np.uint16).reshape(5, 6)
-    file.Rows, file.Columns, file.BitsAllocated, file.BitsStored, file.HighBit = 5, 6, 16, 16, 15
+    file = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    file.Rows, file.Columns, file.BitsAllocated, file.BitsStored, file.HighBit = 5, 6, 16, 12, 11
     file.SamplesPerPixel, file.PhotometricInterpretation, file.PixelRepresentation = 1, "MONOCHROME2", 0
-    file.RescaleSlope, file.RescaleIntercept, file.PixelData = "2", "-1024", pixels.tobytes()
-    file.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    assert np.array_equal(read_images(tmp_path / "a.dcm")[0][0].numpy(), 2.0 * pixels - 1024)
+    for name, value in others.items():
+        setattr(file, name, value)
+    file.PixelData = pixels.astype(np.uint16).tobytes()
+    file.save_as(path, enforce_file_format=True)
+
+
+def test_dicom(tmp_path):
+    pytest.importorskip("pydicom", reason="needs pydicom: pip install 'pnp-imaging[io]'")
+    pixels = np.arange(90).reshape(3, 5, 6)
+    write_dicom(tmp_path / "a.dcm", pixels[0], RescaleSlope="2", RescaleIntercept="-1024")
+    assert np.array_equal(read_images(tmp_path / "a.dcm")[0][0].numpy(), 2.0 * pixels[0] - 1024)
+    write_dicom(tmp_path / "frames.dcm", pixels, NumberOfFrames=3, RescaleSlope=None)
+    frames = read_images(tmp_path / "frames.dcm")
+    assert len(frames) == 3 and all(np.array_equal(x[0].numpy(), y) for x, y in zip(frames, pixels))
+    write_dicom(tmp_path / "white.dcm", pixels[0], PhotometricInterpretation="MONOCHROME1")
+    assert np.array_equal(read_images(tmp_path / "white.dcm")[0][0].numpy(), 4095.0 - pixels[0])
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.npy", "a.npz", "a.h5", "a.fits", "a.dcm"])
@@ -98,7 +120,7 @@ def test_broken_files_are_named_and_left_out_on_request(name, tmp_path):
 
 
 def test_broken_pairs_are_named_and_left_out_on_request(tmp_path):
-    recipe = next(r for r in RECIPES.values() if isinstance(r, PairRecipe) and r.make is None)
+    recipe = replace(RECIPES["xdncnn-derain"], crop=8)
     for folder in ("given", "wanted"):
         (tmp_path / folder).mkdir()
         for name in ("a.npy", "b.npy"):
@@ -130,3 +152,32 @@ def test_normalise_and_pickles(tmp_path):
     np.save(tmp_path / "b.npy", np.array([{"code": 1}]), allow_pickle=True)
     with pytest.raises(ValueError, match=r"b\.npy"):
         read_images(tmp_path / "b.npy")
+
+
+def test_empty_archives_and_measurements_that_are_not_finite(tmp_path):
+    np.savez(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz: there is no image"):
+        read_images(tmp_path / "a.npz")
+    (tmp_path / "a.npz").unlink()
+    for name, y in (("y", np.array([1.0, 1j * np.nan])), ("x", np.ones(2))):
+        np.savez(tmp_path / "b.npz", y=y, x=np.full((1, 2, 2), np.inf if name == "x" else 1.0))
+        with pytest.raises(ValueError, match=rf"b\.npz: values of {name} are not finite"):
+            read_measurements(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (16, 8), (4, 4)])
+def test_pairs_whose_sizes_do_not_go_into_each_other(shape, tmp_path):
+    for folder, size in (("given", (8, 8)), ("wanted", shape)):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "a.npy", picture(*size))
+    with pytest.raises(ValueError, match=r"given.a\.npy: given 8 x 8 and wanted .* no integer factor"):
+        replace(RECIPES["xdncnn-derain"], crop=8).read(tmp_path)
+    task = Pairs([(torch.ones(1, 8, 8), torch.ones(1, *shape))], batch=1)
+    with pytest.raises(ValueError, match="no integer factor"):
+        task.draw(0, [0])
+
+
+def test_normalise_by_the_maximum(tmp_path):
+    np.save(tmp_path / "a.npy", 5 + picture(4, 4))
+    x = ImageFolder(tmp_path, normalise="maximum")[0][0].numpy()
+    assert np.allclose(x, (5 + picture(4, 4)) / (5 + picture(4, 4)).max())

@@ -82,3 +82,42 @@ def test_perceptual_and_weighted_sums():
         PerceptualLoss(features)(y, x)
     with pytest.raises(ValueError, match="window"):
         SSIMLoss()(x[..., :5], x[..., :5])
+
+
+@pytest.mark.parametrize(
+    "loss", [SSIMLoss(), FourierLoss(), FourierLoss(magnitude=True), Clamped(F.l1_loss), WeightedSum((1.0, F.l1_loss))]
+)
+def test_shapes_that_differ_are_not_stretched(loss):
+    with pytest.raises(ValueError, match=r"\(2, 1, 9, 9\) and \(2, 2, 9, 9\)"):
+        loss(torch.ones(2, 1, 9, 9), torch.ones(2, 2, 9, 9))
+
+
+def test_complex_images():
+    x = torch.randn(1, 1, 9, 9, dtype=torch.complex128)
+    y = torch.randn(1, 1, 9, 9, dtype=torch.complex128, requires_grad=True)
+    for loss in (SSIMLoss(), Clamped(F.l1_loss), PerceptualLoss(nn.Identity())):
+        with pytest.raises(TypeError, match=type(loss).__name__):
+            loss(y, x)
+    high = torch.hypot(*torch.meshgrid(*2 * (torch.fft.fftfreq(9, dtype=torch.float64),), indexing="ij")) >= 0.2
+    expected = (torch.fft.fft2(y - x, norm="ortho") * high).abs().square().mean()
+    assert FourierLoss(cutoff=0.2)(y, x).item() == pytest.approx(expected.item())
+    assert torch.autograd.gradcheck(lambda v: FourierLoss(cutoff=0.2)(v, x), (y,))
+
+
+@pytest.mark.parametrize("make", [
+    lambda: SSIMLoss(1), lambda: SSIMLoss(stride=0), lambda: SSIMLoss(data_range=0.0), lambda: FourierLoss(power=0.5),
+    lambda: FourierLoss(cutoff=-0.1),
+])  # fmt: skip
+def test_settings_out_of_range(make):
+    with pytest.raises(ValueError, match=r"window|range|power|cutoff"):
+        make()
+
+
+def test_ssim_of_single_and_half_precision_far_from_zero():
+    x, y = images(1, 1, 20, 23)
+    x, y = (x / 10 + 100).float(), (y.detach() / 10 + 100).float()
+    exact = SSIMLoss(data_range=0.1)(y.double(), x.double()).item()
+    assert SSIMLoss(data_range=0.1)(y, x).item() == pytest.approx(exact, abs=1e-4) and 0.05 < exact < 1
+    half = x.sub(100).bfloat16(), y.sub(100).bfloat16()
+    wide = SSIMLoss(data_range=0.1)(*(v.double() for v in half)).item()
+    assert SSIMLoss(data_range=0.1)(*half).item() == pytest.approx(wide, abs=1e-4)

@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
-from denoisers import CallableDenoiser, Denoiser, LoFiDenoiser, TVDenoiser, XDnCNNDenoiser
+from denoisers import CallableDenoiser, Denoiser, LoFiDenoiser, TVDenoiser, WaveletDenoiser, XDnCNNDenoiser
 from denoisers.weights import load_weights, save_weights
 from operators import Identity
 from pnp import PnPADMM, data
 from pnp.passport import jacobian_figures, measure_passport
 from pnp.passport.__main__ import main
-from pnp.remarks import passport_remarks
+from pnp.remarks import adds_error, is_steep
 
 
 def test_jacobian_against_a_dense_one():
@@ -83,7 +83,31 @@ def test_command_writes_the_card_and_solvers_read_it(tmp_path, capsys):
     with pytest.warns(RuntimeWarning, match="passport"):
         result = PnPADMM(Identity((32, 32)), denoiser, noise_std=0.02).solve(y)
     assert "adds error" in str(result)
-    assert passport_remarks({}, 0.1) == "" == passport_remarks({"gain_dB": {"5/255": -1.0}}, 0.2)
+    assert adds_error({}, 0.1) == "" == adds_error({"gain_dB": {"5/255": -1.0}}, 0.2)
+
+
+def test_remark_on_steep_denoisers():
+    steep = {"jacobian": {"lipschitz": 14.1}}
+    assert "14.1 times" in is_steep(steep) and "\n" not in is_steep(steep)
+    assert is_steep({"jacobian": {"lipschitz": 1.9}}) == "" == is_steep({"jacobian": {"none": "…"}})
+    denoiser = CallableDenoiser(lambda x, sigma: x)
+    denoiser.card = {"passport": steep}  # pyright: ignore
+    result = PnPADMM(Identity((16, 16)), denoiser, noise_std=0.02).solve(torch.rand(1, 1, 16, 16))
+    assert "14.1 times" in str(result)  # in the report alone: fixed points are reached all the same, mostly
+
+
+@pytest.mark.parametrize("family", ["tv", "bm3d", "wavelet"])
+def test_classical_methods_have_no_card_to_write(family, capsys, monkeypatch):
+    monkeypatch.setattr("pnp.passport.__main__.measure_passport", lambda *_: pytest.fail("it is measured"))
+    with pytest.raises(SystemExit):
+        main([family, "--write"])
+    assert "--write" in capsys.readouterr().err
+
+
+def test_classical_methods_have_a_passport():
+    pytest.importorskip("pywt", reason="PyWavelets is not installed (extra bench)")
+    passport = measure_passport(WaveletDenoiser(), [data.sample("camera")[..., :48, :48]])
+    assert passport["receptive_field"] is None and "none" in passport["jacobian"]
 
 
 def test_report_says_when_one_level_has_to_serve_for_another():

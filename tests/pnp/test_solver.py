@@ -290,7 +290,7 @@ def test_real_data_of_a_complex_operator(lofi):
 
 
 def test_modes_are_kept(lofi):
-    solver = PnPADMM(OPERATORS["blur"], torch.nn.Sequential(), noise_std=NOISE)
+    solver = PnPADMM(OPERATORS["blur"], Quadratic(), noise_std=NOISE)
     assert not solver.training and not LoFiDenoiser().training
     solver = PnPADMM(OPERATORS["blur"], lofi, noise_std=NOISE)
     solver.train()

@@ -8,6 +8,7 @@ from denoisers import SRCNN, XSRCNN, SRResNet, XSRResNet
 from pnp import data
 from pnp.metrics import psnr
 from pnp.superres import imresize, luma, superres_inputs, superres_psnr
+from pnp.train.recipes import RECIPES, PairRecipe
 
 
 @pytest.mark.parametrize("scale", [0.5, 1 / 3, 0.25, 2, 3, 1.5])
@@ -49,6 +50,39 @@ def test_protocol():
     assert torch.isinf(superres_psnr(truth.expand(-1, 3, -1, -1), truth.expand(-1, 3, -1, -1), 3))
     with pytest.raises(ValueError, match="scale"):
         superres_inputs(x, 200)
+
+
+def test_bad_images_and_scales_are_named():
+    x = torch.rand(1, 3, 24, 24)
+    for scale in (0, -2, 1.5, float("nan")):
+        for call in (lambda s: superres_inputs(x, s), lambda s: superres_psnr(x, x, s)):
+            with pytest.raises(ValueError, match="^scale: "):
+                call(scale)
+    for bad in (255 * x, x - 0.5, x * float("nan")):
+        with pytest.raises(ValueError, match=r"^x: .*\[0, 1\]"):
+            superres_inputs(bad, 2)
+        with pytest.raises(ValueError, match=r"^truth: .*\[0, 1\]"):
+            superres_psnr(x, bad, 2)
+    with pytest.raises(TypeError, match="^x: "):
+        superres_inputs((255 * x).byte(), 2)
+    for other in (x[:, :1], x[..., :-1]):
+        with pytest.raises(ValueError, match="^estimate, truth: shapes differ"):
+            superres_psnr(other, x, 2)
+    with pytest.raises(ValueError, match="^truth: nothing"):
+        superres_psnr(x, x, 12)
+
+
+@pytest.mark.parametrize("name", ["xsrcnn-f-3", "xsrresnet-4"])
+def test_recipes_are_trained_on_what_is_scored(name):
+    recipe = RECIPES[name]
+    assert isinstance(recipe, PairRecipe) and recipe.make is not None
+    x = (255 * data.sample("camera")[0, :, 100:148, 180:228]).round().byte()
+    given, wanted = recipe.make(x if recipe.channels == 1 else x.expand(3, -1, -1))
+    scale = int(name[-1])
+    if recipe.channels == 1:
+        assert given.shape == wanted.shape and torch.allclose(wanted, luma(x.expand(3, -1, -1) / 255)[:, :48, :48])
+    else:
+        assert [scale * n for n in given.shape[-2:]] == list(wanted.shape[-2:])
 
 
 def test_networks():

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from denoisers import LoFiDenoiser
-from operators import MRI, Blur, Inpainting, gaussian_kernel, gaussian_noise, random_columns, random_mask
+from operators import MRI, Blur, Identity, Inpainting, gaussian_kernel, gaussian_noise, random_columns, random_mask
 from pnp import Expert, PnPADMM, PnPHQS, Stop
+from pnp.train import fit_untrained
 from pnp.train.unrolled import FixedPoint, Unrolled
 
 
@@ -53,7 +54,7 @@ def test_fixed_point_has_the_derivative_of_very_many_steps(method, name):
     found = []
     for implicit in (True, False):
         denoiser = Smooth()
-        solver = method(op, denoiser, noise_std=0.05, calibration=(1.0, 0.0), stop=Stop(max_iter=1500, tolerance=1e-12))
+        solver = method(op, denoiser, noise_std=0.05, calibration=(5.0, 0.0), stop=Stop(max_iter=1500, tolerance=1e-12))
         data = y.clone().requires_grad_()
         model = FixedPoint(solver, rtol=1e-10, max_iter=2000) if implicit else solver.train()
         answer = model(data) if implicit else solver.solve(data).state.x
@@ -106,3 +107,44 @@ def test_a_fixed_point_that_was_not_reached_is_said():
     model = FixedPoint(PnPADMM(op, Smooth(), noise_std=0.05, stop=Stop(max_iter=2)))
     with pytest.warns(RuntimeWarning, match="no fixed point"):
         assert model(y.clone().requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize("kind", [lambda solver: Unrolled(solver, 3), FixedPoint])
+def test_lists_of_data_and_operators_of_their_own(kind):
+    ops = [Inpainting(random_mask((8, 8), 0.6, seed=k)) for k in range(2)]
+    data = [problem(op)[1][:1] for op in ops]
+    model = kind(PnPADMM(ops[0], Smooth(), noise_std=0.05))
+    both = model(data, ops)
+    assert both.shape == (2, 1, 8, 8)
+    for k in range(2):
+        assert torch.equal(both[k : k + 1], model(data[k], ops[k]))
+    with pytest.raises(ValueError, match="as many operators"):
+        model(data, ops[:1])
+
+
+def small_net(dtype=torch.float32) -> nn.Module:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+    return nn.Sequential(*layers).to(dtype)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_untrained_fits_follow_the_units(unit):
+    op = Blur(gaussian_kernel(1.0), (12, 12))
+    rows = torch.linspace(0, 1, 12, dtype=torch.float64)
+    y = op.A((rows[:, None] * rows).expand(1, 1, 12, 12))
+    plain, scaled = (list(fit_untrained(small_net(torch.float64), c * y, op, steps=40, rate=1e-2)) for c in (1.0, unit))
+    assert torch.allclose(scaled[-1].x, unit * plain[-1].x, rtol=1e-6)
+    assert scaled[-1].misfit == pytest.approx(unit**2 * plain[-1].misfit, rel=1e-6)
+    assert plain[-1].misfit < 0.2 * plain[0].misfit
+    assert plain[0].misfit == pytest.approx((op.A(plain[0].x) - y).square().mean().item())
+
+
+def test_untrained_fits_of_other_precisions_and_shapes():
+    op = Identity((8, 8))
+    y = torch.rand(1, 1, 8, 8, dtype=torch.float64)
+    assert [fit.x.dtype for fit in fit_untrained(small_net(), y, op, steps=1)] == [torch.float64]
+    assert all(not fit.x.isnan().any() for fit in fit_untrained(small_net(), 0 * y, op, steps=2))
+    for wrong in (y[..., :7], y.expand(2, -1, -1, -1), y / 0):
+        with pytest.raises(ValueError, match="^y: "):
+            next(fit_untrained(small_net(), wrong, op))

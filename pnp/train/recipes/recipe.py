@@ -1,8 +1,8 @@
 """The settings of one training, as a plain record; kinds of trainings say what is learned from the images."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..files import ENDINGS, read_images
-from ..images import ImageFolder, squared
+from ..images import ImageFolder, Normalise, check_least, squared, unit_range
 from ..rates import RATES
-from ..task import Drawn, Task
-from ..tasks import DenoiseCrops, DenoisePixels, Measured, Pairs
+from ..task import USUAL, Drawing, Drawn, Task
+from ..tasks import DenoiseCrops, DenoisePixels, Measured, Pairs, factor_between
 
 __all__ = ["DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
 
@@ -35,8 +35,10 @@ class Recipe:
         steps, batch, rate, betas, schedule, clip, average, seed: of the training; ``schedule`` is a name in
             :data:`pnp.train.rates.RATES`.
         size: side of the training images, central squares scaled to it; ``None``: as they are.
-        normalise: map each image from its smallest and largest value to [0, 1].
+        normalise: see :class:`pnp.train.ImageFolder`.
+        drawing: how samples are drawn, where it is not the tasks' default.
         simulate: makes the images, which no folder has then.
+        small: settings of :meth:`tiny` beside its own, for networks that are too large or belong to one size.
     """
 
     name: str
@@ -54,21 +56,31 @@ class Recipe:
     average: float = 0.999
     seed: int = 0
     size: int | None = None
-    normalise: bool = False
+    normalise: Normalise = False
+    drawing: Drawing = USUAL
     simulate: Callable[[], Sequence[Tensor]] | None = None
+    small: Mapping[str, Any] = field(default_factory=dict)
 
     _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2}
 
-    def read(self, folder: str | Path | None, *, skip_broken: bool = False) -> Sequence[Any]:
-        """What the task is made of: the images of a folder, or simulated ones."""
+    def read(self, folder: str | Path | None, *, skip_broken: bool = False, whole: bool = False) -> Sequence[Any]:
+        """What the task is made of: the images of a folder, or simulated ones. Images that are smaller than a crop
+        count as broken, unless they are taken ``whole``, as for scores."""
         if folder is None and self.simulate is not None:
             return self.simulate()
         if folder is None:
             raise ValueError("data: this recipe needs a folder of images")
-        found = ImageFolder(folder, channels=self.channels, normalise=self.normalise, skip_broken=skip_broken)
+        found = ImageFolder(
+            folder, channels=self.channels, normalise=self.normalise, skip_broken=skip_broken,
+            least=1 if whole else self._least(),
+        )  # fmt: skip
         if self.size is None or self.simulate is not None:
             return found.images
         return [squared(found[i], self.size) for i in range(len(found))]
+
+    def _least(self) -> int:
+        """Pixels that the shorter side of a training image has at least."""
+        return 1
 
     def task(self, images: Sequence[Any]) -> Task:
         """What is learned from the images."""
@@ -87,19 +99,17 @@ class Recipe:
         """Factor of the rate at a step."""
         return RATES[self.schedule](self.steps)
 
-    def with_steps(self, steps: int) -> Self:
-        """The same recipe, longer or shorter."""
-        return replace(self, steps=steps)
-
     def tiny(self) -> Self:
         """The same recipe cut down to seconds, for tests."""
-        return replace(self, name=f"{self.name}-tiny", **self._TINY)
+        return replace(self, name=f"{self.name}-tiny", **{**self._TINY, **self.small})
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for the card."""
-        hidden = ("build", "family", "preset", "channels", "name")
+        hidden = ("build", "family", "preset", "channels", "name", "drawing", "small")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
-        return {k: list(v) if isinstance(v, tuple) else _plain(v) for k, v in values.items()}
+        usual = USUAL._asdict()
+        drawn = {k: v for k, v in self.drawing._asdict().items() if v != usual[k]}
+        return {k: list(v) if isinstance(v, tuple) else _plain(v) for k, v in values.items()} | drawn
 
     def card(self) -> dict[str, Any]:
         """What the card says of the network, without data."""
@@ -136,15 +146,22 @@ class DenoiserRecipe(Recipe):
 
     def task(self, images: Sequence[Tensor]) -> Task:
         return DenoiseCrops(
-            images, crop=self.crop, batch=self.batch, sigmas=self.sigmas, criterion=self.criterion, seed=self.seed
-        )
+            images, crop=self.crop, batch=self.batch, sigmas=self.sigmas, criterion=self.criterion,
+            drawing=self.drawing, seed=self.seed,
+        )  # fmt: skip
 
     def examples(self, images: Sequence[Tensor]) -> Iterator[Drawn]:
         """Whole images at the middle of the range."""
         middle = sum(self.sigmas) / 2
+        drawing = self.drawing._replace(fixed=False)  # one image at a time would have the noise of the first
         for i, image in enumerate(images):
-            task = DenoiseCrops([image], crop=None, batch=1, sigmas=(middle, middle), seed=self.seed + 1)
+            task = DenoiseCrops(
+                [image], crop=None, batch=1, sigmas=(middle, middle), drawing=drawing, seed=self.seed + 1
+            )
             yield task.draw(i, [0])
+
+    def _least(self) -> int:
+        return self.crop
 
     def card(self) -> dict[str, Any]:
         low, high = self.sigmas
@@ -166,8 +183,9 @@ class PixelRecipe(Recipe):
 
     def task(self, images: Sequence[Tensor]) -> Task:
         return DenoisePixels(
-            images, batch=self.batch, pixels=self.pixels, corrupt=self.corrupt, criterion=self.criterion, seed=self.seed
-        )
+            images, batch=self.batch, pixels=self.pixels, corrupt=self.corrupt, criterion=self.criterion,
+            drawing=self.drawing, seed=self.seed,
+        )  # fmt: skip
 
     def examples(self, images: Sequence[Tensor]) -> Iterator[Drawn]:
         """Whole images."""
@@ -187,23 +205,17 @@ class PairRecipe(Recipe):
 
     _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 8}
 
-    def read(self, folder: str | Path | None, *, skip_broken: bool = False) -> Sequence[tuple[Tensor, Tensor]]:
-        if self.make is not None or folder is None:
-            images = super().read(folder, skip_broken=skip_broken)
+    def read(
+        self, folder: str | Path | None, *, skip_broken: bool = False, whole: bool = False
+    ) -> Sequence[tuple[Tensor, Tensor]]:
+        if folder is None:
+            images = super().read(folder)
             return images if self.make is None else [self.make(x) for x in images]
-        places = [Path(folder) / name for name in ("given", "wanted")]
-        for place in places:
-            if not place.is_dir():
-                raise FileNotFoundError(f"no folder {place}")
-        names = [{f.name for f in place.glob("*") if f.suffix.lower() in ENDINGS} for place in places]
-        if names[0] != names[1]:
-            raise ValueError(f"{folder}: names differ between given and wanted: {sorted(names[0] ^ names[1])[:4]}")
-        if not names[0]:
-            raise FileNotFoundError(f"no images in {places[0]}")
-        pairs = []
-        for name in sorted(names[0]):
+        places = [Path(folder) / name for name in ("given", "wanted")] if self.make is None else [Path(folder)]
+        pairs: list[tuple[Tensor, Tensor]] = []
+        for name in _common_names(places):
             try:
-                pairs += list(zip(*(read_images(place / name, self.channels) for place in places), strict=True))
+                pairs += self._pairs([place / name for place in places], 1 if whole else self.crop or 1)
             except ValueError as error:
                 if not skip_broken:
                     raise
@@ -212,12 +224,46 @@ class PairRecipe(Recipe):
             raise FileNotFoundError(f"no images in {folder}")
         return pairs
 
+    def _pairs(self, files: list[Path], least: int) -> list[tuple[Tensor, Tensor]]:
+        """The pairs of a pair of files, or those made of the images of one."""
+        found = [[unit_range(x, self.normalise) for x in read_images(file, self.channels)] for file in files]
+        if self.make is not None:
+            pairs = [self.make(x) for x in found[0]]
+        elif len(found[0]) != len(found[1]):
+            raise ValueError(f"{files[0]}: {len(found[0])} images, {len(found[1])} in {files[1]}")
+        else:
+            pairs = list(zip(*found))
+        for given, wanted in pairs:
+            check_least(files[0], [given], least)
+            try:
+                factor_between(given, wanted)
+            except ValueError as error:
+                raise ValueError(f"{files[0]}: {error}") from error
+        return pairs
+
     def task(self, images: Sequence[tuple[Tensor, Tensor]]) -> Task:
-        return Pairs(images, batch=self.batch, crop=self.crop, criterion=self.criterion, seed=self.seed)
+        return Pairs(
+            images, batch=self.batch, crop=self.crop, criterion=self.criterion, drawing=self.drawing, seed=self.seed
+        )
 
     def examples(self, images: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Drawn]:
         """Whole images."""
         return Recipe.examples(replace(self, crop=None), images)
+
+
+def _common_names(places: list[Path]) -> list[str]:
+    """Names of the images that lie in all of the folders."""
+    for place in places:
+        if not place.is_dir():
+            raise FileNotFoundError(f"no folder {place}")
+    names = [{f.name for f in place.glob("*") if f.suffix.lower() in ENDINGS} for place in places]
+    if names[0] != names[-1]:
+        raise ValueError(
+            f"{places[0].parent}: names differ between given and wanted: {sorted(names[0] ^ names[-1])[:4]}"
+        )
+    if not names[0]:
+        raise FileNotFoundError(f"no images in {places[0]}")
+    return sorted(names[0])
 
 
 @dataclass(frozen=True, kw_only=True)

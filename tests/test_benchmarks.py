@@ -1,0 +1,50 @@
+"""What the benchmarks' command lines accept, and what they print that others copy."""
+
+import pytest
+import torch
+
+import denoisers.weights
+import pnp.train.evaluation
+from benchmarks.card import cards
+from benchmarks.denoising import knows, make
+from benchmarks.superres import scores
+from denoisers import XSRCNN, SRResNet
+from pnp import data
+from pnp.superres import luma, superres_inputs, superres_psnr
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_every_method_of_the_table_is_there(colour):
+    x = torch.rand(1, 3 if colour else 1, 20, 24)
+    for name in ("lofi", "xdncnn", "mixer", "tv", "tv-oracle"):
+        denoiser, method = make(name, colour)
+        assert method(x, 30 / 255, x).shape == x.shape and knows(denoiser, 30 / 255)
+    assert knows(make("mixer", colour)[0], 25 / 255) != colour  # the colour Mixer is for one level
+
+
+@pytest.mark.parametrize("name", ["lofy", "tv:natural-gray", "lofi:natural-blue", "mixer:natural-rgb-30-small"])
+def test_unknown_methods_end_with_a_message(name):
+    with pytest.raises(SystemExit, match=name):
+        make(name, False)
+
+
+def test_headings_of_the_cards_are_calls():
+    headings = [line.removeprefix("## ") for line in cards().splitlines() if line.startswith("## ")]
+    assert len(headings) == len({*headings})
+    names = {"pnp": pnp, "denoisers": denoisers, **vars(denoisers)}
+    kinds = {heading.partition('"')[0]: heading for heading in headings}
+    assert len(kinds) == 5
+    for heading in kinds.values():
+        eval(heading, names)
+
+
+def test_superres_scores_follow_the_protocol():
+    x = data.sample("astronaut")[..., 60:161, 180:280]
+    truth, small, large = superres_inputs(x, 4)
+    net, wide = XSRCNN().eval(), SRResNet(depth=1).eval()
+    with torch.no_grad():
+        assert scores([x], 4) == [float(superres_psnr(large, truth, 4))]
+        assert scores([x], 4, net) == [float(superres_psnr(net(luma(large)), luma(truth), 4))]
+        assert scores([x], 4, wide) == [float(superres_psnr(wide(small), truth, 4))]
+        with pytest.raises(ValueError, match="scale"):
+            scores([x], 3, wide)
