@@ -87,7 +87,7 @@ def to_scipy(op: LinearOperator) -> Any:
 
     def run(apply: Any, v: np.ndarray, shape: tuple[int, ...], is_complex: bool) -> np.ndarray:
         if np.iscomplexobj(v) and not native:  # the operator is real-linear, on each part
-            return run(apply, v.real, shape, is_complex) + 1j * run(apply, v.imag, shape, is_complex)
+            return run(apply, np.real(v), shape, is_complex) + 1j * run(apply, np.imag(v), shape, is_complex)
         columns = torch.from_numpy(np.ascontiguousarray(v.T, dtype=np.complex128 if native else np.float64))
         if is_complex and not native:
             columns = torch.view_as_complex(columns.reshape(len(columns), -1, 2))

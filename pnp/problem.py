@@ -139,9 +139,10 @@ def prepare(
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     start = rough_estimate(op, aty, gain)
     limit = torch.full_like(gain, _gamma_limit(op, real))
-    own_units = own_units and isinstance(calibration, str)
-    coverage = torch.ones_like(gain) if own_units else data_coverage(op, aty, gain)
-    units = calibrate(start, None if own_units else calibration)
+    if own_units and isinstance(calibration, str):
+        coverage, units = torch.ones_like(gain), calibrate(start, None)
+    else:
+        coverage, units = data_coverage(op, aty, gain), calibrate(start, calibration)
     alive = y.detach().abs().flatten(1).amax(1) > 0
     lost = mean_is_lost(op, aty, gain)
     return Problem(aty, sigma, sigma / gain.sqrt(), units, limit, coverage, alive, lost), start, source

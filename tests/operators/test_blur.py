@@ -49,7 +49,7 @@ def test_valid_data_are_a_crop_of_a_larger_photograph():
     large = gaussian_noise(Blur(kernel, (128, 128))(photo), 0.01)
     y = large[..., 20:100, 20:100]
     top, left = (k - 1 - k // 2 for k in kernel.shape)
-    shape = tuple(n + k - 1 for n, k in zip((80, 80), kernel.shape))
+    shape = (80 + kernel.shape[0] - 1, 80 + kernel.shape[1] - 1)
     truth = photo[..., 20 - top : 20 - top + shape[0], 20 - left : 20 - left + shape[1]]
     x = PnPADMM(Blur(kernel, shape, boundary="valid"), LoFiDenoiser(), noise_std=0.01)(y)
     inside = (..., slice(top, top + 80), slice(left, left + 80))

@@ -125,7 +125,7 @@ def test_reduced_shear_is_inverted():
         ({"mask": torch.ones(3, 3)}, "mask"),
         ({"mask": 0.5 * torch.ones(4, 4)}, "zeros and ones"),
         ({"mask": torch.zeros(4, 4)}, "nothing"),
-        ({"convention": LensingConvention(sign=(1,))}, "sign"),
+        ({"convention": LensingConvention(sign=(1,))}, "sign"),  # type: ignore[arg-type]
         ({"convention": LensingConvention(dc=float("nan"))}, "dc"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,7 +241,7 @@ def test_catalogue_is_binned_where_it_lies():
     here = (rows == r) & (columns == c)
     effective = weight[here].sum() ** 2 / (weight[here] ** 2).sum()
     assert binned.counts[r, c].item() == pytest.approx(effective.item(), rel=1e-5)
-    even = bin_shear(ra.numpy().astype(">f8"), dec, [e1, e2], image_shape=(20, 20), pixel_scale=1.0, centre=(150, 0))
+    even = bin_shear(ra.numpy().astype(">f8"), dec, (e1, e2), image_shape=(20, 20), pixel_scale=1.0, centre=(150, 0))
     assert int(even.counts.sum()) == 500  # FITS has big-endian columns
     some = bin_shear(ra, dec, (e1, e2), image_shape=(20, 20), pixel_scale=1.0, centre=(150, 0), weight=here.float())
     assert some.counts.sum() == here.sum() and some.mask.sum() == 1  # galaxies of no weight are none
@@ -257,7 +258,7 @@ def test_catalogue_is_binned_where_it_lies():
         ({"ellipticity": torch.complex(e1, e2)}, "two components"),
         ({"weight": float("nan") * weight}, "not finite"),
     ):
-        usual = {"ra": ra, "dec": dec, "ellipticity": (e1, e2), "image_shape": (20, 20), "pixel_scale": 1.0}
+        usual: Any = {"ra": ra, "dec": dec, "ellipticity": (e1, e2), "image_shape": (20, 20), "pixel_scale": 1.0}
         with pytest.raises(ValueError, match=message):
             bin_shear(**(usual | arguments))
 
@@ -269,12 +270,15 @@ def test_a_catalogue_with_the_truth_in_it():
         pytest.skip("PNP_DATA names no folder with lensing/galaxy_catalogue.fits")
     fits = pytest.importorskip("astropy.io.fits", reason="needs astropy: pip install 'pnp-imaging[io]'")
     t = fits.getdata(path, 1)
-    shape = {"image_shape": (64, 64), "pixel_scale": 1.0}
-    shear = bin_shear(t["ra"], t["dec"], (t["gamma1"], t["gamma2"]), **shape)
-    truth = bin_shear(t["ra"], t["dec"], (t["kappa"], t["kappa"]), **shape).shear.real
+
+    def binned(first: str, second: str) -> torch.Tensor:
+        columns = (t["ra"], t["dec"], (t[first], t[second]))
+        return bin_shear(*columns, image_shape=(64, 64), pixel_scale=1.0).shear
+
+    shear, truth = binned("gamma1", "gamma2"), binned("kappa", "kappa").real
     found = {
         sign: float(correlation(smoothed_kaiser_squires(
-            KaiserSquires((64, 64), convention=LensingConvention(sign=sign)), shear.shear, 1.0), truth))
+            KaiserSquires((64, 64), convention=LensingConvention(sign=sign)), shear, 1.0), truth))
         for sign in ((1, 1), (-1, -1), (1, -1), (-1, 1))
     }  # fmt: skip
     assert max(found, key=lambda s: found[s]) == (-1, -1) and found[-1, -1] > 0.7
