@@ -8,7 +8,6 @@ from torch import nn
 
 from denoisers import (
     CallableDenoiser,
-    Denoiser,
     DnCNN,
     EquivariantDenoiser,
     Img2ImgMixer,
@@ -27,18 +26,7 @@ from denoisers import (
 )
 from denoisers.tiles import run_blended, run_in_tiles
 
-
-class Net(Denoiser):
-    """A network that ignores the level."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.net = net.eval()
-
-    def forward(self, x, sigma):
-        return self.net(x)
-
+from .networks import Net
 
 # ---- receptive field and tiles
 

@@ -22,18 +22,7 @@ from denoisers import (
     receptive_field,
 )
 
-
-class Net(Denoiser):
-    """A network that ignores the level."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.net = net.eval()
-
-    def forward(self, x, sigma):
-        return self.net(x)
-
+from .networks import Net
 
 # ---- what a wrapper takes over
 
