@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from denoisers import MassDenoiser
+from denoisers import Denoiser, MassDenoiser
 from denoisers.weights import weights_path
 from operators import KaiserSquires, gaussian_noise
 from pnp import PnPADMM
@@ -42,9 +42,24 @@ from .common import parser, save, table
 Method = Callable[[KaiserSquires, Tensor], Tensor]
 
 
+class FieldPrior(Denoiser):
+    """A local field that was trained to denoise convergence at the survey's noise level, with LoFi's filter."""
+
+    channels = 1
+    own_units = True
+    sigma_range = (NOISE, NOISE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.field = load_trained(weights_path("mass-prior", family="local-field"))[0].requires_grad_(False)
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self.field(x)
+
+
 def methods(prior: str, field: str, width: float) -> dict[str, Method]:
     """By name: operator and shear to convergence."""
-    denoiser, model = MassDenoiser(prior), load_trained(field)[0]
+    denoiser, local, model = MassDenoiser(prior), FieldPrior(), load_trained(field)[0]
 
     def learned(op: KaiserSquires, y: Tensor) -> Tensor:
         modes = op.modes(y)
@@ -57,7 +72,9 @@ def methods(prior: str, field: str, width: float) -> dict[str, Method]:
         "Wiener": lambda op, y: wiener_reconstruction(op, y, convergence_table(PIXEL), NOISE),
         "prior, once": lambda op, y: denoiser(op.inverse(y), NOISE),
         "PnP-ADMM": lambda op, y: PnPADMM(op, denoiser, noise_std=NOISE)(y),
-        "local field": learned,
+        "LoFi prior, once": lambda op, y: local(op.inverse(y), NOISE),
+        "PnP-ADMM, LoFi prior": lambda op, y: PnPADMM(op, local, noise_std=NOISE)(y),
+        "LoFi behind KS": learned,
     }
 
 
@@ -171,7 +188,7 @@ def masked(data: Path, ways: dict[str, Method], options) -> None:
     near = F.max_pool2d(1 - seen, 11, 1, 5) * seen
     rows, maps = [], {}
     for way, run in ways.items():
-        if way in ("prior, once", "local field"):  # these know white noise alone
+        if "once" in way or "behind" in way:  # these know white noise alone
             continue
         x = run(op, y)
         wrong, parts = (x - kappa).square(), (seen, near, seen - near, 1 - seen)
