@@ -30,7 +30,7 @@ class EquivariantDenoiser(Wrapper):
     Raises:
         ValueError: ``shifts`` is below 1.
 
-    The price is one evaluation for each transform, |G| S: 8 for all flips and rotations, times ``shifts``.
+    The price is one evaluation for each transform: 8 for all flips and rotations, times ``shifts``.
     Terris, Moreau, Pustelnik, Tachella 2024, doi:10.1109/CVPR52733.2024.02395.
 
     >>> left = lambda x, sigma: torch.cat((x[..., 1:], x[..., :1]), -1)
