@@ -9,13 +9,16 @@ ratio is the median of the pairs' ratios, with the lowest and the highest.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from denoisers import DnCNN, Img2ImgMixer, LoFiDenoiser, MixerDenoiser, XDnCNN, XDnCNNDenoiser, folded
+import denoisers as d
+from denoisers import DnCNN, Img2ImgMixer, LoFiDenoiser, MixerDenoiser, XDnCNN, XDnCNNDenoiser
 from denoisers.cascade import Field
+from denoisers.fold import Folded
 
 from .common import table
 
@@ -89,14 +92,16 @@ class PlainMixer(nn.Module):
             z = rows.inner(norm(x).transpose(1, 3)).transpose(1, 3)  # pyright: ignore
             x = x + columns.inner(z.transpose(2, 3)).transpose(2, 3)
             x = x + layer.channels(x)  # pyright: ignore
-        return self.net.head(x)
+        head, patch = self.net.head, self.net.head.expand.side
+        x = head.expand.linear(x).unflatten(-1, (patch, patch, -1)).transpose(2, 3)
+        x = head.expand.norm(x.reshape(len(x), patch * x.shape[1], -1, x.shape[-1]))
+        return head.conv(x.permute(0, 3, 1, 2))
 
 
-def gemm_rate(repeats: int) -> float:
-    """Multiplications and additions a second of torch's product of 2048 x 2048 matrices, the best run."""
-    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
-    out = torch.empty_like(a)
-    return 2 * 2048**3 / min(seconds(lambda: torch.mm(a, b, out=out)) for _ in range(repeats + 1))
+def product() -> Callable[[], Tensor]:
+    """torch's product of 2048 x 2048 matrices, 2 * 2048**3 multiplications and additions."""
+    a, b, out = torch.rand(2048, 2048), torch.rand(2048, 2048), torch.empty(2048, 2048)
+    return lambda: torch.mm(a, b, out=out)
 
 
 def lofi_operations(denoiser: LoFiDenoiser) -> int:
@@ -116,21 +121,25 @@ def networks(size: int, repeats: int) -> list[list]:
 
     x, sigma = torch.rand(1, 1, size, size), 0.1
     dncnn = with_statistics(DnCNN(1))
-    fast_dncnn, last = folded(dncnn), torch.channels_last
+    fast_dncnn = Folded(dncnn)
     xdncnn = with_statistics(XDnCNNDenoiser(None, level=sigma))
     plain_x = plain_copy(xdncnn.net)  # pyright: ignore
-    lofi, quick, mixer = LoFiDenoiser(), LoFiDenoiser(None, preset="fast"), MixerDenoiser(None, preset="half").eval()
-    lofi_plain, plain_mixer, square = PlainFields(lofi), PlainMixer(mixer.net), x[..., :128, :128]
-    told = torch.cat((square, torch.full_like(square, sigma)), 1)
+    lofi, quick = LoFiDenoiser(), LoFiDenoiser("natural-gray-fast")
+    lofi_plain, quick_plain, square = PlainFields(lofi), PlainFields(quick), x[..., :128, :128]
+    half, paper = (MixerDenoiser(None, preset=preset).eval() for preset in ("half", "paper"))
+    plain_half, plain_paper = PlainMixer(half.net), PlainMixer(paper.net)
+    level = torch.full_like(x, sigma)
     grid = torch.linspace(-0.5, 0.5, 64)
     points = torch.cartesian_prod(grid, grid)
     theirs = deepinv.models.DnCNN(1, 1, depth=17, pretrained=None).eval()
     drunet = deepinv.models.DRUNet(1, 1, nc=(16, 32, 64, 128), nb=2, pretrained=None).eval()
     cases: list[tuple[str, Callable[[], Tensor], str, Callable[[], Tensor], bool]] = [
         ("xDnCNN", lambda: xdncnn(x, sigma), "plain", lambda: plain_x(x), True),
-        ("DnCNN folded", lambda: fast_dncnn(x.contiguous(memory_format=last)), "plain", lambda: dncnn(x), True),
+        ("DnCNN folded", lambda: fast_dncnn(x), "plain", lambda: dncnn(x), True),
         ("LoFi accurate", lambda: lofi(x, sigma), "plain", lambda: lofi_plain(x, sigma), True),
-        ("Mixer half, 128", lambda: mixer(square, sigma), "plain", lambda: square - plain_mixer(told), True),
+        ("LoFi fast", lambda: quick(x, sigma), "plain", lambda: quick_plain(x, sigma), True),
+        ("Mixer half, 128", lambda: half(square, sigma), "plain",
+         lambda: square - plain_half(torch.cat((square, level[..., :128, :128]), 1)), True),
         ("LoFi, 64 x 64 pixels", lambda: lofi(x[..., :64, :64], sigma), "gathered a pixel",
          lambda: lofi.at(x[..., :64, :64], sigma, points).reshape(1, 1, 64, 64), False),
         ("xDnCNN", lambda: xdncnn(x, sigma), "deepinv DnCNN 17", lambda: theirs(x), False),
@@ -139,6 +148,10 @@ def networks(size: int, repeats: int) -> list[list]:
         ("LoFi accurate", lambda: lofi(x, sigma), "xDnCNN", lambda: xdncnn(x, sigma), False),
         ("LoFi fast", lambda: quick(x, sigma), "xDnCNN", lambda: xdncnn(x, sigma), False),
     ]  # fmt: skip
+    if size == 256:
+        plain = ("plain", lambda: x - plain_paper(torch.cat((x, level), 1)), True)
+        cases.insert(5, ("Mixer paper", lambda: paper(x, sigma), *plain))
+    cases[6:6] = list(others(size))
     rows = []
     for name, ours, other, function, same in cases:
         a, b = ours(), function()
@@ -148,6 +161,21 @@ def networks(size: int, repeats: int) -> list[list]:
         rows.append([name, other, 1e3 * mine, 1e3 * their, median, apart])
         print(rows[-1], flush=True)
     return rows
+
+
+def others(size: int) -> Iterator[tuple[str, Callable[[], Tensor], str, Callable[[], Tensor], bool]]:
+    """Every other network of the papers and the course, folded and as its modules stand."""
+    small = size // 4
+    nets: list[tuple[nn.Module, int, int]] = [
+        (d.ConvNet(1), 1, size), (d.SimpleCNN(), 1, size), (d.ResCNN(), 1, size), (d.ResUNet(), 1, size),
+        (d.SRCNN(), 1, size), (d.XSRCNN("f"), 1, size), (d.XSRCNN("c"), 1, size), (d.SRResNet(), 3, small),
+        (d.XSRResNet(), 3, small), (d.LinearMixer(size), 3, size), (d.UMixer(size), 3, size),
+        (d.OriginalMixer(size), 3, size), (d.ViT(size), 3, size), (d.UNet(3, width=21), 3, size),
+    ]  # fmt: skip
+    for net, channels, side in nets:
+        with_statistics(net)
+        x, fast = torch.rand(1, channels, side, side), Folded(net)
+        yield type(net).__name__, partial(fast, x), "plain", partial(net, x), True
 
 
 def count(net: nn.Module) -> int:
@@ -167,12 +195,11 @@ def main() -> None:
     print(f"{options.threads} threads, torch {torch.__version__}; xDnCNN {count(XDnCNN(1))} parameters")
     rows = networks(options.size, options.repeats)
     print(table(rows, ["network", "beside", "ms", "other / ms", "other / ours", "relative difference"]))
-    rate = gemm_rate(options.repeats)
-    rows = []
+    rows, gemm = [], product()
     for preset in ("accurate", "fast"):
         lofi, x = LoFiDenoiser(None, preset=preset), torch.rand(1, 1, options.size, options.size)
-        best = min(seconds(lambda lofi=lofi, x=x: lofi(x, 0.1)) for _ in range(options.repeats + 1))
-        mine = lofi_operations(lofi) * x.numel() / best
+        mine, other, _ = pair(lambda lofi=lofi, x=x: lofi(x, 0.1), gemm, 3 * options.repeats)
+        mine, rate = lofi_operations(lofi) * x.numel() / mine, 2 * 2048**3 / other
         rows.append([preset, count(lofi), mine / 1e9, rate / 1e9, f"{100 * mine / rate:.0f} %"])
     print(table(rows, ["LoFi", "parameters", "Gflop/s", "torch.mm, Gflop/s", "share"]))
 

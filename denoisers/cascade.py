@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from .base import Denoiser, check_images, sigma_column
 from .card import settled
+from .fast_layers import no_derivatives
 from .geometry import sample
+from .strips import conv_strips
 from .tiles import reflect_to, run_in_tiles
 from .weights import load_weights
 
@@ -57,10 +59,26 @@ class Field(nn.Module):
             weight = weight - inside * (weight.sum((2, 3), keepdim=True) / inside.sum())
         return weight
 
-    def forward(self, field: Tensor) -> Tensor:
-        """Field (B, inputs, H, W) -> (B, outputs, H, W); the image is mirrored about its edge pixels."""
+    def forward(self, field: Tensor, base: Tensor | None = None) -> Tensor:
+        """Field (B, inputs, H, W) -> (B, outputs, H, W), added to ``base``; mirrored about the image's edge pixels."""
+        if field.device.type == "cpu" and no_derivatives((field, *self.parameters())):
+            return self._in_strips(field, base)
         padded = F.pad(field, (self.radius,) * 4, mode="reflect")
-        return self.head(F.conv2d(padded, self.kernel(), self.bias).relu_())
+        values = self.head(F.conv2d(padded, self.kernel(), self.bias).relu_())
+        return values if base is None else base + values
+
+    def _in_strips(self, field: Tensor, base: Tensor | None) -> Tensor:
+        weight, bias = self.head.weight[:, :, 0, 0].T, cast(Tensor, self.head.bias)
+        out = field.new_empty(len(field), *field.shape[2:], len(bias))
+        for image, top, hidden in conv_strips(field, self.kernel(), self.bias):
+            rows = slice(top, top + hidden.shape[2])
+            place, units = out[image, rows].flatten(0, 1), hidden[0].relu_().permute(1, 2, 0).flatten(0, 1)
+            if base is None:
+                torch.addmm(bias, units, weight, out=place)
+            else:
+                torch.add(base[image, :, rows].permute(1, 2, 0).flatten(0, 1), bias, out=place)
+                place.addmm_(units, weight)
+        return out.permute(0, 3, 1, 2)
 
     def at(self, field: Tensor, points: Tensor) -> Tensor:
         """Field (B, inputs, H, W) at points (B, P, 2), (row, column) in pixels -> (B, outputs, P)."""
@@ -184,7 +202,7 @@ class LoFiDenoiser(Denoiser):
         z = reflect_to(z, max(cast(Field, f).radius for f in self.fields) + 1)
         z = self.fields[0](z.contiguous(memory_format=torch.channels_last))
         for field in self.fields[1:-1]:
-            z = z + field(z)
+            z = field(z, z)
         return (self.fields[-1](z) if last else z)[..., :height, :width]
 
     def _denoise(self, x: Tensor, level: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Image-to-Image Mixer and its relatives: perceptrons along rows, columns and channels of a field of patches."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = ["Img2ImgMixer", "LinearMixer", "OriginalMixer", "UMixer"]
@@ -23,8 +24,6 @@ class _Along(nn.Module):
 
     Products from the left need no transposed copies.
     """
-
-    folds = False  # not along the last axis
 
     def __init__(self, axis: int, inner: nn.Module) -> None:
         super().__init__()
@@ -80,14 +79,20 @@ class _Expansion(nn.Module):
         self.linear = nn.Linear(channels, side * side * outputs, bias=False)
         self.norm = nn.LayerNorm(outputs)
 
+    def values(self, x: Tensor) -> Tensor:
+        """(B, h, w, C) to (B, h, w, side * side, outputs)."""
+        return self.norm(self.linear(x).unflatten(-1, (self.side**2, -1)))
+
+    def spread(self, values: Tensor) -> Tensor:
+        """(B, h, w, side * side, outputs) to (B, h * side, w * side, outputs)."""
+        return values.unflatten(3, (self.side, self.side)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
     def forward(self, x: Tensor) -> Tensor:
-        b, h, w, _ = x.shape
-        x = self.linear(x).reshape(b, h, w, self.side, self.side, -1)
-        return self.norm(x.permute(0, 1, 3, 2, 4, 5).reshape(b, h * self.side, w * self.side, -1))
+        return self.spread(self.values(x))
 
 
 class _Head(nn.Module):
-    """Patches (B, h, w, C) to images (B, c, H, W)."""
+    """Patches (B, h, w, C) to images (B, c, H, W); the last convolution is done before pixels find their places."""
 
     def __init__(self, channels: int, outputs: int, patch: int) -> None:
         super().__init__()
@@ -95,7 +100,8 @@ class _Head(nn.Module):
         self.conv = nn.Conv2d(channels, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(self.expand(x).permute(0, 3, 1, 2))
+        values = F.linear(self.expand.values(x), self.conv.weight[:, :, 0, 0])
+        return self.expand.spread(values).permute(0, 3, 1, 2)
 
 
 class Img2ImgMixer(nn.Module):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from denoisers import ConvNet, DnCNN, Img2ImgMixer, ResUNet, ViT, XDnCNN, XDnCNNDenoiser, XNet, XSRResNet
+from denoisers import ConvNet, DnCNN, Img2ImgMixer, ResUNet, UNet, ViT, XDnCNN, XDnCNNDenoiser, XNet, XSRResNet
+from denoisers.fast_layers import FewOutputs, Perceptron
 from denoisers.fold import Folded, folded
 
 
@@ -31,12 +32,13 @@ NETWORKS = {
     "dncnn": lambda: DnCNN(1, width=8, depth=5),
     "convnet": lambda: ConvNet(1, width=8, depth=4),
     "resunet": lambda: ResUNet(1, widths=(4, 8)),
+    "unet": lambda: UNet(1, width=4, poolings=1),
     "norm first": lambda: nn.Sequential(nn.BatchNorm2d(1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1)),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("shape", [(1, 1, 17, 12), (3, 1, 1, 1)])
+@pytest.mark.parametrize("shape", [(1, 1, 17, 12), (3, 1, 4, 4)])
 def test_same_output(name, shape):
     net = trained(NETWORKS[name]())
     x = torch.rand(*shape)
@@ -56,7 +58,7 @@ def test_perceptrons(net):
     x = torch.rand(3, 2, *getattr(net, "image_shape", (20, 20)))
     with torch.no_grad():
         fast, expected = folded(net), net.eval()(x)
-        assert any(type(m).__name__ == "_Perceptron" for m in fast.modules())
+        assert any(isinstance(m, Perceptron) for m in fast.modules())
         assert torch.allclose(fast(x), expected, atol=1e-5)
         assert torch.allclose(folded(net.double())(x.double()).float(), expected, atol=1e-5)
 
@@ -89,6 +91,45 @@ def test_derivatives_go_through_the_network_itself():
     with torch.no_grad():
         assert torch.allclose(again(x, 0.1), denoiser.net(x), atol=1e-5)
         assert torch.allclose(denoiser.double()(x.double(), 0.1).float(), denoiser.net(x.double()).float(), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # within torch
+def test_derivatives_forward():
+    denoiser = XDnCNNDenoiser(None, level=0.1).eval().requires_grad_(False)
+    x, v = torch.rand(1, 1, 9, 9), torch.rand(1, 1, 9, 9)
+    forward = torch.func.jvp(lambda t: denoiser(t, 0.1), (x,), (v,))[1]
+    backward = torch.autograd.functional.jvp(lambda t: denoiser(t, 0.1), x, v)[1]
+    assert isinstance(backward, torch.Tensor) and torch.allclose(forward, backward, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs, size", [(1, 3), (3, 3), (1, 5), (3, 9), (5, 3)])
+@pytest.mark.parametrize("shape", [(2, 9, 7), (1, 1, 2), (1, 2, 1)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolutions_to_a_few_channels(outputs, size, shape, bias):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(32, outputs, size, padding=size // 2, bias=bias).double()
+    x = torch.randn(shape[0], 32, *shape[1:], dtype=torch.double)
+    with torch.no_grad():
+        fast = folded(nn.Sequential(conv))
+        assert isinstance(fast[0], FewOutputs)  # pyright: ignore[reportIndexIssue]
+        assert torch.allclose(fast(x), conv(x), rtol=1e-12)
+
+
+def test_other_convolutions_stay():
+    others = [
+        nn.Conv2d(32, 1, 3),
+        nn.Conv2d(32, 1, 3, padding=1, stride=2),
+        nn.Conv2d(32, 1, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(32, 1, (3, 5), padding=(1, 2)),
+        nn.Conv2d(32, 1, 1),
+        nn.Conv2d(32, 11, 3, padding=1),
+    ]
+    for conv in others:
+        x = torch.randn(1, 32, 8, 8)
+        with torch.no_grad():
+            fast = folded(nn.Sequential(conv))
+            assert not any(isinstance(m, FewOutputs) for m in fast.modules())
+            assert torch.allclose(fast(x), conv(x), atol=1e-6)
 
 
 class Between(nn.Sequential):
