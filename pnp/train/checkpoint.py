@@ -112,11 +112,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path}: no checkpoint, or a damaged one ({error})") from error
 
 
-def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor], *, colours: bool = False) -> dict[str, Tensor]:
+def fit_weights(
+    state: dict[str, Tensor], like: dict[str, Tensor], *, colours: bool = False, level: float | None = None
+) -> dict[str, Tensor]:
     """Weights ``state`` for a network whose own are ``like``: filters that read more channels than they were trained
     for get zeros for these, so that a network that is told the noise level can start from one that is not.
 
     Args:
+        level: the one that ``like`` is for, in images' units; where ``state`` is told it by a last channel, its filters
+            of a constant map join the bias, exactly but for the image's border.
         colours: ``state`` is of a gray network, ``like`` of a colour one: filters of the first channel are shared by
             three, and outputs repeated, so that a gray picture in three channels is treated as it was.
 
@@ -128,7 +132,12 @@ def fit_weights(state: dict[str, Tensor], like: dict[str, Tensor], *, colours: b
     """
     if state.keys() != like.keys():
         raise ValueError(f"start: another network; names differ: {sorted(state.keys() ^ like.keys())[:4]}")
-    out = {}
+    out, state = {}, dict(state)
+    for name, value in state.items():
+        bias = name.removesuffix("weight") + "bias"
+        if level is not None and bias in state and value.ndim == 4 and value.shape[1] == like[name].shape[1] + 1:
+            state[bias] = state[bias] + level * value[:, -1].sum((1, 2))
+            state[name] = value[:, :-1]
     for name, value in state.items():
         wanted = like[name].shape
         if colours and value.ndim == 4 and wanted[1] - value.shape[1] >= 2:

@@ -20,7 +20,7 @@ from .evaluation import mean_scores, score
 from .files import ENDINGS
 from .log import TrainingLog
 from .loop import Record, Trainer
-from .recipes import Recipe
+from .recipes import DenoiserRecipe, Recipe
 
 __all__ = ["save_trained", "train"]
 
@@ -205,7 +205,9 @@ def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     state, origin = load_weights(start, family=recipe.family)
     network = model.network if isinstance(model, Reconstructor) else model
     colours = recipe.channels == 3 and origin.get("channels") == 1
-    network.load_state_dict(fit_weights(state, network.state_dict(), colours=colours))
+    low, high = recipe.sigmas if isinstance(recipe, DenoiserRecipe) else (0, 1)
+    level = low if low == high else None
+    network.load_state_dict(fit_weights(state, network.state_dict(), colours=colours, level=level))
     return f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
 
 

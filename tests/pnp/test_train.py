@@ -208,8 +208,10 @@ def test_training_starts_from_other_weights(folder, tmp_path):
     before = load_weights(str(first), family="xdncnn")[0]
     name = "net.net.0.weight"
     assert state[name].shape[1] == 2 and torch.allclose(state[name][:, :1], before[name], atol=0.02)
+    again = train(RECIPES["xdncnn-natural-gray-50"].tiny(), folder, tmp_path, start=told)
+    assert load_weights(str(again), family="xdncnn")[0][name].shape[1] == 1
     with pytest.raises(ValueError, match="expected"):
-        train(RECIPES["xdncnn-natural-rgb-25"].tiny(), folder, tmp_path, start=told)
+        train(RECIPES["mixer-natural-gray-small"].tiny(), folder, tmp_path, start=told)
 
 
 def test_colour_starts_from_gray():
@@ -217,6 +219,15 @@ def test_colour_starts_from_gray():
     colour.load_state_dict(fit_weights(gray.state_dict(), colour.state_dict(), colours=True))
     x = torch.rand(1, 1, 12, 12)
     assert torch.allclose(colour(x.expand(-1, 3, -1, -1), 0.1), gray(x, 0.1).expand(-1, 3, -1, -1), atol=1e-5)
+
+
+def test_one_level_starts_from_all_levels():
+    told, alone = XDnCNNDenoiser(None).eval(), XDnCNNDenoiser(None, level=0.1).eval()
+    alone.load_state_dict(fit_weights(told.state_dict(), alone.state_dict(), level=0.1))
+    x, far = torch.rand(1, 1, 100, 100), alone.radius
+    with torch.no_grad():
+        inside = (..., slice(far, -far), slice(far, -far))
+        assert torch.allclose(told(x, 0.1)[inside], alone(x, 0.1)[inside], atol=1e-6)
 
 
 def test_two_processes_make_the_steps_of_one(folder, tmp_path):
