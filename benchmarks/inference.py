@@ -22,6 +22,11 @@ from denoisers.fold import Folded
 
 from .common import table
 
+PRODUCTS = {
+    "aten::mm", "aten::addmm", "aten::addmm_", "aten::bmm", "aten::baddbmm", "aten::mkldnn_convolution",
+    "aten::_slow_conv2d_forward", "mkldnn::_linear_pointwise", "aten::_scaled_dot_product_flash_attention_for_cpu",
+}  # fmt: skip
+
 
 def seconds(function: Callable[[], Tensor]) -> float:
     """Time of one call."""
@@ -35,6 +40,14 @@ def pair(ours: Callable[[], Tensor], theirs: Callable[[], Tensor], repeats: int)
     ours(), theirs()
     runs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
     return *(statistics.median(column) for column in zip(*runs)), sorted(b / a for a, b in runs)  # pyright: ignore
+
+
+def share_of_products(function: Callable[[], Tensor]) -> str:
+    """Share of the time of one call within matrix products, convolutions and attention, in percent."""
+    with torch.profiler.profile() as profile:
+        function()
+    times = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
+    return f"{100 * sum(t for name, t in times.items() if name in PRODUCTS) / sum(times.values()):.0f} %"
 
 
 def with_statistics(net: nn.Module) -> nn.Module:
@@ -116,7 +129,7 @@ def lofi_operations(denoiser: LoFiDenoiser) -> int:
 
 
 def networks(size: int, repeats: int) -> list[list]:
-    """Rows of pairs: ours, the other, milliseconds, ratio, largest difference."""
+    """Rows of pairs: ours, the other, milliseconds, ratio, share of products in ours, largest difference."""
     import deepinv
 
     x, sigma = torch.rand(1, 1, size, size), 0.1
@@ -158,7 +171,8 @@ def networks(size: int, repeats: int) -> list[list]:
         apart = f"{float((a - b).abs().max() / b.abs().max()):.1e}" if same or other.startswith("gather") else ""
         mine, their, ratios = pair(ours, function, repeats)
         median = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} - {ratios[-1]:.2f})"
-        rows.append([name, other, 1e3 * mine, 1e3 * their, median, apart])
+        share = share_of_products(ours) if same else ""
+        rows.append([name, other, 1e3 * mine, 1e3 * their, median, share, apart])
         print(rows[-1], flush=True)
     return rows
 
@@ -194,7 +208,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"{options.threads} threads, torch {torch.__version__}; xDnCNN {count(XDnCNN(1))} parameters")
     rows = networks(options.size, options.repeats)
-    print(table(rows, ["network", "beside", "ms", "other / ms", "other / ours", "relative difference"]))
+    print(table(rows, ["network", "beside", "ms", "other / ms", "other / ours", "products", "difference"]))
     rows, gemm = [], product()
     for preset in ("accurate", "fast"):
         lofi, x = LoFiDenoiser(None, preset=preset), torch.rand(1, 1, options.size, options.size)

@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .xunit import XUnit
 
-__all__ = ["Affine", "FewOutputs", "FoldedXUnit", "Perceptron", "no_derivatives"]
+__all__ = ["Affine", "FewOutputs", "FoldedXUnit", "InstanceNorm", "Perceptron", "no_derivatives"]
 
 _STRIP = 2**20  # values of a strip of rows
 _MANY = 32  # channels at which convolutions are fast
@@ -42,6 +42,26 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.shift, x, self.scale, out=x)
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation of channels-last images in place; sums over pixels are products of matrices."""
+
+    def __init__(self, norm: nn.InstanceNorm2d) -> None:
+        super().__init__()
+        self.eps, self.weight, self.bias = norm.eps, norm.weight, norm.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(batch, -1, channels)
+        count = height * width
+        pixels.sub_(pixels.new_full((batch, 1, count), 1 / count) @ pixels)
+        variance = torch.diagonal(pixels.mT @ pixels, dim1=1, dim2=2)[:, None] / count
+        scale = torch.rsqrt(variance + self.eps)
+        pixels.mul_(scale if self.weight is None else scale * self.weight)
+        if self.bias is not None:
+            pixels.add_(self.bias)
+        return pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 class FoldedXUnit(nn.Module):

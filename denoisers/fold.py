@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .fast_layers import Affine, FewOutputs, FoldedXUnit, Perceptron, no_derivatives
+from .fast_layers import Affine, FewOutputs, FoldedXUnit, InstanceNorm, Perceptron, no_derivatives
 from .mixer import _Along
 from .strips import nhwc
 from .superres import _Skip
@@ -57,6 +57,8 @@ def _fold_chain(chain: nn.Sequential) -> None:
         elif own and _is_usual(module):
             assert isinstance(module, XUnit)
             members.append(FoldedXUnit(module))
+        elif own and type(module) is nn.InstanceNorm2d and not module.track_running_stats:
+            members.append(InstanceNorm(module))
         elif own and type(module) is nn.ReLU:
             members.append(nn.ReLU(inplace=True))
         elif own and type(module) is nn.LeakyReLU:
@@ -104,7 +106,7 @@ def folded(model: nn.Module) -> nn.Module:
 
 
 def layout(model: nn.Module) -> torch.memory_format:
-    """Channels-last, but where there is instance normalisation, which works channel by channel."""
+    """Channels-last, but where there is PyTorch's instance normalisation, which works channel by channel."""
     last = not any(isinstance(m, nn.InstanceNorm2d) for m in model.modules())
     return torch.channels_last if last else torch.contiguous_format
 
@@ -143,7 +145,7 @@ class Folded:
         key = [model, _stamp(tensors)]
         if self._copy is None or key != self._key:
             self._copy, self._key = folded(model), key
-        last = x.ndim == 4 and layout(model) is torch.channels_last
+        last = x.ndim == 4 and layout(self._copy) is torch.channels_last
         return self._copy(nhwc(x) if last else x.contiguous())
 
     def __getstate__(self) -> dict[str, Any]:
