@@ -31,12 +31,12 @@ def toom_cook(taps: int) -> tuple[Tensor, Tensor, Tensor]:
     [8.0, 14.0, 20.0, 26.0]
     """
     size = taps + _OUTPUTS - 1
-    points = torch.tensor(_POINTS[: size - 1], dtype=torch.float64)
+    points = torch.tensor(_POINTS[: size - 1], dtype=torch.float64, device="cpu")
 
     def powers(count: int) -> Tensor:
-        leading = torch.zeros(1, count, dtype=torch.float64)
+        leading = points.new_zeros(1, count)
         leading[0, -1] = 1
-        return torch.cat((points[:, None] ** torch.arange(count), leading))
+        return torch.cat((points[:, None] ** torch.arange(count, device="cpu"), leading))
 
     b = torch.linalg.inv(powers(size).T)
     scale = b.abs().amax(1, keepdim=True)  # rows of like size lose no digits to the largest
@@ -82,7 +82,7 @@ def _by_values(x: Tensor, weight: Tensor, bias: Tensor) -> Iterator[tuple[int, i
     seen = x.new_empty(size, most, width + 2 * reach, channels)
     values, answer = x.new_empty(size, most, width * outputs), x.new_empty(most, _OUTPUTS, width * outputs)
     inside = seen[:, :, reach : reach + width].flatten(2)
-    border = torch.arange(1, reach + 1)
+    border = torch.arange(1, reach + 1, device=x.device)
     for image in range(len(x)):
         lines = x[image].permute(1, 2, 0).reshape(height, width * channels)
         for start in range(0, height, most * _OUTPUTS):
@@ -104,7 +104,7 @@ def _window(lines: Tensor, start: int, count: int) -> Tensor:
     last = len(lines) - 1
     if start >= 0 and start + count <= len(lines):
         return lines[start : start + count]
-    return lines[last - (last - torch.arange(start, start + count).abs()).abs()]
+    return lines[last - (last - torch.arange(start, start + count, device=lines.device).abs()).abs()]
 
 
 def nhwc(x: Tensor) -> Tensor:
