@@ -55,12 +55,13 @@ class InstanceNorm(nn.Module):
         batch, channels, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(batch, -1, channels)
         count = height * width
-        pixels.sub_(pixels.new_full((batch, 1, count), 1 / count) @ pixels)
+        mean = pixels.new_full((batch, 1, count), 1 / count)
+        pixels.sub_(mean @ pixels)
+        rest = mean @ pixels  # what rounding left of it
         variance = torch.diagonal(pixels.mT @ pixels, dim1=1, dim2=2)[:, None] / count
-        scale = torch.rsqrt(variance + self.eps)
-        pixels.mul_(scale if self.weight is None else scale * self.weight)
-        if self.bias is not None:
-            pixels.add_(self.bias)
+        scale = torch.rsqrt(variance + self.eps) * (1 if self.weight is None else self.weight)
+        shift = (0 if self.bias is None else self.bias) - rest * scale
+        torch.addcmul(shift, pixels, scale, out=pixels)
         return pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 

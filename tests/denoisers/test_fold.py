@@ -33,6 +33,10 @@ NETWORKS = {
     "convnet": lambda: ConvNet(1, width=8, depth=4),
     "resunet": lambda: ResUNet(1, widths=(4, 8)),
     "unet": lambda: UNet(1, width=4, poolings=1),
+    "instances": lambda: nn.Sequential(
+        nn.Conv2d(1, 5, 3, padding=1), nn.InstanceNorm2d(5, affine=True), nn.LeakyReLU(0.2), nn.PReLU(), nn.PReLU(5)
+    ),
+    "instances first": lambda: nn.Sequential(nn.InstanceNorm2d(1), nn.ReLU()),
     "norm first": lambda: nn.Sequential(nn.BatchNorm2d(1), nn.ReLU(), nn.Conv2d(1, 1, 3, padding=1)),
 }
 

@@ -116,14 +116,21 @@ def test_file_of_another_kind(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "sigma", "gain"), [("natural-gray-25", 25 / 255, 8.5), ("natural-gray-50", 50 / 255, 11.0)]
+    ("name", "sigma", "gain"),
+    [
+        ("natural-gray-25", 25 / 255, 8.5),
+        ("natural-gray-50", 50 / 255, 11.0),
+        ("natural-rgb-25", 25 / 255, 8.5),
+        ("natural-rgb-50", 50 / 255, 11.0),
+    ],
 )
 def test_shipped_xdncnn_denoises(name, sigma, gain):
     from pnp import data
     from pnp.metrics import psnr
 
     x = data.sample("camera")[..., 100:228, 180:308]
-    y = x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     denoiser = XDnCNNDenoiser(name)
+    x = x.expand(-1, denoiser.channels or 1, -1, -1)
+    y = x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     assert not denoiser.training and denoiser.sigma_range == (pytest.approx(sigma), pytest.approx(sigma))
     assert float(psnr(denoiser(y, sigma), x) - psnr(y, x)) > gain
