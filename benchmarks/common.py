@@ -11,13 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers import LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
+from denoisers import DRUNetDenoiser, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from pnp.train.images import ImageFolder
 
 __all__ = ["COLOUR", "FAMILIES", "data_folder", "noisy", "parser", "save", "table", "timed"]
 
-FAMILIES = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
-COLOUR = {"lofi": "natural-rgb", "mixer": "natural-rgb-30-small", "xdncnn": "natural-rgb"}  # their colour weights
+FAMILIES = {"drunet": DRUNetDenoiser, "lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
+COLOUR = {
+    "drunet": "natural-rgb",
+    "lofi": "natural-rgb",
+    "mixer": "natural-rgb-30-small",
+    "xdncnn": "natural-rgb",
+}  # their colour weights
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

@@ -12,6 +12,8 @@ from .blocks import ResidualConvBlock as ResidualConvBlock
 from .cascade import LoFiDenoiser as LoFiDenoiser
 from .complex import MagnitudePhase as MagnitudePhase
 from .complex import RealImaginary as RealImaginary
+from .drunet import DRUNet as DRUNet
+from .drunet_denoiser import DRUNetDenoiser as DRUNetDenoiser
 from .equivariant import EquivariantDenoiser as EquivariantDenoiser
 from .fold import folded as folded
 from .from_deepinv import DeepInvDenoiser as DeepInvDenoiser

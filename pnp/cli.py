@@ -35,7 +35,7 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     from .train.recipes import RECIPES
 
     p.add_argument("recipe", choices=sorted(RECIPES), metavar="RECIPE", help=", ".join(sorted(RECIPES)))
-    p.add_argument("--data", help="folder of training images; recipes that simulate theirs need none")
+    p.add_argument("--data", nargs="+", help="folders of training images; recipes that simulate theirs need none")
     p.add_argument("--valid", help="folder of other images, scored at every checkpoint")
     p.add_argument("--out", default="runs", help="folder for checkpoints, log and weights (default: runs)")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, if there is one")
@@ -47,7 +47,7 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--devices", type=int, default=1, help="processes, one a device (default: 1)")
     p.add_argument("--nodes", type=int, default=1, help="machines of that many devices each (default: 1)")
     p.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    p.add_argument("--precision", default="32-true", choices=PRECISIONS, help="of the training (default: 32-true)")
+    p.add_argument("--precision", choices=("auto", *PRECISIONS), help="of the training, instead of the recipe's")
     p.add_argument("--accumulate", type=int, default=1, help="shares of a batch taken one after the other")
     p.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files as well")
     p.add_argument("--normalise", action="store_true", help="map each image to [0, 1], from its extremes")
@@ -55,9 +55,14 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--tiny", action="store_true", help="a few steps, to try the recipe out")
 
 
-def _fabric(options: argparse.Namespace) -> Any:
+def _fabric(options: argparse.Namespace, precision: str) -> Any:
     """Lightning Fabric where it is needed; plain PyTorch on one CPU."""
-    plain = options.devices == options.nodes == 1 and options.precision == "32-true"
+    if precision == "auto":
+        from denoisers.drunet_denoiser import has_bfloat16
+
+        device = torch.device("cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+        precision = "bf16-mixed" if has_bfloat16(device) else "32-true"
+    plain = options.devices == options.nodes == 1 and precision == "32-true"
     if plain and (options.accelerator == "cpu" or (options.accelerator == "auto" and not torch.cuda.is_available())):
         return None
     try:
@@ -71,7 +76,7 @@ def _fabric(options: argparse.Namespace) -> Any:
             accelerator=options.accelerator,
             devices=options.devices,
             num_nodes=options.nodes,
-            precision=options.precision,
+            precision=precision,
         )
     except RuntimeError as error:  # what Fabric says of devices that are not there
         raise ValueError(f"--accelerator, --devices: {error}") from error
@@ -95,7 +100,7 @@ def _train(options: argparse.Namespace) -> None:
     recipe = RECIPES[options.recipe].tiny() if options.tiny else RECIPES[options.recipe]
     changes = {name: getattr(options, name) for name in ("steps", "batch", "normalise") if getattr(options, name)}
     recipe = replace(recipe, **changes)
-    fabric = _fabric(options)
+    fabric = _fabric(options, options.precision or recipe.precision)
     path = train(
         recipe, options.data, options.out, valid=options.valid, start=options.start, resume=options.resume,
         save_every=options.save_every, skip_broken=options.skip_broken, tensorboard=options.tensorboard,

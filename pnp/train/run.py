@@ -4,6 +4,7 @@ import copy
 import hashlib
 import math
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ __all__ = ["save_trained", "train"]
 
 def train(
     recipe: Recipe,
-    data: str | Path | None,
+    data: str | Path | Sequence[str | Path] | None,
     out: str | Path = "runs",
     *,
     valid: str | Path | None = None,
@@ -39,8 +40,8 @@ def train(
     accumulate: int = 1,
     fabric: Any = None,
 ) -> Path:
-    """Train by ``recipe`` on the images in ``data`` (``None``: simulated, where the recipe can); returns the weight
-    file, ``out/NAME-vVERSION.safetensors``.
+    """Train by ``recipe`` on the images in ``data``, a folder or several (``None``: simulated, where the recipe can);
+    returns the weight file, ``out/NAME-vVERSION.safetensors``.
 
     Every ``save_every`` steps ``out/NAME.pt`` takes the whole state and ``out/NAME.csv`` a row; with ``valid``, a
     folder of images, these are scored too, a picture is drawn, and the best weights so far are kept in
@@ -70,11 +71,13 @@ def train(
         if checkpoint.exists() and not resume:
             raise FileExistsError(f"{checkpoint} is there: go on from it (--resume), or choose another folder (--out)")
         found = load_checkpoint(checkpoint) if checkpoint.exists() else None
-        images = recipe.read(data, skip_broken=skip_broken)
+        folders = [data] if data is None or isinstance(data, str | Path) else [*data]
+        images = [image for folder in folders for image in recipe.read(folder, skip_broken=skip_broken)]
         torch.manual_seed(recipe.seed)
         model = recipe.build()
         card = recipe.card()
-        card["data"] = f"{len(images)} images" + (", simulated" if data is None else f" of {Path(data).name}")
+        names = ", simulated" if folders[0] is None else f" of {', '.join(Path(str(f)).name for f in folders)}"
+        card["data"] = f"{len(images)} images" + names
         if start is not None:
             card["start"] = _start_from(model, str(start), recipe)
         trainer = Trainer(
@@ -82,7 +85,7 @@ def train(
             average=recipe.average, accumulate=accumulate, fabric=fabric,
         )  # fmt: skip
         settings = recipe.describe() | {
-            "images": [len(images), _names_and_sizes(data)],
+            "images": [len(images), *(_names_and_sizes(folder) for folder in folders)],
             "accumulate": accumulate,
             "precision": trainer.precision,
         }
@@ -177,12 +180,15 @@ class _Keeper:
         scores, pictures = score(model, self.recipe.examples(self.examples))
         mean = mean_scores(scores)
         self.log.picture(step, pictures)
+        judged = self.recipe.judge(model, self.examples)
         told = {"psnr": round(mean.psnr, 3), "ssim": round(mean.ssim, 4), "images": len(scores), "step": step}
+        told |= {name: round(value, 3) for name, value in judged.items()}
         self.card["valid"] = {name: value for name, value in told.items() if not math.isnan(value)}
-        if mean.psnr > self.best:
-            self.best = mean.psnr
+        decides = judged.get("solver", mean.psnr)
+        if decides > self.best:
+            self.best = decides
             save_trained(self.out / f"{self.recipe.name}-best.safetensors", model, self.trainer.averaged, self.card)
-        return mean._asdict()
+        return mean._asdict() | judged
 
 
 def _names_and_sizes(data: str | Path | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["USUAL", "Drawing", "Drawn", "Task", "sample_generator"]
+__all__ = ["USUAL", "Drawing", "Drawn", "Task", "sample_generator", "white_noise"]
 
 
 def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
@@ -17,6 +17,13 @@ def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
     True
     """
     return torch.Generator().manual_seed(((seed * 1_000_003 + step) * 100_003 + sample) % 2**64)
+
+
+def white_noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of unit standard deviation per real component, of the shape of ``like``, real or complex."""
+    if not like.is_complex():
+        return torch.randn(like.shape, generator=generator)
+    return torch.view_as_complex(torch.randn((*like.shape, 2), generator=generator))
 
 
 class Drawing(NamedTuple):

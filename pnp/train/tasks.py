@@ -1,26 +1,28 @@
 """Tasks: noisy crops, noisy objects at a few coordinates each, simulated measurements, pairs from files."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .images import as_float, numbered_crop, random_crop, random_place
-from .task import USUAL, Drawing, Drawn, Task, sample_generator
+from .task import USUAL, Drawing, Drawn, Task, sample_generator, white_noise
 
 __all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs", "factor_between"]
 
 
 class DenoiseCrops(Task):
-    r"""A noise-conditioned denoiser on random crops, :math:`\sigma` uniform in ``sigmas`` for each crop.
+    r"""A noise-conditioned denoiser on random crops, :math:`\sigma` drawn from ``sigmas`` for each crop: uniform, or
+    with ``levels="ratio"`` as :math:`\sigma_0 (\sigma_1 / \sigma_0)^{\sqrt u}`, u uniform, with more of the low ones.
 
     .. math:: \frac1B \sum_b \|D(x_b + \sigma_b n_b, \sigma_b) - x_b\|^2 / (N \sigma_b)
 
     The error of a good denoiser grows about as :math:`\sigma` in its square, so this weight counts a relative
     improvement alike at every level. Another ``criterion`` takes the place of the squares, without the weight; how
-    crops and noise are drawn, :class:`pnp.train.Drawing` says.
+    crops and noise are drawn, :class:`pnp.train.Drawing` says. ``prepare(x, generator)`` changes a crop first, for
+    instance gives it a synthetic phase, which makes it complex; sigma is per real component then.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class DenoiseCrops(Task):
         sigmas: tuple[float, float],
         criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
         drawing: Drawing = USUAL,
+        levels: Literal["uniform", "ratio"] = "uniform",
+        prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion or F.mse_loss, seed=seed)
         self.images, self.crop, self.sigmas, self.weighted = images, crop, sigmas, criterion is None
-        self.drawing = drawing
+        self.drawing, self.levels, self.prepare = drawing, levels, prepare
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         low, high = self.sigmas
@@ -44,8 +48,10 @@ class DenoiseCrops(Task):
         for g in self.generators(step, samples):
             number, x = numbered_crop(self.images, self.crop, g, self.drawing)
             g = sample_generator(self.seed, -1, number) if self.drawing.fixed else g
-            s = low + (high - low) * torch.rand((), generator=g)
-            y = x + s * torch.randn(x.shape, generator=g)
+            x = x if self.prepare is None else self.prepare(x, g)
+            u = torch.rand((), generator=g)
+            s = low + (high - low) * u if self.levels == "uniform" else low * (high / low) ** u.sqrt()
+            y = x + s * white_noise(x, g)
             clean.append(x)
             noisy.append(y.clamp(0, 1) if self.drawing.clipped else y)
             sigma.append(s)
@@ -56,7 +62,12 @@ class DenoiseCrops(Task):
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         if not self.weighted or drawn.weight is None:
             return super().loss(model, drawn)
-        return ((self.answer(model, drawn) - drawn.target).square().mean((1, 2, 3)) * drawn.weight).mean()
+        return (squares(self.answer(model, drawn) - drawn.target) * drawn.weight).mean()
+
+
+def squares(error: Tensor) -> Tensor:
+    """Mean square of each sample (B, C, H, W), real or complex -> (B,)."""
+    return (torch.view_as_real(error) if error.is_complex() else error).square().flatten(1).mean(1)
 
 
 class DenoisePixels(Task):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisers import LoFi, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
+from denoisers import DRUNetDenoiser, LoFi, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from denoisers.weights import load_weights
 from operators import Inpainting, random_mask
 from pnp.cli import main
@@ -64,7 +64,7 @@ def test_resumed_training_ends_with_the_same_bits(folder, tmp_path):
         assert torch.equal(value, second.averaged[name])
 
 
-DENOISERS = {"lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
+DENOISERS = {"drunet": DRUNetDenoiser, "lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

@@ -4,6 +4,8 @@ from .course import COURSE
 from .lofi import LOFI
 from .mass import MASS
 from .mixer import MIXER
+from .prior import DRUNET
+from .prior import PriorRecipe as PriorRecipe
 from .recipe import DenoiserRecipe as DenoiserRecipe
 from .recipe import MeasuredRecipe as MeasuredRecipe
 from .recipe import PairRecipe as PairRecipe
@@ -11,6 +13,6 @@ from .recipe import PixelRecipe as PixelRecipe
 from .recipe import Recipe as Recipe
 from .xunit import XUNIT
 
-__all__ = ["RECIPES", "DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
+__all__ = ["RECIPES", "DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "PriorRecipe", "Recipe"]
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (*LOFI, *MASS, *XUNIT, *MIXER, *COURSE)}
+RECIPES: dict[str, Recipe] = {r.name: r for r in (*DRUNET, *LOFI, *MASS, *XUNIT, *MIXER, *COURSE)}

@@ -34,6 +34,8 @@ class Recipe:
         version: of the weights.
         steps, batch, rate, betas, schedule, clip, average, seed: of the training; ``schedule`` is a name in
             :data:`pnp.train.rates.RATES`.
+        precision: of the training, where the user names none: in Fabric's words, or ``"auto"``, bfloat16 where the
+            processor has instructions for it.
         size: side of the training images, central squares scaled to it; ``None``: as they are.
         normalise: see :class:`pnp.train.ImageFolder`.
         drawing: how samples are drawn, where it is not the tasks' default.
@@ -55,6 +57,7 @@ class Recipe:
     clip: float | tuple[float, float] = float("inf")
     average: float = 0.999
     seed: int = 0
+    precision: str = "32-true"
     size: int | None = None
     normalise: Normalise = False
     drawing: Drawing = USUAL
@@ -99,13 +102,17 @@ class Recipe:
         """Factor of the rate at a step."""
         return RATES[self.schedule](self.steps)
 
+    def judge(self, model: nn.Module, images: Sequence[Any]) -> dict[str, float]:
+        """Further scores of a checkpoint on validation images, by name; ``"solver"`` decides which one is the best."""
+        return {}
+
     def tiny(self) -> Self:
         """The same recipe cut down to seconds, for tests."""
         return replace(self, name=f"{self.name}-tiny", **{**self._TINY, **self.small})
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for the card."""
-        hidden = ("build", "family", "preset", "channels", "name", "drawing", "small")
+        hidden = ("build", "family", "preset", "channels", "name", "drawing", "small", "precision")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
         usual = USUAL._asdict()
         drawn = {k: v for k, v in self.drawing._asdict().items() if v != usual[k]}

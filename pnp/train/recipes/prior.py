@@ -1,0 +1,99 @@
+"""DRUNet: the priors that are trained for solvers, natural images and fields."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from denoisers.drunet_denoiser import DRUNetDenoiser
+
+from ..images import as_float
+from ..in_solver import in_solver
+from ..muon import Muon
+from ..solver_crops import SolverCrops
+from ..task import Task
+from .fields import ct_slices, magnitudes, random_phase, skies, stretched
+from .recipe import DenoiserRecipe
+
+__all__ = ["DRUNET", "PriorRecipe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorRecipe(DenoiserRecipe):
+    """A denoiser for solvers: after ``warmup`` steps a ``share`` of its samples comes from their iterations.
+
+    Checkpoints of natural gray images are chosen by what :func:`pnp.train.in_solver` says. ``rate`` is Muon's; first
+    and last layers have a tenth of it, by Adam. ``load`` reads a folder of a field, ``prepare`` changes crops,
+    ``complex`` says that it makes them complex; ``noise`` and ``floor`` are those of
+    :class:`pnp.train.solver_crops.SolverCrops`.
+    """
+
+    share: float = 0.25
+    warmup: int = 1000
+    load: Callable[[Path], Sequence[Tensor]] | None = None
+    prepare: Callable[[Tensor, Generator], Tensor] | None = None
+    complex: bool = False
+    noise: tuple[float, float] = (0.003, 0.06)
+    floor: tuple[float, float] = (0.01, 0.12)
+    sigmas: tuple[float, float] = (1 / 255, 80 / 255)
+    crop: int = 96
+    batch: int = 16
+    rate: float = 0.01
+    clip: float | tuple[float, float] = 0.5
+    precision: str = "auto"
+
+    def read(self, folder: str | Path | None, *, skip_broken: bool = False, whole: bool = False) -> Sequence[Tensor]:
+        if self.load is None or folder is None:
+            return super().read(folder, skip_broken=skip_broken, whole=whole)
+        return [x for x in self.load(Path(folder)) if whole or min(x.shape[-2:]) >= self.crop]
+
+    def task(self, images: Sequence[Tensor]) -> Task:
+        return SolverCrops(
+            images, share=self.share, warmup=self.warmup, noise=self.noise, floor=self.floor, crop=self.crop,
+            batch=self.batch, sigmas=self.sigmas, criterion=self.criterion, drawing=self.drawing, levels="ratio",
+            prepare=self.prepare, seed=self.seed,
+        )  # fmt: skip
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        named = dict(model.named_parameters())
+        ends = [name for name in named if name.startswith(("net.head", "net.tail"))]
+        inner = [w for name, w in named.items() if name not in ends]
+        return Muon(inner, [named[name] for name in ends], lr=self.rate, others_lr=self.rate / 10)
+
+    def judge(self, model: nn.Module, images: Sequence[Any]) -> dict[str, float]:
+        if self.channels != 1 or self.load is not None:
+            return {}
+        scores = in_solver(model, [as_float(x) for x in images[:6]])
+        mean = sum(scores.values()) / len(scores)
+        return {name.partition(",")[0]: score for name, score in scores.items()} | {"solver": mean}
+
+    def card(self) -> dict[str, Any]:
+        return super().card() | ({"complex": True} if self.complex else {})
+
+
+def _prior(
+    name: str, preset: str, channels: int = 1, *, steps: int, complex: bool = False, **others: Any
+) -> PriorRecipe:
+    return PriorRecipe(
+        name=f"drunet-{name}", family="drunet", preset=preset, channels=channels, steps=steps, complex=complex,
+        build=lambda: DRUNetDenoiser(None, preset=preset, channels=channels, complex=complex), **others,
+    )  # fmt: skip
+
+
+_FIELDS: dict[str, dict[str, Any]] = {
+    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4), "noise": (0.003, 0.1)},
+    "mri": {"load": magnitudes, "prepare": random_phase, "complex": True, "sigmas": (0.002, 0.3)},
+    "radio": {
+        "load": skies, "prepare": stretched, "sigmas": (1e-4, 0.2), "noise": (2e-4, 0.03), "floor": (1e-3, 0.05),
+    },
+}  # fmt: skip
+
+DRUNET: tuple[PriorRecipe, ...] = (
+    *(_prior(f"natural-{c}", "accurate", n, steps=60_000) for c, n in (("gray", 1), ("rgb", 3))),
+    *(_prior(f"natural-{c}-fast", "fast", n, steps=40_000) for c, n in (("gray", 1), ("rgb", 3))),
+    *(_prior(field, "accurate", steps=20_000, **others) for field, others in _FIELDS.items()),
+    *(_prior(f"{field}-fast", "fast", steps=20_000, **others) for field, others in _FIELDS.items()),
+)
