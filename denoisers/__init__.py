@@ -12,6 +12,7 @@ from .blocks import ResidualConvBlock as ResidualConvBlock
 from .cascade import LoFiDenoiser as LoFiDenoiser
 from .complex import MagnitudePhase as MagnitudePhase
 from .complex import RealImaginary as RealImaginary
+from .default import default_denoiser as default_denoiser
 from .drunet import DRUNet as DRUNet
 from .drunet_denoiser import DRUNetDenoiser as DRUNetDenoiser
 from .equivariant import EquivariantDenoiser as EquivariantDenoiser

@@ -48,6 +48,8 @@ class LinearOperator(nn.Module):
     Attributes:
         in_shape, out_shape: shapes without the batch axis; ``out_shape`` is found by one call where it is not set.
         in_dtype, out_dtype: ``torch.float32`` or ``torch.complex64``; only real or complex matters.
+        field: what its images are, ``"natural"``, ``"ct"``, ``"mri"``, ``"radio"`` or ``"kappa"``; solvers without a
+            denoiser take a prior for it.
 
     >>> class Half(LinearOperator):
     ...     def __init__(self):
@@ -62,6 +64,7 @@ class LinearOperator(nn.Module):
 
     in_shape: tuple[int, ...]
     in_dtype: torch.dtype = torch.float32
+    field: str = "natural"
     _out_shape: tuple[int, ...] | None = None
     _out_dtype: torch.dtype | None = None
 

@@ -34,6 +34,7 @@ class Compose(LinearOperator):
         self.outer, self.inner = outer, inner
         self.in_shape, self.in_dtype = inner.in_shape, inner.in_dtype
         self.out_shape, self.out_dtype = outer.out_shape, outer.out_dtype
+        self.field = inner.field if inner.field != "natural" else outer.field
 
     def A(self, x: Tensor) -> Tensor:
         return self.outer.A(self.inner.A(x))
@@ -63,6 +64,7 @@ class Sum(LinearOperator):
         self.in_shape, self.in_dtype = first.in_shape, first.in_dtype
         self.out_shape = first.out_shape
         self.out_dtype = torch.promote_types(first.out_dtype, second.out_dtype)
+        self.field = first.field
 
     def A(self, x: Tensor) -> Tensor:
         return self.first.A(x) + self.second.A(x)
@@ -84,6 +86,7 @@ class Scaled(LinearOperator):
         self.operator, self.factor = operator, factor
         self.in_shape, self.in_dtype = operator.in_shape, operator.in_dtype
         self.out_shape, self.out_dtype = operator.out_shape, operator.out_dtype
+        self.field = operator.field
 
     def A(self, x: Tensor) -> Tensor:
         return self.factor * self.operator.A(x)
@@ -143,6 +146,7 @@ class Stack(LinearOperator):
             _same("stack", operators[0], other)
         self.operators = nn.ModuleList(operators)
         self.in_shape, self.in_dtype = operators[0].in_shape, operators[0].in_dtype
+        self.field = operators[0].field
         self.sizes = [math.prod(op.out_shape) for op in operators]
         self.out_shape = (sum(self.sizes),)
         self.out_dtype = torch.complex64 if any(op.out_dtype.is_complex for op in operators) else torch.float32

@@ -48,6 +48,8 @@ class FanBeam(LinearOperator):
     torch.Size([1, 1, 8, 49])
     """
 
+    field = "ct"
+
     angles: Tensor
     weights: Tensor
     phase: Tensor

@@ -61,6 +61,8 @@ class KaiserSquires(LinearOperator):
     True
     """
 
+    field = "kappa"
+
     mask: Tensor | None
     response: Tensor
     response_single: Tensor

@@ -62,6 +62,8 @@ class MRI(LinearOperator):
     True
     """
 
+    field = "mri"
+
     in_dtype = torch.complex64
     mask: Tensor
     coil_maps: Tensor | None

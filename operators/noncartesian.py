@@ -38,6 +38,8 @@ class NonCartesianMRI(LinearOperator):
     torch.Size([1, 1, 80])
     """
 
+    field = "mri"
+
     coil_maps: Tensor | None
 
     def __init__(

@@ -51,6 +51,8 @@ class RadioInterferometry(NUFFT):
     (2.5, 2.5)
     """
 
+    field = "radio"
+
     def __init__(
         self,
         uv: Tensor,

@@ -54,6 +54,8 @@ class Radon(LinearOperator):
     (torch.Size([1, 1, 8, 25]), 256)
     """
 
+    field = "ct"
+
     angles: Tensor
     back: Tensor
     weights: Tensor

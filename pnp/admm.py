@@ -27,7 +27,8 @@ class PnPADMM(Solver):
 
     Args:
         op: a :class:`operators.LinearOperator`, or anything that :func:`operators.as_operator` takes.
-        denoiser: a :class:`denoisers.Denoiser`, or any callable ``(x, sigma)``.
+        denoiser: a :class:`denoisers.Denoiser`, or any callable ``(x, sigma)``; ``None``: the shipped prior for the
+            operator's field and channels, see :func:`denoisers.default_denoiser`; the report names it.
         noise_std: standard deviation of the data noise per real component, in the units of y: a number or (B,);
             ``None``: estimated and reported; 0: the data are exact.
         strength: lambda, relative to the default 1; larger is smoother.

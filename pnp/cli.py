@@ -55,13 +55,12 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--tiny", action="store_true", help="a few steps, to try the recipe out")
 
 
-def _fabric(options: argparse.Namespace, precision: str) -> Any:
+def _fabric(options: argparse.Namespace, precision: Any) -> Any:
     """Lightning Fabric where it is needed; plain PyTorch on one CPU."""
-    if precision == "auto":
-        from denoisers.drunet_denoiser import has_bfloat16
+    from .train.loop import settled_precision
 
-        device = torch.device("cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-        precision = "bf16-mixed" if has_bfloat16(device) else "32-true"
+    cuda = options.accelerator in ("auto", "cuda") and torch.cuda.is_available()
+    precision = settled_precision(precision, torch.device("cuda" if cuda else "cpu"))
     plain = options.devices == options.nodes == 1 and precision == "32-true"
     if plain and (options.accelerator == "cpu" or (options.accelerator == "auto" and not torch.cuda.is_available())):
         return None

@@ -27,6 +27,7 @@ def report(solver: "Solver", run: Run, x: Tensor, y: Tensor) -> dict[str, Any]:
         "noise_std from": run.state.source,
         "misfit (root mean square of A x_data - y, per real component)": _misfit(solver, run, y),
         "strength": solver.strength if solver.expert is None else "by expert",
+        "denoiser": _name(solver.denoiser),
         "denoiser sees": describe_split(solver.denoiser, x),
         "sigma in denoiser units, lowest": sigmas.amin(0),
         "sigma in denoiser units, highest": sigmas.amax(0),
@@ -41,6 +42,12 @@ def report(solver: "Solver", run: Run, x: Tensor, y: Tensor) -> dict[str, Any]:
         "offset": problem.calibration.offset,
     }
     return told | _of_the_denoiser(solver, run, x, sigmas)
+
+
+def _name(denoiser: Any) -> str:
+    """Kind of a denoiser, and the name of its weights."""
+    name = getattr(denoiser, "card", {}).get("name", "")
+    return f"{type(denoiser).__name__}, {name}" if name else type(denoiser).__name__
 
 
 def _of_the_denoiser(solver: "Solver", run: Run, x: Tensor, sigmas: Tensor) -> dict[str, str]:

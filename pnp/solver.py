@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisers.base import as_denoiser
+from denoisers.default import default_denoiser
 from operators.adapt import as_operator
 from operators.base import LinearOperator, check_batch
 from operators.linalg import column
@@ -45,7 +46,7 @@ class Solver(nn.Module):
     def __init__(
         self,
         op: Any,
-        denoiser: Any,
+        denoiser: Any = None,
         *,
         noise_std: float | Tensor | None = None,
         strength: float = 1.0,
@@ -56,6 +57,8 @@ class Solver(nn.Module):
         super().__init__()
         check_arguments(noise_std, strength, stop, expert)
         self.op: LinearOperator = as_operator(op)
+        if denoiser is None:
+            denoiser = default_denoiser(self.op.field, self.op.in_shape[0])
         self.denoiser = as_denoiser(denoiser)
         self.noise_std, self.strength, self.stop = noise_std, float(strength), stop or Stop()
         self.calibration, self.expert = calibration, expert

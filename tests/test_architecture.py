@@ -53,7 +53,14 @@ def test_imports_point_one_way(path):
     assert not roots(modules) & (others | {"examples", "benchmarks", "tests"})
     assert not roots(imports(text, parts, at_import=True)) & HEAVY
     if parts == ("pnp",) and path.stem != "__init__":
-        allowed = {"operators.base", "operators.linalg", "operators.adapt", "denoisers.base", "denoisers.weights"}
+        allowed = {
+            "operators.base",
+            "operators.linalg",
+            "operators.adapt",
+            "denoisers.base",
+            "denoisers.default",
+            "denoisers.weights",
+        }
         ours = {m for m in modules if roots({m}) <= {"operators", "denoisers"}}
         assert ours <= allowed, "solvers know no concrete operator or network"
 

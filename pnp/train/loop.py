@@ -8,12 +8,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from denoisers.drunet_denoiser import has_bfloat16
+
 from .task import Drawn, Task
 
 __all__ = ["PRECISIONS", "Record", "Trainer"]
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
 """What a training may be evaluated in, in Fabric's words. Weights in half precision lose Adam's small steps."""
+
+
+def settled_precision(wanted: str, device: torch.device) -> str:
+    """``wanted``, or for ``"auto"`` bfloat16 where the device has instructions for it, else single precision.
+
+    >>> settled_precision("64-true", torch.device("cpu"))
+    '64-true'
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16-mixed" if has_bfloat16(device) else "32-true"
 
 
 class Record(NamedTuple):

@@ -1,7 +1,7 @@
 """What is learned: numbered samples, each drawn from its own random stream, and a loss on some of them."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ def white_noise(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Drawing(NamedTuple):
-    """How a task draws samples, where papers differ.
+    r"""How a task draws samples, where papers differ.
 
     Attributes:
         orientations: 8: crops are turned and flipped; 4: flipped (2: sideways only); 1: as they are.
@@ -35,6 +35,8 @@ class Drawing(NamedTuple):
         clipped: noisy images are cut to [0, 1].
         shared: all images of a step are seen at the same coordinates.
         repeat: steps that learn from the same images, at new coordinates.
+        levels: how noise levels are drawn between the lowest and the highest: ``"uniform"``, or ``"ratio"``,
+            :math:`\sigma_0 (\sigma_1 / \sigma_0)^{\sqrt u}`, u uniform, with more of the low ones.
     """
 
     orientations: int = 8
@@ -42,6 +44,7 @@ class Drawing(NamedTuple):
     clipped: bool = False
     shared: bool = False
     repeat: int = 1
+    levels: Literal["uniform", "ratio"] = "uniform"
 
 
 USUAL = Drawing()

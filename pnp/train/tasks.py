@@ -1,7 +1,7 @@
 """Tasks: noisy crops, noisy objects at a few coordinates each, simulated measurements, pairs from files."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,7 @@ __all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs", "factor_between
 
 
 class DenoiseCrops(Task):
-    r"""A noise-conditioned denoiser on random crops, :math:`\sigma` drawn from ``sigmas`` for each crop: uniform, or
-    with ``levels="ratio"`` as :math:`\sigma_0 (\sigma_1 / \sigma_0)^{\sqrt u}`, u uniform, with more of the low ones.
+    r"""A noise-conditioned denoiser on random crops, :math:`\sigma` drawn from ``sigmas`` for each crop.
 
     .. math:: \frac1B \sum_b \|D(x_b + \sigma_b n_b, \sigma_b) - x_b\|^2 / (N \sigma_b)
 
@@ -34,13 +33,12 @@ class DenoiseCrops(Task):
         sigmas: tuple[float, float],
         criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
         drawing: Drawing = USUAL,
-        levels: Literal["uniform", "ratio"] = "uniform",
         prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion or F.mse_loss, seed=seed)
         self.images, self.crop, self.sigmas, self.weighted = images, crop, sigmas, criterion is None
-        self.drawing, self.levels, self.prepare = drawing, levels, prepare
+        self.drawing, self.prepare = drawing, prepare
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         low, high = self.sigmas
@@ -50,7 +48,7 @@ class DenoiseCrops(Task):
             g = sample_generator(self.seed, -1, number) if self.drawing.fixed else g
             x = x if self.prepare is None else self.prepare(x, g)
             u = torch.rand((), generator=g)
-            s = low + (high - low) * u if self.levels == "uniform" else low * (high / low) ** u.sqrt()
+            s = low + (high - low) * u if self.drawing.levels == "uniform" else low * (high / low) ** u.sqrt()
             y = x + s * white_noise(x, g)
             clean.append(x)
             noisy.append(y.clamp(0, 1) if self.drawing.clipped else y)

@@ -1,15 +1,12 @@
-"""Priors trained for solvers: samples from their iterations, scores inside them, Muon, images of fields."""
+"""Priors trained for solvers: answers that do not depend on the noise, scores inside solvers, Muon, fields."""
 
 import math
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from denoisers import DRUNetDenoiser, TVDenoiser
-from operators import Inpainting
 from operators.linalg import column
 from pnp import PnPADMM, Stop
 from pnp.metrics import psnr
@@ -19,128 +16,87 @@ from pnp.train.in_solver import PROBLEMS, in_solver, measured
 from pnp.train.muon import Muon, orthogonalised
 from pnp.train.recipes import RECIPES, PriorRecipe
 from pnp.train.recipes.fields import attenuation, ct_slices, magnitudes, random_phase, skies, stretched
-from pnp.train.solver_crops import SolverCrops, handed, random_columns_of, random_operator
-from pnp.train.task import sample_generator
+from pnp.train.steady import SteadyCrops, solver_noise
+from pnp.train.task import Drawing
 
 from .training import draw_pictures
 
-
-def generators(count: int) -> list[torch.Generator]:
-    return [sample_generator(0, 0, i) for i in range(count)]
+RATIO = Drawing(levels="ratio")
 
 
-def task(channels: int = 1, **others) -> SolverCrops:
+def task(channels: int = 1, **others) -> SteadyCrops:
     images = [torch.rand(channels, 40, 40, generator=torch.Generator().manual_seed(i)) for i in range(3)]
-    settings = {"crop": 24, "batch": 4, "sigmas": (0.01, 0.3), "share": 0.5, "levels": "ratio"}
-    return SolverCrops(images, **{**settings, **others})
+    settings = {"crop": 24, "batch": 4, "sigmas": (0.01, 0.3), "share": 0.5, "drawing": RATIO}
+    return SteadyCrops(images, **{**settings, **others})
 
 
-# ---- operators for training
+# ---- noise of solvers
 
 
-@pytest.mark.parametrize("kind", range(6))
 @pytest.mark.parametrize("channels", [1, 3])
-def test_random_operators_are_of_each_sample_and_projections_are(kind, channels):
-    op, projects = random_operator(kind, 24, generators(2), channels)
-    x = torch.rand(2, 1, 24, 24).repeat_interleave(channels, 0)
-    y = op.A(x)
-    assert len(y) == 2 * channels and bool(torch.isfinite(y).all())
-    if projects:
-        assert torch.allclose(op.A(y), y, atol=1e-5)
-        assert float(y.square().sum()) < float(x.square().sum())
-    if channels > 1:  # those of a sample have the same
-        assert torch.allclose(y[:3], y[:1].expand(3, -1, -1, -1), atol=1e-6)
+def test_noise_of_solvers_is_weaker_than_its_level_and_of_many_kinds(channels):
+    x = torch.zeros(channels, 32, 32)
+    sizes, white = [], 0
+    for seed in range(60):
+        noise = solver_noise(x, torch.Generator().manual_seed(seed))
+        power = torch.fft.rfft2(noise).abs().square().mean(0)
+        assert noise.shape == x.shape and float(power.max()) < 1.3**2 * 32**2 * 14  # of chi-squared with few degrees
+        sizes.append(float(noise.std()))
+        white += float(power[:8, :8].mean() / power[8:24, 8:].mean().clamp_min(1e-9)) < 1.5
+    assert min(sizes) < 0.2 and 0.9 < max(sizes) < 1.35 and 10 < white < 50
 
 
-def test_columns_of_complex_images():
-    op: Any = random_columns_of(32, generators(3))
-    assert op.in_dtype.is_complex and len(op.mask) == 3
-    kept = op.mask.float().mean((1, 2, 3))
-    assert bool((kept > 0.08).all()) and bool((kept < 0.6).all())
+def test_noise_of_complex_images_is_alike_in_both_parts():
+    x = torch.zeros(1, 32, 32, dtype=torch.complex64)
+    parts = torch.stack([solver_noise(x, torch.Generator().manual_seed(i)) for i in range(100)])
+    assert parts.is_complex() and float(parts.real.std() / parts.imag.std()) == pytest.approx(1, abs=0.05)
+    assert abs(float((parts.real * parts.imag).mean() / parts.real.std() ** 2)) < 0.02
 
 
-# ---- samples from iterations
-
-
-def test_what_is_handed_is_what_the_solver_hands():
-    """With one level throughout, ADMM's third iterate by the solver of the library, from the same start."""
-    denoiser, x = TVDenoiser(), torch.rand(2, 1, 24, 24)
-    op = Inpainting((torch.rand(24, 24, generator=torch.Generator().manual_seed(1)) < 0.6).float())
-    y, start = op.A(x), torch.full_like(x, 0.5)
-    std, sigma, balance = torch.full((2,), 0.02), torch.full((2,), 0.25), torch.ones(2)
-    solver = (op, y, std, start, sigma, balance, torch.tensor([3.0, 1.0]))
-    made, level = handed(denoiser, solver, 1)
-    v, u, gamma = start, torch.zeros_like(start), (0.25 / 0.02) ** 2
-    for _ in range(3):
-        inner = op.prox_l2(v - u, y, gamma)
-        z = inner + u
-        v = denoiser(z, 0.25)
-        u = z - v
-    assert torch.allclose(made, z, atol=1e-5) and torch.equal(level, sigma)
-
-
-def test_the_dual_is_rescaled_as_sigma_falls():
-    seen = []
-
-    def denoiser(z, sigma):
-        seen.append((z.clone(), sigma.clone()))
-        return z / 2
-
-    x, op = torch.rand(1, 1, 8, 8), Inpainting(torch.ones(8, 8))
-    end = torch.tensor([0.05])
-    solver = (op, x, torch.tensor([0.1]), x, end, torch.ones(1), torch.tensor([3.0, 1.0]))
-    made, _ = handed(denoiser, solver, 1)
-    assert float(seen[0][1]) == pytest.approx(49 / 255) and len(seen) == 2
-    v, u, last = x, torch.zeros_like(x), None
-    for sigma in (seen[0][1], seen[1][1], end):
-        u = u if last is None else u * (sigma / last) ** 2
-        z = op.prox_l2(v - u, x, sigma**2 / 0.1**2) + u
-        v, last = z / 2, sigma
-        u = z - v
-    assert torch.allclose(made, z, atol=1e-5)
+# ---- asked twice
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_do_not_depend_on_who_draws_them(channels):
-    whole, share = task(channels=channels), task(channels=channels)
-    for step in range(6):
-        drawn = whole.draw(step, range(4))
-        assert drawn.given[2][3].shape == (2 * channels, 1, 24, 24)
-        one = share.draw(step, [1, 3])
-        assert torch.equal(one.given[0], drawn.given[0][[1, 3]]) and torch.equal(one.target, drawn.target[[1, 3]])
-        assert torch.equal(one.given[2][4], drawn.given[2][4][1:2])  # level
-        assert len(share.draw(step, [2, 3]).given) == 2  # none from solvers
-        denoiser = DRUNetDenoiser(None, preset="fast", channels=channels)
-        assert math.isfinite(whole.loss(denoiser, drawn).item())
-
-
-def test_warm_up_and_share_are_as_asked():
-    plain = DenoiseCrops(task().images, crop=24, batch=4, sigmas=(0.01, 0.3), levels="ratio")
-    waiting = task(warmup=2)
-    for step in (0, 1):
-        assert torch.equal(waiting.draw(step, range(4)).given[0], plain.draw(step, range(4)).given[0])
-        assert len(waiting.draw(step, range(4)).given) == 2
-    assert len(waiting.draw(2, range(4)).given) == 3
-    assert len(task(share=0.0).draw(5, range(4)).given) == 2
+    whole, share = task(channels), task(channels)
+    for step in range(3):
+        drawn, one = whole.draw(step, range(4)), share.draw(step, [1, 3])
+        assert drawn.given[2].shape == (2, channels, 24, 24) and len(one.given[2]) == 1
+        for mine, theirs in ((one.given[0], drawn.given[0][[1, 3]]), (one.target, drawn.target[[1, 3]])):
+            assert torch.equal(mine, theirs)
+        assert torch.equal(one.given[2], drawn.given[2][1:2])
+        assert len(share.draw(step, [2, 3]).given) == 2  # nobody is asked twice
+    plain = DenoiseCrops(whole.images, crop=24, batch=4, sigmas=(0.01, 0.3), drawing=RATIO)
+    assert torch.equal(plain.draw(2, range(4)).given[0], whole.draw(2, range(4)).given[0])
     with pytest.raises(ValueError, match="share"):
         task(share=1.5)
 
 
-def test_a_hopeless_sample_does_not_rule_the_loss():
-    class Zero(torch.nn.Module):
-        def forward(self, x, sigma):
-            return torch.zeros_like(x)
+def test_the_loss_is_that_of_both_answers_and_teaches_the_second():
+    class Scale(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
 
-    drawn = task().draw(3, range(4))
-    loss = float(task().loss(Zero(), drawn))
-    assert drawn.weight is not None
-    largest = float(drawn.target.square().mean((1, 2, 3)).sqrt().max())
-    assert loss < 2 * max(largest, float(drawn.weight.max()) * largest**2)
+        def forward(self, x, sigma):
+            return self.a * x
+
+    model, crops = Scale(), task()
+    drawn = crops.draw(1, range(4))
+    (noisy, level, other), target = drawn.given, drawn.target
+    loss = crops.loss(model, drawn)
+    per = [((0.5 * noisy[b].double() - target[b]) ** 2).mean() / level[b] for b in range(4)]
+    per += [((0.5 * other[b].double() - 0.5 * noisy[b]) ** 2).mean() / level[b] for b in range(2)]
+    assert loss.item() == pytest.approx(float(sum(per)) / 4, rel=1e-5)
+    loss.backward()
+    slope = [(2 * (0.5 * noisy[b].double() - target[b]) * noisy[b]).mean() / level[b] for b in range(4)]
+    slope += [(2 * (0.5 * other[b].double() - 0.5 * noisy[b]) * other[b]).mean() / level[b] for b in range(2)]
+    assert model.a.grad is not None and model.a.grad.item() == pytest.approx(float(sum(slope)) / 4, rel=1e-4)
 
 
 def test_levels_by_ratio_and_complex_crops():
     images = [torch.ones(1, 8, 8)]
-    crops = DenoiseCrops(images, crop=8, batch=2000, sigmas=(0.01, 1.0), levels="ratio", prepare=random_phase)
+    crops = DenoiseCrops(images, crop=8, batch=2000, sigmas=(0.01, 1.0), drawing=RATIO, prepare=random_phase)
     (noisy, level), clean, _ = crops.draw(0, range(2000))
     assert noisy.is_complex() and clean.abs().sub(1).abs().max() < 1e-5
     u = (level.log() - math.log(0.01)) / math.log(100)
@@ -210,7 +166,7 @@ def test_scores_are_those_of_the_solver():
 def test_a_recipe_is_judged_by_the_solver_and_keeps_the_best(tmp_path):
     pytest.importorskip("lightning")
     folder = draw_pictures(tmp_path)
-    recipe = replace(RECIPES["drunet-natural-gray-fast"].tiny(), warmup=1)
+    recipe = RECIPES["drunet-natural-gray-fast"].tiny()
     assert isinstance(recipe, PriorRecipe)
     train(recipe, [folder, folder], tmp_path / "out", valid=folder, save_every=2)
     log = (tmp_path / "out" / f"{recipe.name}.csv").read_text().splitlines()

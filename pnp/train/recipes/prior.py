@@ -13,32 +13,31 @@ from denoisers.drunet_denoiser import DRUNetDenoiser
 from ..images import as_float
 from ..in_solver import in_solver
 from ..muon import Muon
-from ..solver_crops import SolverCrops
-from ..task import Task
+from ..steady import SteadyCrops
+from ..task import Drawing, Task
 from .fields import ct_slices, magnitudes, random_phase, skies, stretched
 from .recipe import DenoiserRecipe
 
 __all__ = ["DRUNET", "PriorRecipe"]
 
+_RATIO = Drawing(levels="ratio")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PriorRecipe(DenoiserRecipe):
-    """A denoiser for solvers: after ``warmup`` steps a ``share`` of its samples comes from their iterations.
+    """A denoiser for solvers, see :class:`pnp.train.steady.SteadyCrops`; a ``share`` of the samples is asked twice.
 
-    Checkpoints of natural gray images are chosen by what :func:`pnp.train.in_solver` says. ``rate`` is Muon's; first
-    and last layers have a tenth of it, by Adam. ``load`` reads a folder of a field, ``prepare`` changes crops,
-    ``complex`` says that it makes them complex; ``noise`` and ``floor`` are those of
-    :class:`pnp.train.solver_crops.SolverCrops`.
+    Checkpoints of natural gray images are chosen by what :func:`pnp.train.in_solver.in_solver` says. ``rate`` is
+    Muon's; first and last layers have a tenth of it, by Adam. ``load`` reads a folder of a field, ``prepare`` changes
+    crops, ``complex`` says that it makes them complex.
     """
 
     share: float = 0.25
-    warmup: int = 1000
     load: Callable[[Path], Sequence[Tensor]] | None = None
     prepare: Callable[[Tensor, Generator], Tensor] | None = None
     complex: bool = False
-    noise: tuple[float, float] = (0.003, 0.06)
-    floor: tuple[float, float] = (0.01, 0.12)
     sigmas: tuple[float, float] = (1 / 255, 80 / 255)
+    drawing: Drawing = _RATIO
     crop: int = 96
     batch: int = 16
     rate: float = 0.01
@@ -51,10 +50,9 @@ class PriorRecipe(DenoiserRecipe):
         return [x for x in self.load(Path(folder)) if whole or min(x.shape[-2:]) >= self.crop]
 
     def task(self, images: Sequence[Tensor]) -> Task:
-        return SolverCrops(
-            images, share=self.share, warmup=self.warmup, noise=self.noise, floor=self.floor, crop=self.crop,
-            batch=self.batch, sigmas=self.sigmas, criterion=self.criterion, drawing=self.drawing, levels="ratio",
-            prepare=self.prepare, seed=self.seed,
+        return SteadyCrops(
+            images, share=self.share, crop=self.crop, batch=self.batch, sigmas=self.sigmas, criterion=self.criterion,
+            drawing=self.drawing, prepare=self.prepare, seed=self.seed,
         )  # fmt: skip
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
@@ -84,12 +82,10 @@ def _prior(
 
 
 _FIELDS: dict[str, dict[str, Any]] = {
-    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4), "noise": (0.003, 0.1)},
+    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4)},
     "mri": {"load": magnitudes, "prepare": random_phase, "complex": True, "sigmas": (0.002, 0.3)},
-    "radio": {
-        "load": skies, "prepare": stretched, "sigmas": (1e-4, 0.2), "noise": (2e-4, 0.03), "floor": (1e-3, 0.05),
-    },
-}  # fmt: skip
+    "radio": {"load": skies, "prepare": stretched, "sigmas": (1e-4, 0.2)},
+}
 
 DRUNET: tuple[PriorRecipe, ...] = (
     *(_prior(f"natural-{c}", "accurate", n, steps=60_000) for c, n in (("gray", 1), ("rgb", 3))),

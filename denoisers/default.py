@@ -1,0 +1,37 @@
+"""Which of the shipped priors solvers take where the user names none."""
+
+from .base import Denoiser
+from .cascade import LoFiDenoiser
+from .drunet_denoiser import DRUNetDenoiser
+from .mass import MassDenoiser
+from .weights import available
+
+__all__ = ["default_denoiser"]
+
+_FIELDS = ("natural", "ct", "mri", "radio", "kappa")
+
+
+def default_denoiser(field: str = "natural", channels: int = 1) -> Denoiser:
+    """The shipped prior that ``docs/priors.md`` measures as the best for images of a ``field`` and number of channels.
+
+    Args:
+        field: ``"natural"``, ``"ct"``, ``"mri"``, ``"radio"``, ``"kappa"`` (convergence maps of pixels of 0.29 arcmin).
+        channels: of the image; other numbers than 3 are done channel by channel.
+
+    Raises:
+        ValueError: there is no such field.
+
+    >>> default_denoiser("kappa").own_units
+    True
+    """
+    if field not in _FIELDS:
+        raise ValueError(f"field: expected one of {', '.join(_FIELDS)}, got {field!r}")
+    if field == "kappa":
+        return MassDenoiser()
+    colour = field == "natural" and channels == 3
+    names = ["natural-rgb"] if colour else [*([] if field == "natural" else [field, f"{field}-fast"]), "natural-gray"]
+    shipped = {name.rpartition("@")[0] for name in available("drunet")}
+    for name in names:
+        if name in shipped:
+            return DRUNetDenoiser(name)
+    return LoFiDenoiser(names[-1])
