@@ -1,6 +1,6 @@
 """Measure a weight file and write the PSNR into its card; then list all shipped cards in CARDS.md.
 
-python -m benchmarks.card FAMILY FILE --data DIR        (FAMILY: lofi, mixer or xdncnn; without FILE: list only)
+python -m benchmarks.card FAMILY FILE --data DIR        (FAMILY: drunet, lofi, mixer or xdncnn; without FILE: list only)
 """
 
 import statistics

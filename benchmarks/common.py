@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers import DRUNetDenoiser, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
+from denoisers import Denoiser, DRUNetDenoiser, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
 from pnp.train.images import ImageFolder
 
-__all__ = ["COLOUR", "FAMILIES", "data_folder", "noisy", "parser", "save", "table", "timed"]
+__all__ = ["COLOUR", "FAMILIES", "data_folder", "noisy", "parser", "save", "shipped", "table", "timed"]
 
 FAMILIES = {"drunet": DRUNetDenoiser, "lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
 COLOUR = {
@@ -39,6 +39,18 @@ def data_folder(data: str | None, name: str, *, channels: int = 1) -> ImageFolde
     if data is None or not (Path(data) / name).is_dir():
         raise SystemExit(f"no folder {name!r} in the data folder ({data}); pass --data or set PNP_DATA")
     return ImageFolder(Path(data) / name, channels=channels)
+
+
+def shipped(name: str, *, colour: bool = False) -> Denoiser:
+    """A shipped denoiser as FAMILY or FAMILY:WEIGHTS, the latter a name or a file; ends with a message otherwise."""
+    family, _, weights = name.partition(":")
+    if family not in FAMILIES:
+        raise SystemExit(f"expected one of {', '.join(FAMILIES)} [:WEIGHTS], got {name!r}")
+    named = weights or (COLOUR[family] if colour else None)
+    try:
+        return FAMILIES[family]() if named is None else FAMILIES[family](named)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f"{name}: {error}") from error
 
 
 def noisy(x: Tensor, std: float, seed: int) -> Tensor:

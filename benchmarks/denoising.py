@@ -4,8 +4,8 @@ Protocol: noise of standard deviation sigma / 255, neither clipped nor rounded; 
 the images of the PSNR with peak 1. TV has its default weight, the best on average for other images; ``tv-oracle`` tunes
 it for each image against the truth. BM3D is the package ``bm3d`` with its own settings, wavelets those of PyWavelets
 (extra ``bench``; BM3D's licence is non-commercial).
-Networks come as FAMILY or FAMILY:WEIGHTS (lofi, mixer, xdncnn; WEIGHTS a shipped name or a file); one for a single
-noise level is shown that level alone, such as the colour Mixer (30).
+Networks come as FAMILY or FAMILY:WEIGHTS (drunet, lofi, mixer, xdncnn; WEIGHTS a shipped name or a file); one for a
+single noise level is shown that level alone, such as the colour Mixer (30).
 
     python -m benchmarks.denoising --data DIR [--methods lofi xdncnn:natural-gray-25 bm3d wavelet tv] [--colour]
 """
@@ -20,7 +20,7 @@ from denoisers import BM3DDenoiser, Denoiser, TVDenoiser, WaveletDenoiser
 from pnp.metrics import psnr, ssim
 from pnp.passport.memory import peak_memory
 
-from .common import COLOUR, FAMILIES, data_folder, noisy, parser, save, table, timed
+from .common import FAMILIES, data_folder, noisy, parser, save, shipped, table, timed
 
 CLASSICAL = {"bm3d": BM3DDenoiser, "tv": TVDenoiser, "wavelet": WaveletDenoiser, "tv-oracle": TVDenoiser}
 Method = Callable[[Tensor, float, Tensor], Tensor]
@@ -28,21 +28,13 @@ Method = Callable[[Tensor, float, Tensor], Tensor]
 
 def make(name: str, colour: bool) -> tuple[Denoiser, Method]:
     """A denoiser by its name on the command line, and how it is used; ``tv-oracle`` is tuned on the truth."""
-    family, _, weights = name.partition(":")
-    if family not in FAMILIES and name not in CLASSICAL:
+    if name not in CLASSICAL and name.partition(":")[0] not in FAMILIES:
         raise SystemExit(
             f"--methods: expected {', '.join(CLASSICAL)}, or {', '.join(FAMILIES)} [:WEIGHTS]; got {name!r}"
         )
-    if name in CLASSICAL:
-        denoiser: Denoiser = CLASSICAL[name]()
-    else:
-        named = weights or (COLOUR[family] if colour else None)
-        try:
-            denoiser = FAMILIES[family]() if named is None else FAMILIES[family](named)
-        except (ValueError, FileNotFoundError) as error:
-            raise SystemExit(f"--methods {name}: {error}") from error
-        if denoiser.channels != (3 if colour else 1):
-            raise SystemExit(f"--methods {name}: the weights are for {denoiser.channels} channel(s); see --colour")
+    denoiser: Denoiser = CLASSICAL[name]() if name in CLASSICAL else shipped(name, colour=colour)
+    if name not in CLASSICAL and denoiser.channels != (3 if colour else 1):
+        raise SystemExit(f"--methods {name}: the weights are for {denoiser.channels} channel(s); see --colour")
     if name == "tv-oracle":
 
         def tuned(y: Tensor, sigma: float, truth: Tensor) -> Tensor:
@@ -63,13 +55,15 @@ def knows(denoiser: Denoiser, sigma: float) -> bool:
 def main() -> None:
     """Print the table."""
     p = parser(__doc__)
-    p.add_argument("--methods", nargs="+", default=["lofi", "xdncnn", "mixer", "bm3d", "wavelet", "tv"])
+    p.add_argument("--methods", nargs="+", help="default: all, in gray the fast DRUNet, too")
     p.add_argument("--sigmas", nargs="+", type=float, help="default: 15 25 50, in colour 15 25 30 50")
     p.add_argument("--colour", action="store_true", help="CBSD68 and the colour weights")
     options = p.parse_args()
     channels = 3 if options.colour else 1
     folder = data_folder(options.data, "cbsd68" if options.colour else "bsd68", channels=channels)
-    methods = {name: make(name, options.colour) for name in options.methods}
+    fast = [] if options.colour else ["drunet:natural-gray-fast"]
+    names = options.methods or ["drunet", *fast, "lofi", "xdncnn", "mixer", "bm3d", "wavelet", "tv"]
+    methods = {name: make(name, options.colour) for name in names}
     rows = []
     for sigma in options.sigmas or ([15, 25, 30, 50] if options.colour else [15, 25, 50]):
         for name, (denoiser, method) in methods.items():
