@@ -42,6 +42,7 @@ def _train_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--start", help="weight file of a network of the same kind to start from")
     p.add_argument("--steps", type=int, help="number of steps in all, instead of the recipe's")
     p.add_argument("--batch", type=int, help="samples a step, instead of the recipe's")
+    p.add_argument("--rate", type=float, help="learning rate, instead of the recipe's; lower where --start has learnt")
     p.add_argument("--save-every", type=int, default=500, help="steps between checkpoints (default: 500)")
     p.add_argument("--threads", type=int, help="CPU threads; bit-for-bit resuming wants the same number")
     p.add_argument("--devices", type=int, default=1, help="processes, one a device (default: 1)")
@@ -94,10 +95,14 @@ def _train(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')}: expected a positive number, got {value}")
+    if options.rate is not None and not options.rate > 0:
+        raise ValueError(f"--rate: expected a positive number, got {options.rate}")
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = RECIPES[options.recipe].tiny() if options.tiny else RECIPES[options.recipe]
-    changes = {name: getattr(options, name) for name in ("steps", "batch", "normalise") if getattr(options, name)}
+    changes = {
+        name: getattr(options, name) for name in ("steps", "batch", "rate", "normalise") if getattr(options, name)
+    }
     recipe = replace(recipe, **changes)
     fabric = _fabric(options, options.precision or recipe.precision)
     path = train(

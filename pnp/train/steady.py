@@ -10,37 +10,35 @@ from torch import Tensor, nn
 from operators.blur import kernel_spectrum
 from operators.kernels import gaussian_kernel, motion_kernel
 
-from .task import Drawn, sample_generator, white_noise
+from .task import Drawn, log_uniform, sample_generator, white_noise
 from .tasks import DenoiseCrops, squares
 
-__all__ = ["SteadyCrops", "solver_noise"]
+__all__ = ["SteadyCrops", "random_frequencies", "random_motion", "solver_noise"]
 
 
-def _log_uniform(low: float, high: float, g: torch.Generator) -> float:
-    return low * (high / low) ** float(torch.rand((), generator=g))
-
-
-def _projection(side: int, g: torch.Generator) -> Tensor:
-    """Random frequencies that are there, (H, W // 2 + 1): columns, dense in the middle, or spokes through it."""
+def random_frequencies(side: int, g: torch.Generator, *, spokes: bool, half: bool = True) -> Tensor:
+    """Ones where a random measurement has the spectrum, (H, W // 2 + 1) of real images or, not ``half``, all of it with
+    its centre in the middle: 12 to 90 spokes through it, or columns (or rows), dense in the middle."""
     frequency = torch.fft.fftfreq(side)
-    if float(torch.rand((), generator=g)) < 0.5:  # columns, as in MRI
-        keep = _log_uniform(0.2, 0.6, g)
-        density = (frequency.abs() / 0.5).clamp(min=0.02).pow(-0.7)
-        columns = torch.rand(side, generator=g) < density * keep / density.mean()
-        mask = (columns | (frequency.abs() < 0.04)).expand(side, side)
-    else:  # spokes, as in tomography
-        angle = torch.arange(round(_log_uniform(12, 90, g))) * 1.0
+    if spokes:
+        angle = torch.arange(round(log_uniform(12, 90, g))) * 1.0
         angle = math.pi * (angle + torch.rand((), generator=g)) / len(angle)
         far = (frequency[:, None, None] * angle.cos() - frequency[:, None] * angle.sin()).abs().amin(-1)
         mask = far < 0.5 / side
+    else:
+        keep = log_uniform(0.1, 0.6, g)
+        density = (frequency.abs() / 0.5).clamp(min=0.02).pow(-0.7)
+        columns = torch.rand(side, generator=g) < density * keep / density.mean()
+        mask = (columns | (frequency.abs() < 0.2 * keep)).expand(side, side)
     mask = mask.T if float(torch.rand((), generator=g)) < 0.5 else mask
-    return mask[:, : side // 2 + 1].float()
+    return (mask[:, : side // 2 + 1] if half else torch.fft.fftshift(mask)).float()
 
 
-def _motion(side: int, g: torch.Generator) -> Tensor:
+def random_motion(side: int, g: torch.Generator) -> Tensor:
+    """Kernel of a straight motion of 4 to 25 pixels, and at most half of ``side``."""
     longest = min(25.0, side / 2)
     angle = float(math.pi * torch.rand((), generator=g))
-    return motion_kernel(_log_uniform(min(4.0, longest), longest, g), angle)
+    return motion_kernel(log_uniform(min(4.0, longest), longest, g), angle)
 
 
 def solver_noise(x: Tensor, g: torch.Generator) -> Tensor:
@@ -62,14 +60,14 @@ def solver_noise(x: Tensor, g: torch.Generator) -> Tensor:
         case 0:
             return white * float(torch.rand((), generator=g))
         case 1:
-            return white * strength * (torch.rand(x.shape[-2:], generator=g) < _log_uniform(0.15, 0.7, g))
+            return white * strength * (torch.rand(x.shape[-2:], generator=g) < log_uniform(0.15, 0.7, g))
         case 2:
-            kernel = gaussian_kernel(_log_uniform(0.6, 3.0, g), min(19, side - 1 + side % 2))
-            a = _log_uniform(1.0, 300.0, g) * kernel_spectrum(kernel, (side, side)).abs()
+            kernel = gaussian_kernel(log_uniform(0.6, 3.0, g), min(19, side - 1 + side % 2))
+            a = log_uniform(1.0, 300.0, g) * kernel_spectrum(kernel, (side, side)).abs()
         case 3:
-            a = _log_uniform(1.0, 300.0, g) * kernel_spectrum(_motion(side, g), (side, side)).abs()
+            a = log_uniform(1.0, 300.0, g) * kernel_spectrum(random_motion(side, g), (side, side)).abs()
         case _:
-            a = _projection(side, g)
+            a = random_frequencies(side, g, spokes=float(torch.rand((), generator=g)) < 0.5)
     parts = torch.view_as_real(white).movedim(-1, 0) if x.is_complex() else white[None]
     shaped = strength * torch.fft.irfft2(torch.fft.rfft2(parts) * (2 * a / (1 + a**2)), s=parts.shape[-2:])
     return torch.complex(*shaped) if x.is_complex() else shaped[0]

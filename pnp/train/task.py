@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["USUAL", "Drawing", "Drawn", "Task", "sample_generator", "white_noise"]
+__all__ = ["USUAL", "Drawing", "Drawn", "Task", "log_uniform", "sample_generator", "white_noise"]
 
 
 def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
@@ -17,6 +17,11 @@ def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
     True
     """
     return torch.Generator().manual_seed(((seed * 1_000_003 + step) * 100_003 + sample) % 2**64)
+
+
+def log_uniform(low: float, high: float, generator: torch.Generator) -> float:
+    """A number between two, every ratio alike."""
+    return low * (high / low) ** float(torch.rand((), generator=generator))
 
 
 def white_noise(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,17 +1,20 @@
 """Priors trained for solvers: answers that do not depend on the noise, scores inside solvers, Muon, fields."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from denoisers import DRUNetDenoiser, TVDenoiser
+from operators import Downsampling, Inpainting
 from operators.linalg import column
 from pnp import PnPADMM, Stop
 from pnp.metrics import psnr
 from pnp.train import DenoiseCrops, Trainer, train
 from pnp.train.checkpoint import load_checkpoint, save_checkpoint
+from pnp.train.equilibrium import KINDS, EquilibriumCrops, handed, random_operator
 from pnp.train.in_solver import PROBLEMS, in_solver, measured
 from pnp.train.muon import Muon, orthogonalised
 from pnp.train.recipes import RECIPES, PriorRecipe
@@ -94,6 +97,105 @@ def test_the_loss_is_that_of_both_answers_and_teaches_the_second():
     assert model.a.grad is not None and model.a.grad.item() == pytest.approx(float(sum(slope)) / 4, rel=1e-4)
 
 
+# ---- at the end of a solver
+
+
+def solved(channels: int = 1, **others) -> EquilibriumCrops:
+    steady = task(channels)
+    settings = {"crop": 24, "batch": 4, "sigmas": (0.01, 0.3), "drawing": RATIO, "iterations": 3}
+    return EquilibriumCrops(steady.images, **{**settings, **others})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_random_operators_are_adjoint_and_of_each_sample(kind, channels):
+    if kind == "fourier" and channels == 3:
+        pytest.skip("complex images have one channel")
+    own = [torch.Generator().manual_seed(i) for i in range(2)]
+    op = random_operator(kind, 24, own, channels)
+    x = torch.rand(2, channels, 24, 24, dtype=torch.float64).to(
+        torch.complex128 if kind == "fourier" else torch.float64
+    )
+    y = torch.randn(2, *op.out_shape, dtype=torch.float64).to(torch.complex128 if kind == "fourier" else torch.float64)
+    left, right = (op.A(x) * y.conj()).sum().real, (x * op.A_adjoint(y).conj()).sum().real
+    assert float(left) == pytest.approx(float(right), rel=1e-5)
+    if kind not in ("smaller",):  # one factor for a batch
+        twice = op.A(x[:1].expand(2, -1, -1, -1))
+        assert not torch.allclose(twice[0], twice[1])
+    if channels == 3:
+        gray = op.A(x[:, :1].expand(-1, 3, -1, -1))
+        assert torch.allclose(gray[:, 0], gray[:, 2])
+
+
+def test_tomography_weighs_frequencies_by_the_density_of_lines():
+    """The spectrum of the kernel is 1 / sqrt |f| where there are spokes, none elsewhere."""
+    op: Any = random_operator("tomography", 32, [torch.Generator().manual_seed(3)])
+    spectrum = op.spectrum(torch.zeros(1)).real[0, 0]
+    f = (torch.fft.fftfreq(32)[:, None].square() + torch.fft.rfftfreq(32).square()).sqrt().clamp(min=1 / 32)
+    share = (spectrum * f.sqrt() * 2)[:, 1:-1]  # the first and last column are their own mirror images
+    on = share > 0.5
+    assert float(on.float().mean()) > 0.2 and torch.allclose(share[on], torch.ones(()), atol=1e-4)
+    assert share[~on].abs().max() < 1e-4
+
+
+def test_what_is_handed_is_what_the_solver_hands():
+    """By a solver of the library that tells its denoiser's arguments."""
+    seen = []
+
+    class Spy(TVDenoiser):
+        def forward(self, x, sigma):
+            seen.append((x, sigma))
+            return super().forward(x, sigma)
+
+    x = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    op = Inpainting((torch.rand(24, 24, generator=torch.Generator().manual_seed(1)) < 0.6).float())
+    y, std = op.A(x), torch.tensor([0.02, 0.05])
+    z, sigma = handed(TVDenoiser(), op, y, std, strength=1.2, iterations=6, like=x)
+    solver = PnPADMM(op, Spy(), noise_std=std, strength=1.2, calibration=None)
+    solver.annealing = 4
+    for state in solver.iterate(y):
+        if state.step == 6:
+            break
+    assert torch.allclose(z, seen[-1][0], atol=1e-6) and torch.allclose(sigma, seen[-1][1])
+
+
+def test_the_loss_adds_the_last_answers_of_the_solver():
+    crops, plain = solved(solved=2, share=0.0), task(share=0.0)
+    drawn = crops.draw(4, range(4))
+    model = DRUNetDenoiser(None, preset="fast")
+    op, y, std, strength = drawn.given[-1]
+    x = drawn.target[:2]
+    with torch.no_grad():
+        z, sigma = handed(model, op, y, std, strength=float(strength), iterations=3, like=x)
+        wrong = (model(z, sigma) - x).square().mean((1, 2, 3))
+        expected = (wrong / torch.maximum(sigma, (z - x).square().mean((1, 2, 3)).sqrt())).sum() / 4
+        expected = expected + plain.loss(model, plain.draw(4, range(4)))
+        assert crops.loss(model, drawn).item() == pytest.approx(float(expected), rel=1e-4)
+    wrongs: list[dict[str, Any]] = [{"solved": 5}, {"kinds": ("radar",)}, {"iterations": 0}]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            solved(**wrong)
+
+
+def test_measured_samples_do_not_depend_on_who_draws_them():
+    whole, half = solved(), solved()
+    for step in range(4):
+        all_of_them, second = whole.draw(step, range(4)).given[-1], half.draw(step, [1, 2]).given[-1]
+        assert len(second[1]) == 1 and torch.equal(second[3], all_of_them[3])
+        if not isinstance(second[0], Downsampling):  # whose factor the first sample draws
+            assert torch.equal(second[1], all_of_them[1][1:2])
+        assert half.draw(step, [2, 3]).given[-1] == ()
+
+
+def test_complex_crops_at_the_end_of_a_solver():
+    crops = solved(kinds=("fourier",), prepare=random_phase)
+    drawn = crops.draw(0, range(4))
+    op, y = drawn.given[-1][:2]
+    assert y.is_complex() and bool((y[op.mask.expand_as(y) == 0] == 0).all())
+    model = DRUNetDenoiser(None, preset="fast", complex=True)
+    assert math.isfinite(crops.loss(model, drawn).item())
+
+
 def test_levels_by_ratio_and_complex_crops():
     images = [torch.ones(1, 8, 8)]
     crops = DenoiseCrops(images, crop=8, batch=2000, sigmas=(0.01, 1.0), drawing=RATIO, prepare=random_phase)
@@ -109,7 +211,7 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):
     def trainer() -> Trainer:
         torch.manual_seed(0)
         model = DRUNetDenoiser(None, preset="fast")
-        return Trainer(model, task(), optimizer=RECIPES["drunet-natural-gray-fast"].optimizer(model))
+        return Trainer(model, solved(), optimizer=RECIPES["drunet-natural-gray-fast"].optimizer(model))
 
     whole, first, second = trainer(), trainer(), trainer()
     losses = [r.loss for r in whole.run(4)]

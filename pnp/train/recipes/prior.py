@@ -10,10 +10,10 @@ from torch import Generator, Tensor, nn
 
 from denoisers.drunet_denoiser import DRUNetDenoiser
 
+from ..equilibrium import KINDS, EquilibriumCrops
 from ..images import as_float
 from ..in_solver import in_solver
 from ..muon import Muon
-from ..steady import SteadyCrops
 from ..task import Drawing, Task
 from .fields import ct_slices, magnitudes, random_phase, skies, stretched
 from .recipe import DenoiserRecipe
@@ -25,7 +25,7 @@ _RATIO = Drawing(levels="ratio")
 
 @dataclass(frozen=True, kw_only=True)
 class PriorRecipe(DenoiserRecipe):
-    """A denoiser for solvers, see :class:`pnp.train.steady.SteadyCrops`; a ``share`` of the samples is asked twice.
+    """A denoiser for solvers, see :class:`pnp.train.equilibrium.EquilibriumCrops` for ``share`` to ``noise``.
 
     Checkpoints of natural gray images are chosen by what :func:`pnp.train.in_solver.in_solver` says. ``rate`` is
     Muon's; first and last layers have a tenth of it, by Adam. ``load`` reads a folder of a field, ``prepare`` changes
@@ -33,6 +33,9 @@ class PriorRecipe(DenoiserRecipe):
     """
 
     share: float = 0.25
+    solved: int = 2
+    kinds: tuple[str, ...] = KINDS[:-1]
+    noise: tuple[float, float] = (0.005, 0.03)
     load: Callable[[Path], Sequence[Tensor]] | None = None
     prepare: Callable[[Tensor, Generator], Tensor] | None = None
     complex: bool = False
@@ -50,9 +53,10 @@ class PriorRecipe(DenoiserRecipe):
         return [x for x in self.load(Path(folder)) if whole or min(x.shape[-2:]) >= self.crop]
 
     def task(self, images: Sequence[Tensor]) -> Task:
-        return SteadyCrops(
-            images, share=self.share, crop=self.crop, batch=self.batch, sigmas=self.sigmas, criterion=self.criterion,
-            drawing=self.drawing, prepare=self.prepare, seed=self.seed,
+        return EquilibriumCrops(
+            images, solved=self.solved, kinds=self.kinds, noise=self.noise, share=self.share, crop=self.crop,
+            batch=self.batch, sigmas=self.sigmas, criterion=self.criterion, drawing=self.drawing,
+            prepare=self.prepare, seed=self.seed,
         )  # fmt: skip
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
@@ -82,9 +86,21 @@ def _prior(
 
 
 _FIELDS: dict[str, dict[str, Any]] = {
-    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4)},
-    "mri": {"load": magnitudes, "prepare": random_phase, "complex": True, "sigmas": (0.002, 0.3)},
-    "radio": {"load": skies, "prepare": stretched, "sigmas": (1e-4, 0.2)},
+    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4), "kinds": ("tomography",), "noise": (0.002, 0.05)},
+    "mri": {
+        "load": magnitudes,
+        "prepare": random_phase,
+        "complex": True,
+        "sigmas": (0.002, 0.3),
+        "kinds": ("fourier",),
+    },
+    "radio": {
+        "load": skies,
+        "prepare": stretched,
+        "sigmas": (1e-4, 0.2),
+        "kinds": ("tomography",),
+        "noise": (2e-4, 0.02),
+    },
 }
 
 DRUNET: tuple[PriorRecipe, ...] = (
