@@ -126,7 +126,7 @@ class EquilibriumCrops(SteadyCrops):
         *,
         solved: int = 2,
         kinds: Sequence[str] = KINDS[:-1],
-        noise: tuple[float, float] = (0.005, 0.03),
+        noise: tuple[float, float] = (0.004, 0.1),
         iterations: int = 12,
         **others: Any,
     ) -> None:

@@ -35,7 +35,7 @@ class PriorRecipe(DenoiserRecipe):
     share: float = 0.25
     solved: int = 2
     kinds: tuple[str, ...] = KINDS[:-1]
-    noise: tuple[float, float] = (0.005, 0.03)
+    noise: tuple[float, float] = (0.004, 0.1)
     load: Callable[[Path], Sequence[Tensor]] | None = None
     prepare: Callable[[Tensor, Generator], Tensor] | None = None
     complex: bool = False
@@ -86,7 +86,7 @@ def _prior(
 
 
 _FIELDS: dict[str, dict[str, Any]] = {
-    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4), "kinds": ("tomography",), "noise": (0.002, 0.05)},
+    "ct": {"load": ct_slices, "sigmas": (0.002, 0.4), "kinds": ("tomography",), "noise": (0.003, 0.2)},
     "mri": {
         "load": magnitudes,
         "prepare": random_phase,
