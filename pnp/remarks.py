@@ -9,8 +9,9 @@ from denoisers.base import Denoiser
 
 from .calibration import Calibration
 
-__all__ = ["above_range", "adds_error", "is_steep", "one_level", "out_of_range"]
+__all__ = ["above_range", "adds_error", "drifts", "is_steep", "one_level", "out_of_range"]
 
+_DRIFT = 0.1  # dB
 _STEEP = 2.0  # the shipped denoisers but one are below 1.8
 
 
@@ -65,6 +66,21 @@ def adds_error(passport: dict[str, Any], sigma: float) -> str:
     if gain < 0 and abs(math.log(nearest / max(sigma, 1e-9))) < 1:
         return f"at sigma {sigma:.3g} the denoiser adds error instead of removing it ({gain:.2f} dB, by its passport)"
     return ""
+
+
+def drifts(passport: dict[str, Any]) -> str:
+    """Says that answers change as a solver goes on, by a denoiser's passport, if they do.
+
+    >>> drifts({"drift": {"60 iterations": 28.0, "1000 iterations": 26.5}})
+    'answers get worse after 60 iterations: 1.50 dB in 1000 (by its passport); stop early, Stop(max_iter=60)'
+    """
+    scores = [*passport.get("drift", {}).values()]
+    if len(scores) < 2 or not scores[0] - scores[-1] > _DRIFT:
+        return ""
+    return (
+        f"answers get worse after 60 iterations: {scores[0] - scores[-1]:.2f} dB in 1000 (by its passport); "
+        "stop early, Stop(max_iter=60)"
+    )
 
 
 def is_steep(passport: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 from operators.linalg import column, dot
 
 from .calibration import describe_split
-from .remarks import above_range, adds_error, is_steep, one_level, out_of_range
+from .remarks import above_range, adds_error, drifts, is_steep, one_level, out_of_range
 from .run import Run
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def _of_the_denoiser(solver: "Solver", run: Run, x: Tensor, sigmas: Tensor) -> d
         alarms.append(worse)
     if steep := is_steep(passport):
         told["stability"] = steep
+    if moving := drifts(passport):
+        told["drift"] = moving
     for alarm in alarms:
         warnings.warn(f"{type(solver).__name__}: {alarm}", RuntimeWarning, stacklevel=4)
     return told

@@ -1,6 +1,6 @@
 """Measure the passport of a denoiser and print it as JSON.
 
-    python -m pnp.passport lofi natural-gray [--data FOLDER] [--write]
+    python -m pnp.passport lofi natural-gray [--data FOLDER] [--solvers] [--write]
 
 ``--write`` puts it into the card of the weight file, where solvers find it; classical methods have none.
 """
@@ -22,13 +22,17 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line: measure, print, write."""
-    families = {"lofi": denoisers.LoFiDenoiser, "mixer": denoisers.MixerDenoiser, "xdncnn": denoisers.XDnCNNDenoiser}
+    families = {
+        "drunet": denoisers.DRUNetDenoiser, "lofi": denoisers.LoFiDenoiser, "mixer": denoisers.MixerDenoiser,
+        "xdncnn": denoisers.XDnCNNDenoiser,
+    }  # fmt: skip
     p = argparse.ArgumentParser(
         prog="python -m pnp.passport", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("family", choices=[*families, "tv", "bm3d", "wavelet"])
     p.add_argument("weights", nargs="?", help="name or file")
     p.add_argument("--data", help="folder of clean images; by default the shipped samples")
+    p.add_argument("--solvers", action="store_true", help="scores inside solvers, and 1000 iterations, too (minutes)")
     p.add_argument("--write", action="store_true", help="put the passport into the weight file's card")
     options = p.parse_args(arguments)
     if options.write and options.family not in families:
@@ -40,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         p.error("weights: expected a name or a file")
     else:
         denoiser = families[options.family](options.weights)
-    passport = measure_passport(denoiser, _images(options.data, denoiser.channels or 1))
+    passport = measure_passport(denoiser, _images(options.data, denoiser.channels or 1), solvers=options.solvers)
     print(json.dumps(passport, indent=1))
     if options.write:
         path = weights_path(options.weights, family=options.family)

@@ -13,7 +13,9 @@ from denoisers.receptive_field import receptive_field
 from operators.linalg import dot
 
 from ..metrics import psnr
+from ..train.in_solver import in_solver
 from .memory import peak_memory
+from .robust import drift, robustness
 
 __all__ = ["jacobian_figures", "measure_passport"]
 
@@ -142,12 +144,37 @@ def _cost(denoiser: Denoiser, x: Tensor, sigma: float) -> dict[str, Any]:
     }
 
 
-def measure_passport(denoiser: Denoiser, images: list[Tensor]) -> dict[str, Any]:
+@torch.no_grad()
+def _precision(denoiser: Denoiser, images: list[Tensor], sigma: float) -> dict[str, float]:
+    """What evaluations in half precision cost in dB, for denoisers that have the choice; TF32 where there is a GPU."""
+    if not hasattr(denoiser, "precision"):
+        return {}
+    before, scores = denoiser.precision, {}
+    for precision in ("float32", "bfloat16"):
+        denoiser.precision = precision
+        scores[precision] = robustness(denoiser, images, sigma)["true"]
+    denoiser.precision = "float32"
+    out = {"bfloat16_dB": scores["bfloat16"] - scores["float32"]}
+    if torch.cuda.is_available():
+        kept, figures = torch.backends.cudnn.allow_tf32, []
+        for allowed in (False, True):
+            torch.backends.cudnn.allow_tf32 = allowed
+            figures.append(robustness(denoiser.to("cuda"), [x.cuda() for x in images], sigma)["true"])
+        torch.backends.cudnn.allow_tf32 = kept
+        denoiser.to("cpu")
+        out["tf32_dB"] = figures[1] - figures[0]
+    denoiser.precision = before
+    return out
+
+
+def measure_passport(denoiser: Denoiser, images: list[Tensor], *, solvers: bool = False) -> dict[str, Any]:
     """The passport of ``denoiser`` from clean images (1, C, H, W) in [0, 1], which it is shown with noise.
 
     Returns plain values: ``gain_dB`` and ``bias`` by level, and at one level (25/255 or the denoiser's own) ``units``,
     ``symmetries`` (errors in units of the noise), ``jacobian``, ``receptive_field`` (pixels, None: the whole image),
-    ``cost`` (seconds a megapixel with so many threads, bytes a pixel at the peak).
+    ``robustness`` (PSNR with other noise than it is told), ``precision`` (dB lost in bfloat16, in TF32), ``cost``
+    (seconds a megapixel with so many threads, bytes a pixel at the peak); with ``solvers``, for gray images,
+    ``in_solver`` (PSNR of default reconstructions) and ``drift`` (PSNR after 60 and 1000 iterations).
 
     Raises:
         ValueError: no image.
@@ -170,6 +197,9 @@ def measure_passport(denoiser: Denoiser, images: list[Tensor]) -> dict[str, Any]
         passport["jacobian"] = jacobian_figures(denoiser, y, sigma)
     except (ValueError, RuntimeError) as error:  # classical methods have none
         passport["jacobian"] = {"none": str(error).splitlines()[0]}
+    passport |= {"robustness": robustness(denoiser, images, sigma), "precision": _precision(denoiser, images, sigma)}
+    if solvers:
+        passport |= {"in_solver": in_solver(denoiser, [x[0] for x in images]), "drift": drift(denoiser, images[0])}
     passport["cost"] = _cost(denoiser, images[0], sigma)
     radius = receptive_field(denoiser, small.shape[1])
     return _rounded({**passport, "receptive_field": None if math.isinf(radius) else int(radius)})

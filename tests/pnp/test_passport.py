@@ -5,13 +5,22 @@ import json
 import pytest
 import torch
 
-from denoisers import CallableDenoiser, Denoiser, LoFiDenoiser, TVDenoiser, WaveletDenoiser, XDnCNNDenoiser
+from denoisers import (
+    CallableDenoiser,
+    Denoiser,
+    DRUNetDenoiser,
+    LoFiDenoiser,
+    TVDenoiser,
+    WaveletDenoiser,
+    XDnCNNDenoiser,
+)
 from denoisers.weights import load_weights, save_weights
 from operators import Identity
 from pnp import PnPADMM, data
 from pnp.passport import jacobian_figures, measure_passport
 from pnp.passport.__main__ import main
-from pnp.remarks import adds_error, is_steep
+from pnp.passport.robust import drift, robustness
+from pnp.remarks import adds_error, drifts, is_steep
 
 
 def test_jacobian_against_a_dense_one():
@@ -116,3 +125,29 @@ def test_report_says_when_one_level_has_to_serve_for_another():
         denoiser = XDnCNNDenoiser(None, level=level).eval()
         report = str(PnPADMM(Identity((32, 32)), denoiser, noise_std=0.02).solve(y))
         assert ("Rescaled" in report) == said, report
+
+
+def test_robustness_of_a_shrinkage_is_known():
+    """x / 2 of zeros with noise: a quarter of the noise's power is left."""
+    halve = CallableDenoiser(lambda x, sigma: x / 2)
+    x = 0.5 * torch.ones(1, 1, 64, 64)
+    scores = robustness(CallableDenoiser(lambda x, sigma: 0.5 + (x - 0.5) / 2), [x], 0.1)
+    assert scores["none"] > 80 and robustness(halve, [0 * x], 0.1)["none"] > 80
+    for name, factor in (("half", 0.5), ("true", 1.0), ("1.5 times", 1.5), ("low frequencies", 1.0)):
+        expected = -20 * torch.log10(torch.tensor(0.1 * factor / 2))
+        assert scores[name] == pytest.approx(float(expected), abs=0.25)
+
+
+def test_drift_is_what_the_solver_does():
+    x = data.sample("camera")[..., 100:228, 180:308]
+    scores = drift(TVDenoiser(), x, iterations=80, side=32)
+    assert list(scores) == ["60 iterations", "80 iterations"]
+    assert abs(scores["60 iterations"] - scores["80 iterations"]) < 0.1
+    assert not drifts({"drift": scores}) and not drifts({})
+    assert "Stop(max_iter=60)" in drifts({"drift": {"60 iterations": 28.0, "1000 iterations": 27.0}})
+
+
+def test_precision_is_measured_where_there_is_a_choice():
+    passport = measure_passport(DRUNetDenoiser(None, preset="fast").eval(), [torch.rand(1, 1, 64, 64)], solvers=True)
+    assert passport["precision"] == {"bfloat16_dB": 0.0}  # untrained: it gives zero
+    assert [*passport["drift"]] == ["60 iterations", "1000 iterations"] and len(passport["in_solver"]) == 6
