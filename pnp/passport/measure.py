@@ -149,11 +149,12 @@ def _precision(denoiser: Denoiser, images: list[Tensor], sigma: float) -> dict[s
     """What evaluations in half precision cost in dB, for denoisers that have the choice; TF32 where there is a GPU."""
     if not hasattr(denoiser, "precision"):
         return {}
-    before, scores = denoiser.precision, {}
+    chosen: Any = denoiser  # its ``precision`` is a plain attribute
+    before, scores = chosen.precision, {}
     for precision in ("float32", "bfloat16"):
-        denoiser.precision = precision
+        chosen.precision = precision
         scores[precision] = robustness(denoiser, images, sigma)["true"]
-    denoiser.precision = "float32"
+    chosen.precision = "float32"
     out = {"bfloat16_dB": scores["bfloat16"] - scores["float32"]}
     if torch.cuda.is_available():
         kept, figures = torch.backends.cudnn.allow_tf32, []
@@ -163,7 +164,7 @@ def _precision(denoiser: Denoiser, images: list[Tensor], sigma: float) -> dict[s
         torch.backends.cudnn.allow_tf32 = kept
         denoiser.to("cpu")
         out["tf32_dB"] = figures[1] - figures[0]
-    denoiser.precision = before
+    chosen.precision = before
     return out
 
 
