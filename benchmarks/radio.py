@@ -2,8 +2,8 @@
 
 30,240 visibilities on baselines scaled to [-pi, pi] (the published set of QuantifAI), 20 and 30 dB of noise. Total
 variation is subject to positivity and has its best strength for the very image; the dirty image is in flux per beam,
-scaled to fit the sky best. SNR is 20 lg(|sky| / |error|), the field's figure; stripes: the deviation of the answer where
-the sky is below a thousandth of its peak, in thousandths of the peak. No prior was trained on these skies.
+scaled to fit the sky best. SNR is 20 lg(|sky| / |error|), the field's figure; stripes: the deviation of the answer
+where the sky is below a thousandth of its peak, in thousandths of the peak. No prior was trained on these skies.
 
     python -m benchmarks.radio --data DIR [--priors drunet:radio drunet lofi] [--figures FOLDER]
 """
