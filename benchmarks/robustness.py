@@ -1,11 +1,11 @@
 """Priors on what they were not trained for: clean images, half and 1.5 times the noise, coloured noise, long solves.
 
 PSNR of D(., sigma), sigma 25, on the first images of BSD68: without noise, with half of it, with white noise of that
-level, 1.5 times as much, noise without its frequencies below an eighth of a cycle per pixel, and of these alone (same
-deviation). Then PSNR inside PnP-ADMM on six problems (mean), and of a Gaussian deblurring of 64 x 64 pixels after 60 and
-after 1000 iterations.
+level, 1.5 times as much, noise without its frequencies below an eighth of a cycle per pixel, and of these alone (of the
+same deviation). Then PSNR inside PnP-ADMM on six problems (mean), and of a Gaussian deblurring of 64 x 64 pixels after
+60 and after 1000 iterations.
 
-    python -m benchmarks.robustness --data DIR [--images 5] [--priors drunet drunet:natural-gray-fast lofi xdncnn]
+    python -m benchmarks.robustness --data DIR [--images 5] [--priors drunet lofi xdncnn mixer]
 """
 
 import statistics
