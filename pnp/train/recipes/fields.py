@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..files import read_images
 from ..images import ImageFolder, as_float
 
 __all__ = ["attenuation", "ct_slices", "magnitudes", "random_phase", "skies", "stretched"]
@@ -58,7 +57,7 @@ def skies(folder: Path) -> list[Tensor]:
         with np.load(folder / "first_clipped.npz", allow_pickle=False) as file:
             images = torch.from_numpy(file["images"].astype(np.float32))[:, None]
         return [x / x.amax() for x in images if float(x.amax()) > 0]
-    return [as_float(x) for file in sorted(folder.glob("*.jpg")) for x in read_images(file, 1)]
+    return [as_float(x) for x in ImageFolder(folder).images]
 
 
 def stretched(x: Tensor, g: Generator) -> Tensor:
