@@ -46,7 +46,8 @@ class DRUNetDenoiser(Denoiser):
     f is a :class:`DRUNet`, :math:`\bar x` the mean of each channel. So the denoiser commutes with affine changes of
     units, :math:`D(a x + b, a\sigma) = a D(x, \sigma) + b` for a > 0, and is the identity at :math:`\sigma = 0`. The
     constant channel conditions it on the level: without it f, which has no biases, would not depend on
-    :math:`\sigma` at all, and D would trust what it sees of the noise alone.
+    :math:`\sigma` at all, and D would trust what it sees of the noise alone. In bfloat16 all this holds up to its
+    rounding, a few hundredths of :math:`\sigma`.
 
     Args:
         weights: ``"natural-gray"``, ``"natural-rgb"`` (optionally with a version, ``"natural-gray@1"``), a
