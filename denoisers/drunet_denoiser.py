@@ -11,10 +11,11 @@ from .base import Denoiser, check_images, sigma_column
 from .card import settled
 from .drunet import DRUNet, released_size
 from .fast_layers import no_derivatives
+from .precision import has_bfloat16, wants_full_precision
 from .tiles import reflect_to, run_in_tiles
 from .weights import WeightFileError, load_weights
 
-__all__ = ["DRUNetDenoiser", "has_bfloat16"]
+__all__ = ["DRUNetDenoiser"]
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"widths": (16, 32, 64, 128), "blocks": 2, "unshuffle": 1, "skips": "within"},
@@ -22,20 +23,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"widths": (64, 128, 256, 512), "blocks": 4, "unshuffle": 1, "skips": "around"},
 }
 _FLOATS = 6  # a pixel and channel of the finest scale: skips, a block, what a convolution needs
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether products in bfloat16 are faster than in float32 there: instructions for it, not emulation.
-
-    >>> has_bfloat16(torch.device("cpu")) in (True, False)
-    True
-    """
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
 class DRUNetDenoiser(Denoiser):
@@ -59,7 +46,8 @@ class DRUNetDenoiser(Denoiser):
         complex: for complex images (B, 1, H, W), whose parts are its channels; it commutes with rotations of the
             phase. ``None``: as the weights are, else real.
         precision: of evaluations without derivatives on float32 images: ``"float32"``, ``"bfloat16"``, or ``"auto"``,
-            bfloat16 where the processor has instructions for it. The card says what it costs in dB.
+            bfloat16 where the processor has instructions for it; solvers take it while sigma falls, and single
+            precision from then on. The card says what it costs in dB.
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
             are done in tiles, with the same result.
 
@@ -165,7 +153,8 @@ class DRUNetDenoiser(Denoiser):
     def _network(self, x: Tensor) -> Any:
         """The network in the precision of this evaluation."""
         weights = list(self.net.parameters())
-        wanted = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(x.device))
+        auto = self.precision == "auto" and not wants_full_precision() and has_bfloat16(x.device)
+        wanted = self.precision == "bfloat16" or auto
         if not wanted or self.training or x.dtype != torch.float32 or not no_derivatives((x, *weights)):
             return self.net
         key = [(w.data_ptr(), 0 if w.is_inference() else w._version, w.device) for w in weights]

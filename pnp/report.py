@@ -36,6 +36,8 @@ def report(solver: "Solver", run: Run, x: Tensor, y: Tensor) -> dict[str, Any]:
         told["mean of the image"] = "not in the data: set to 0"
     if bool((run.history[-1].gamma >= problem.gamma_limit).any()):
         told["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
+    if bool((run.state.pace < 1).any()):
+        told["damping"] = "half steps, since the residual grew"
     told |= {
         "fixed-point residual": run.history[-1].residual,
         "scale": problem.calibration.scale,

@@ -5,12 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from operators.linalg import column, dot
-
 from .result import Record
+from .state import movement, sizes
 from .stopping import Stop
 
 __all__ = ["Run"]
+
+_FIELDS = ("x", "x_data", "dual", "rho", "residual", "pace")
 
 
 class Run:
@@ -20,14 +21,9 @@ class Run:
         self.state, self.stop = state, stop
         self.history: list[Record] = []
         self.reasons = ["" if alive else "converged" for alive in state.problem.alive.tolist()]
-        self.bound = stop.growth * self._norm(state.x)
+        self.bound = stop.growth * sizes(state.x, state.problem)
         self.best = (state.x, state.x_data)
         self.best_residual = torch.full_like(self.bound, float("inf"))
-
-    def _norm(self, v: Tensor) -> Tensor:
-        """Norm of each sample in units of its calibration, so that squares stay within range."""
-        v = v.detach() / column(self.state.problem.calibration.scale, v)
-        return dot(v, v).sqrt()
 
     @property
     def finished(self) -> bool:
@@ -40,12 +36,10 @@ class Run:
         """Take over ``new`` where samples still run, and decide which of them end."""
         old = self.state
         running = torch.tensor([not r for r in self.reasons], device=new.x.device)
-        change = self._norm(new.x - old.x)
-        dual_change = self._norm(new.dual - old.dual) if settled else torch.zeros_like(change)
-        size = self._norm(new.x)
-        residual = torch.hypot(change, dual_change) / torch.where(size > 0, size, torch.ones_like(size))
+        residual = movement(old, new, dual=settled) / new.pace  # of the whole iteration
+        size = sizes(new.x, new.problem)
         finite = torch.isfinite(residual) & torch.isfinite(size)
-        keep = {f: _choose(running & finite, getattr(new, f), getattr(old, f)) for f in ("x", "x_data", "dual", "rho")}
+        keep = {f: _choose(running & finite, getattr(new, f), getattr(old, f)) for f in _FIELDS}
         self.state = new._replace(**keep)
         better = running & finite & (residual < self.best_residual)
         self.best = (_choose(better, new.x, self.best[0]), _choose(better, new.x_data, self.best[1]))

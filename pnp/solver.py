@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from denoisers.base import as_denoiser
 from denoisers.default import default_denoiser
+from denoisers.precision import full_precision
 from operators.adapt import as_operator
 from operators.base import LinearOperator, check_batch
 from operators.linalg import column
@@ -23,7 +24,7 @@ from .report import report
 from .result import Record, Result
 from .run import Run
 from .schedules import log_schedule
-from .state import State
+from .state import State, movement
 from .stopping import Stop
 
 __all__ = ["Solver"]
@@ -96,7 +97,8 @@ class Solver(nn.Module):
             check_values("x0", x0)
         x = rough if x0 is None else x0.to(rough.dtype)
         ones = torch.ones_like(problem.noise_std)
-        return State(0, x, x, torch.zeros_like(x), ones, problem, source, type(self).__name__)
+        zeros, never = torch.zeros_like(x), torch.full_like(ones, float("inf"))
+        return State(0, x, x, zeros, ones, problem, source, type(self).__name__, residual=never, pace=ones)
 
     # ---- the mathematics that methods share
 
@@ -130,7 +132,8 @@ class Solver(nn.Module):
 
     def denoise(self, x: Tensor, sigma: Tensor, state: State) -> Tensor:
         """The denoiser in the units of the image; a mean that the data do not know is zero."""
-        clean = denoise(self.denoiser, x, sigma, state.problem.calibration)
+        with full_precision(state.step >= (0 if self.expert is not None else self.annealing)):
+            clean = denoise(self.denoiser, x, sigma, state.problem.calibration)
         if not bool(state.problem.no_mean.any()):
             return clean
         return clean - clean.mean((1, 2, 3), keepdim=True) * column(state.problem.no_mean, clean)
@@ -141,8 +144,24 @@ class Solver(nn.Module):
         """States after each iteration, without end; samples go on whatever the others do."""
         state = self.init(y) if state is None else state
         while True:
-            state = self.step(state, y)
+            state = self.damped(state, self.step(state, y))
             yield state
+
+    def damped(self, old: State, new: State) -> State:
+        r"""``new``, or the mean of both for samples whose residual has grown at a constant sigma (Krasnoselskii-Mann).
+
+        A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead them into
+        it. The fixed points are the same.
+        """
+        if self.expert is not None or old.step < self.annealing:  # sigma changes, and the residual with it
+            return new
+        residual = movement(old, new, dual=True)
+        pace = torch.where(residual > old.residual, torch.full_like(old.pace, 0.5), old.pace)
+        if bool((pace < 1).any()):
+            half = column(pace, new.x)
+            x, dual = (torch.where(half < 1, a + half * (b - a), b) for a, b in ((old.x, new.x), (old.dual, new.dual)))
+            new = new._replace(x=x, dual=dual)
+        return new._replace(residual=residual, pace=pace)
 
     def solve(
         self,

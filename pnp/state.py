@@ -2,12 +2,30 @@
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
+
+from operators.linalg import column, dot
 
 from .calibration import Calibration
 from .problem import Problem
 
-__all__ = ["State"]
+__all__ = ["State", "movement", "sizes"]
+
+
+def sizes(v: Tensor, problem: Problem) -> Tensor:
+    """Norm of each sample in units of its calibration, so that squares stay within range."""
+    v = v.detach() / column(problem.calibration.scale, v)
+    return dot(v, v).sqrt()
+
+
+def movement(old: "State", new: "State", *, dual: bool) -> Tensor:
+    """Relative change of x, and with ``dual`` of the dual variable, from one state to the next, (B,)."""
+    change = sizes(new.x - old.x, new.problem)
+    if dual:
+        change = torch.hypot(change, sizes(new.dual - old.dual, new.problem))
+    size = sizes(new.x, new.problem)
+    return change / torch.where(size > 0, size, torch.ones_like(size))
 
 
 class State(NamedTuple):
@@ -25,6 +43,8 @@ class State(NamedTuple):
         problem: what was worked out once.
         source: how the noise level was found.
         method: name of the solver.
+        residual: relative change of x and dual in the last iteration at a constant sigma, (B,); infinite before.
+        pace: share of an iteration that is made, (B,): 1, or 1/2 from where the residual grew on.
 
     >>> import torch
     >>> from operators import Identity
@@ -44,6 +64,8 @@ class State(NamedTuple):
     problem: Problem
     source: str
     method: str
+    residual: Tensor
+    pace: Tensor
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary of everything."""

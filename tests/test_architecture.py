@@ -59,6 +59,7 @@ def test_imports_point_one_way(path):
             "operators.adapt",
             "denoisers.base",
             "denoisers.default",
+            "denoisers.precision",
             "denoisers.weights",
         }
         ours = {m for m in modules if roots({m}) <= {"operators", "denoisers"}}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from denoisers.drunet_denoiser import has_bfloat16
+from denoisers.precision import has_bfloat16
 
 from .task import Drawn, Task
 

@@ -1,0 +1,46 @@
+"""Half precision of trained denoisers: where it is fast, and when it is not wanted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+__all__ = ["full_precision", "has_bfloat16", "wants_full_precision"]
+
+_FULL: ContextVar[bool] = ContextVar("full_precision", default=False)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster than in float32 there: instructions for it, not emulation.
+
+    >>> has_bfloat16(torch.device("cpu")) in (True, False)
+    True
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
+
+
+@contextmanager
+def full_precision(wanted: bool = True) -> Iterator[None]:
+    """Denoisers whose precision is ``"auto"`` work in single precision inside. Solvers ask for it once sigma stays as
+    it is: the steps of bfloat16, a few hundredths of sigma, would keep their iterates from settling.
+
+    >>> with full_precision():
+    ...     wants_full_precision()
+    True
+    """
+    token = _FULL.set(wanted)
+    try:
+        yield
+    finally:
+        _FULL.reset(token)
+
+
+def wants_full_precision() -> bool:
+    """Whether :func:`full_precision` is in force."""
+    return _FULL.get()
