@@ -21,7 +21,7 @@ class PnPADMM(Solver):
         u &\leftarrow u + x - v
 
     v is the answer. By default :math:`\sigma_d` falls in equal ratios to the level that the noise has in the image,
-    :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, or somewhat above it (see :meth:`goal`), and stays there until
+    :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, or somewhat beside it (see :meth:`goal`), and stays there until
     a fixed point is reached; u is rescaled as :math:`\rho` grows. Results do not depend on units: for c > 0, c y with
     noise_std c gives c x.
 
@@ -55,13 +55,16 @@ class PnPADMM(Solver):
     annealing = 24
 
     def goal(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        """The noise in the image, and balance one for the identity: plain denoising. The less of the image the data
-        hold, the less balance, down to 0.6, and the higher a floor of sigma, up to a tenth of the range.
+        r"""The noise in the image, and balance one for the identity: plain denoising. The less of the image the data
+        hold, their coverage c, the less balance, down to 0.6, and the nearer sigma is to a tenth of the range, from
+        above, :math:`\sigma^{c^2} 0.1^{1 - c^2}`, and from below, a floor.
 
-        Set on training images: with a weaker denoiser the fixed point is slow to reach, and worse.
+        Set on training images: with a weaker denoiser the fixed point is slow to reach, and worse; a stronger one, as
+        the mean noise of tomography asks for, which is nearly all in fine detail, smooths the rest away.
         """
-        gap = 1 - problem.coverage
+        held, gap = problem.coverage**2, 1 - problem.coverage
         sigma = problem.image_noise / problem.calibration.scale
+        sigma = sigma**held * sigma.clamp(max=0.1) ** (1 - held)
         return torch.maximum(sigma, 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
 
     def step(self, state: State, y: Tensor) -> State:
