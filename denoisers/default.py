@@ -29,8 +29,8 @@ def default_denoiser(field: str = "natural", channels: int = 1) -> Denoiser:
     if field == "kappa":
         return MassDenoiser()
     colour = field == "natural" and channels == 3
-    names = ["natural-rgb"] if colour else [*([] if field == "natural" else [field, f"{field}-fast"]), "natural-gray"]
-    shipped = {name.rpartition("@")[0] for name in available("drunet")}
+    names = ["natural-rgb"] if colour else [*([] if field == "natural" else [field]), "natural-gray"]
+    shipped = {name.partition("@")[0].removesuffix("-fast") for name in available("drunet")}
     for name in names:
         if name in shipped:
             return DRUNetDenoiser(name)

@@ -13,7 +13,7 @@ from .drunet import DRUNet, released_size
 from .fast_layers import no_derivatives
 from .precision import has_bfloat16, wants_full_precision
 from .tiles import reflect_to, run_in_tiles
-from .weights import WeightFileError, load_weights
+from .weights import WeightFileError, available, load_weights
 
 __all__ = ["DRUNetDenoiser"]
 
@@ -22,6 +22,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "accurate": {"widths": (64, 128, 256), "blocks": 2, "unshuffle": 2, "skips": "within"},
     "paper": {"widths": (64, 128, 256, 512), "blocks": 4, "unshuffle": 1, "skips": "around"},
 }
+_ORDER = ("fast", "accurate")  # the better first, as far as both are trained (docs/priors.md)
 _FLOATS = 6  # a pixel and channel of the finest scale: skips, a block, what a convolution needs
 
 
@@ -37,11 +38,12 @@ class DRUNetDenoiser(Denoiser):
     rounding, a few hundredths of :math:`\sigma`.
 
     Args:
-        weights: ``"natural-gray"``, ``"natural-rgb"`` (optionally with a version, ``"natural-gray@1"``), a
+        weights: ``"natural-gray"``, ``"ct"`` (optionally with a preset and a version, ``"natural-gray-fast@1"``), a
             ``.safetensors`` file, or ``None`` for an untrained network. Our own weights, not those of the paper. A
             ``.pth`` file of the paper's authors makes their denoiser: x and a map of sigma in image units to x.
-        preset: ``"accurate"`` (4.2 M parameters) or ``"fast"`` (1.1 M); ``"paper"`` (32.6 M) untrained. ``None``:
-            that of the weights, else ``"accurate"``.
+        preset: ``"fast"`` (1.1 M parameters), ``"accurate"`` (4.2 M, trained for too short a time yet to be better),
+            or ``"paper"`` (32.6 M, untrained). ``None``: that of the weights, or of the shipped ones the better; of an
+            untrained network ``"accurate"``.
         channels: of the image; ``None``: those of the weights, else 1.
         complex: for complex images (B, 1, H, W), whose parts are its channels; it commutes with rotations of the
             phase. ``None``: as the weights are, else real.
@@ -171,11 +173,7 @@ class DRUNetDenoiser(Denoiser):
 def _read(weights: str, preset: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and card: shipped ones by name and preset, a file of ours, or one of the paper's authors."""
     if not weights.endswith((".pth", ".pt")):
-        named = not weights.endswith(".safetensors") and "-fast" not in weights
-        if preset == "fast" and named:
-            name, at, version = weights.partition("@")
-            weights = f"{name}-fast{at}{version}"
-        return load_weights(weights, family="drunet")
+        return load_weights(_named(weights, preset), family="drunet")
     if not Path(weights).is_file():
         raise FileNotFoundError(f"weights: no file {weights!r}")
     try:
@@ -187,3 +185,14 @@ def _read(weights: str, preset: str | None) -> tuple[dict[str, Tensor], dict[str
         raise WeightFileError(f"weights: {Path(weights).name} has {inputs} inputs and {outputs} outputs, not one more")
     size = {"widths": widths, "blocks": blocks}
     return state, {"channels": outputs, "preset": "paper", "size": {"unshuffle": 1, "skips": "around", **size}}
+
+
+def _named(weights: str, preset: str | None) -> str:
+    """Full name of shipped weights: ``"ct"`` is that of the preset, by default of the one that measures better."""
+    name, at, version = weights.partition("@")
+    shipped = {key.partition("@")[0] for key in available("drunet")}
+    if name in shipped or weights.endswith(".safetensors"):
+        return weights
+    presets = _ORDER if preset is None else (preset,)
+    found = next((f"{name}-{p}" for p in presets if f"{name}-{p}" in shipped), name)
+    return f"{found}{at}{version}"

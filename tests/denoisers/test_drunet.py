@@ -12,7 +12,7 @@ from torch.autograd import gradcheck
 
 from denoisers import DRUNet, DRUNetDenoiser
 from denoisers.precision import full_precision, has_bfloat16
-from denoisers.weights import WeightFileError, save_weights
+from denoisers.weights import WeightFileError, available, save_weights
 
 
 def stirred(model: Any, seed: int = 0) -> Any:
@@ -241,3 +241,40 @@ def test_released_weights_of_another_kind(tmp_path):
     state = DRUNet(2, 1, widths=(4, 6), blocks=1).state_dict()
     with pytest.raises(ValueError, match="names"):
         DRUNet(2, 1, widths=(4, 6), blocks=1).load_released(state)
+
+
+def shipped() -> list[str]:
+    return [name.partition("@")[0] for name in available("drunet")]
+
+
+@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("sigma", [0.02, 25 / 255, 50 / 255])
+def test_shipped_weights_denoise(name, sigma):
+    """Edges and flat parts: the error falls to less than a seventh of the noise's energy, in any unit."""
+    denoiser = DRUNetDenoiser(name)
+    assert not denoiser.training and not any(p.requires_grad for p in denoiser.parameters())
+    assert denoiser.sigma_range is not None and denoiser.sigma_range[1] >= 75 / 255
+    x = torch.zeros(1, denoiser.channels or 1, 48, 48)
+    x[..., 12:36, 12:36] = 0.8
+    noise = sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    assert (denoiser(x + noise, sigma) - x).square().mean() < 0.15 * sigma**2
+    big = denoiser(1e6 * (x + noise) - 3e5, 1e6 * sigma)
+    assert (big / 1e6 - (x - 0.3)).square().mean() < 0.15 * sigma**2
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_cards_tell_what_the_numbers_are(name):
+    card = DRUNetDenoiser(name).card
+    assert {"family", "preset", "channels", "sigma_range", "recipe", "data", "trained", "sha256"} <= set(card)
+    scores = card.get("passport", {}).get("drift", {"60 iterations": 0, "1000 iterations": 0})
+    assert scores["1000 iterations"] > scores["60 iterations"] - 0.1
+    if name.startswith("natural"):
+        assert {"psnr", "passport"} <= set(card)
+
+
+def test_presets_choose_the_weights():
+    if "natural-gray-fast" in shipped():
+        fast = DRUNetDenoiser("natural-gray", preset="fast")
+        assert fast.card["preset"] == "fast" and fast.card["name"] == "drunet-natural-gray-fast"
+    with pytest.raises(ValueError, match=r"weights: .*natural-gray-fast@1"):
+        DRUNetDenoiser("natural-grey")

@@ -104,8 +104,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
 }
 
 DRUNET: tuple[PriorRecipe, ...] = (
-    *(_prior(f"natural-{c}", "accurate", n, steps=60_000) for c, n in (("gray", 1), ("rgb", 3))),
+    *(_prior(f"natural-{c}-accurate", "accurate", n, steps=60_000) for c, n in (("gray", 1), ("rgb", 3))),
     *(_prior(f"natural-{c}-fast", "fast", n, steps=40_000) for c, n in (("gray", 1), ("rgb", 3))),
-    *(_prior(field, "accurate", steps=20_000, **others) for field, others in _FIELDS.items()),
+    *(_prior(f"{field}-accurate", "accurate", steps=20_000, **others) for field, others in _FIELDS.items()),
     *(_prior(f"{field}-fast", "fast", steps=20_000, **others) for field, others in _FIELDS.items()),
 )
