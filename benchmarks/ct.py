@@ -29,7 +29,7 @@ from .common import data_folder, parser, save, shipped, table
 SIDE, SNR, PHOTONS = 256, 30.0, 3000.0
 CASES = ((180, "30 dB"), (60, "30 dB"), (30, "30 dB"), (180, "low dose"))
 FILTERS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
-STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+STRENGTHS = (0.1, 0.2, 0.5, 1.0, 1.4, 2.0, 3.0)
 
 
 def measure(fine: Tensor, op: Radon) -> Tensor:
@@ -66,7 +66,7 @@ def reconstruct(
         return max(images, key=lambda v: float(psnr(v.clamp(0, 1), x)))
 
     strengths = [
-        tv_reconstruction(white, y, std, strength=s, iterations=150, nonnegative=True) for s in STRENGTHS
+        tv_reconstruction(white, y, std, strength=s, iterations=400, nonnegative=True) for s in STRENGTHS
     ]  # fmt: skip
     return {
         "FBP": best([op.fbp(raw, name) for name in FILTERS]),

@@ -1,8 +1,8 @@
 """Three measurements, three reconstructions: accelerated MRI, missing pixels, motion blur.
 
-Everything ships with the package: the operators, the trained LoFi denoiser, two photographs and a measured brain
+Everything ships with the package: the operators, the trained DRUNet denoiser, two photographs and a measured brain
 slice of eight coils (of which the MRI problem is simulated). Prints PSNR and SSIM of the input (adjoint or
-zero-filled image), of total variation at its best strength for this very image, and of plug-and-play ADMM with LoFi
+zero-filled image), of total variation at its best strength for this very image, and of plug-and-play ADMM with DRUNet
 at its default; writes a picture of each.
 
     python examples/quickstart.py [--out figures/quickstart.png] [--small]
@@ -18,8 +18,8 @@ from torch import Tensor
 from pnp import (
     MRI,
     Blur,
+    DRUNetDenoiser,
     Inpainting,
-    LoFiDenoiser,
     PnPADMM,
     data,
     estimate_coil_maps,
@@ -81,15 +81,15 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="128 pixels instead of 512, to try it out")
     options = parser.parse_args()
     size = 128 if options.small else 512
-    denoiser = LoFiDenoiser()
+    denoiser = DRUNetDenoiser()
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-    print(f"{'':24s} {'input':18s} {'TV (best strength)':18s} {'PnP-ADMM, LoFi':18s}")
+    print(f"{'':24s} {'input':18s} {'TV (best strength)':18s} {'PnP-ADMM, DRUNet':18s}")
     for title, problem in (("MRI, 4 x, 8 coils", brain), ("30 % of the pixels", photograph), ("motion blur", motion)):
         op, x, y, noise_std = problem(size)
         start = time.perf_counter()
         result = PnPADMM(op, denoiser, noise_std=noise_std).solve(y)
         seconds = time.perf_counter() - start
-        images = {"input": op.A_adjoint(y), "TV": best_tv(op, y, noise_std, x), "PnP-ADMM, LoFi": result.x}
+        images = {"input": op.A_adjoint(y), "TV": best_tv(op, y, noise_std, x), "PnP-ADMM, DRUNet": result.x}
         print(f"{title:24s} " + "  ".join(f"{scores(v, x)}" for v in images.values()), end="   ")
         print(f"{result.reason}, {len(result.history)} iterations, {seconds:.1f} s", flush=True)
         path = Path(options.out).with_stem(f"{Path(options.out).stem}-{problem.__name__}")

@@ -37,5 +37,5 @@ def test_every_public_name_of_the_readme_exists():
 def test_star_import_gives_the_public_names_alone():
     names = {}
     exec("from pnp import *", names)
-    assert {"PnPADMM", "Radon", "LoFiDenoiser", "check"} <= names.keys()
+    assert {"PnPADMM", "Radon", "DRUNetDenoiser", "LoFiDenoiser", "check"} <= names.keys()
     assert not {"Any", "base", "importlib", "solver"} & names.keys()
