@@ -23,7 +23,7 @@ from pnp.train.in_solver import in_solver
 from .common import data_folder, noisy, parser, save, shipped, table
 
 GRAY = {
-    "DRUNet": "drunet", "DRUNet fast": "drunet:natural-gray-fast", "LoFi": "lofi",
+    "DRUNet fast": "drunet:natural-gray-fast", "DRUNet accurate": "drunet:natural-gray-accurate", "LoFi": "lofi",
     "LoFi fast": "lofi:natural-gray-fast", "xDnCNN": "xdncnn", "Mixer small": "mixer",
 }  # fmt: skip
 COLOUR = {"DRUNet": "drunet", "LoFi": "lofi", "xDnCNN": "xdncnn"}
@@ -48,6 +48,7 @@ def draw(path: Path, rows: list[list[Any]]) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     columns = {1: "BSD68, sigma 25: PSNR / dB", 2: "mean of six reconstructions: PSNR / dB"}
     shown = [c for c in columns if any(isinstance(row[c], float) for row in rows)]
@@ -58,7 +59,8 @@ def draw(path: Path, rows: list[list[Any]]) -> None:
             axis.plot(row[3], row[c], "o", color=f"C{i}", fillstyle="none" if foreign else "full", markersize=8)
             axis.annotate(row[0], (row[3], row[c]), textcoords="offset points", xytext=(7, -3), fontsize=9)
         axis.set(xscale="log", xlabel="milliseconds for 256 x 256 pixels, one thread", title=columns[c])
-        axis.margins(x=0.25)
+        axis.set_xlim(10, 20 * max(row[3] for row in rows))  # room for the names
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
