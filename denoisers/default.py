@@ -2,9 +2,8 @@
 
 from .base import Denoiser
 from .cascade import LoFiDenoiser
-from .drunet_denoiser import DRUNetDenoiser
+from .drunet_denoiser import DRUNetDenoiser, shipped_weights
 from .mass import MassDenoiser
-from .weights import available
 
 __all__ = ["default_denoiser"]
 
@@ -28,10 +27,8 @@ def default_denoiser(field: str = "natural", channels: int = 1) -> Denoiser:
         raise ValueError(f"field: expected one of {', '.join(_FIELDS)}, got {field!r}")
     if field == "kappa":
         return MassDenoiser()
-    colour = field == "natural" and channels == 3
-    names = ["natural-rgb"] if colour else [*([] if field == "natural" else [field]), "natural-gray"]
-    shipped = {name.partition("@")[0].removesuffix("-fast") for name in available("drunet")}
-    for name in names:
-        if name in shipped:
+    natural = "natural-rgb" if field == "natural" and channels == 3 else "natural-gray"
+    for name in (natural,) if field == "natural" else (field, natural):
+        if shipped_weights(name):
             return DRUNetDenoiser(name)
-    return LoFiDenoiser(names[-1])
+    return LoFiDenoiser(natural)

@@ -89,8 +89,8 @@ class DRUNetDenoiser(Denoiser):
         self.precision, self.max_memory = precision, float(max_memory)
         released = weights is not None and str(weights).endswith((".pth", ".pt"))
         state, card = (None, {}) if weights is None else _read(str(weights), preset)
-        card = settled(card, preset=None if released else preset, channels=channels, complex=complex)
-        card = {"preset": "accurate", "channels": 1} | card
+        known = {} if weights is None else {"channels": 1, "complex": False} | card
+        card = {"preset": "accurate", "channels": 1} | settled(known, preset=preset, channels=channels, complex=complex)
         self.card, self.channels = card, int(card["channels"])
         if self.channels < 1:
             raise ValueError(f"channels: expected at least 1, got {self.channels}")
@@ -190,9 +190,15 @@ def _read(weights: str, preset: str | None) -> tuple[dict[str, Tensor], dict[str
 def _named(weights: str, preset: str | None) -> str:
     """Full name of shipped weights: ``"ct"`` is that of the preset, by default of the one that measures better."""
     name, at, version = weights.partition("@")
+    found = [w for w in shipped_weights(name) if preset is None or w == f"{name}-{preset}"]
+    return f"{found[0]}{at}{version}" if found else weights
+
+
+def shipped_weights(name: str) -> list[str]:
+    """Full names of the shipped weights that ``name`` stands for, the best first; none: it is no such name.
+
+    >>> shipped_weights("natural-gray")[0], shipped_weights("sonar")
+    ('natural-gray-fast', [])
+    """
     shipped = {key.partition("@")[0] for key in available("drunet")}
-    if name in shipped or weights.endswith(".safetensors"):
-        return weights
-    presets = _ORDER if preset is None else (preset,)
-    found = next((f"{name}-{p}" for p in presets if f"{name}-{p}" in shipped), name)
-    return f"{found}{at}{version}"
+    return [w for w in (name, *(f"{name}-{preset}" for preset in _ORDER)) if w in shipped]

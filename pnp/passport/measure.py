@@ -199,7 +199,7 @@ def measure_passport(denoiser: Denoiser, images: list[Tensor], *, solvers: bool 
     except (ValueError, RuntimeError) as error:  # classical methods have none
         passport["jacobian"] = {"none": str(error).splitlines()[0]}
     passport |= {"robustness": robustness(denoiser, images, sigma), "precision": _precision(denoiser, images, sigma)}
-    if solvers:
+    if solvers and small.shape[1] == 1:
         passport |= {"in_solver": in_solver(denoiser, [x[0] for x in images]), "drift": drift(denoiser, images[0])}
     passport["cost"] = _cost(denoiser, images[0], sigma)
     radius = receptive_field(denoiser, small.shape[1])

@@ -72,6 +72,8 @@ def train(
             raise FileExistsError(f"{checkpoint} is there: go on from it (--resume), or choose another folder (--out)")
         found = load_checkpoint(checkpoint) if checkpoint.exists() else None
         folders = [data] if data is None or isinstance(data, str | Path) else [*data]
+        if not folders:
+            raise ValueError("data: expected a folder, or several, got none")
         images = [image for folder in folders for image in recipe.read(folder, skip_broken=skip_broken)]
         torch.manual_seed(recipe.seed)
         model = recipe.build()

@@ -67,6 +67,8 @@ def test_equals_deepinv_s_network_and_reads_its_names(channels, tmp_path):
             expected = theirs(x, sigma)
             assert torch.allclose(ours(x, sigma), expected, atol=1e-5 * float(expected.abs().max()))
         odd = ours(x[..., :31, :45], 0.1)  # any size
+    with pytest.raises(ValueError, match="^preset: "):  # of another size, whatever the user says
+        DRUNetDenoiser(str(path), preset="fast")
     assert odd.shape == (2, channels, 31, 45) and ours.intensity_range == (0.0, 1.0)
     assert not ours.training and not any(p.requires_grad for p in ours.parameters())
 
@@ -222,7 +224,7 @@ def test_the_card_decides_and_errors_name_the_argument(tmp_path):
     )
     loaded = DRUNetDenoiser(str(path))
     assert loaded.net.head.weight.dtype == torch.float32 and loaded.card["preset"] == "fast"
-    for wrong in ({"preset": "accurate"}, {"channels": 3}):
+    for wrong in ({"preset": "accurate"}, {"channels": 3}, {"complex": True}):
         with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: "):
             DRUNetDenoiser(str(path), **wrong)  # pyright: ignore
     for wrong in ({"preset": "huge"}, {"precision": "half"}, {"max_memory": 0}, {"channels": 0}):
