@@ -1,0 +1,108 @@
+"""How a solve settles: half steps where the residual grows, single precision once sigma is constant, the last level."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from denoisers import Denoiser
+from denoisers.precision import wants_full_precision
+from operators import Identity, Radon
+from pnp import Expert, PnPADMM, PnPHQS, State, Stop
+
+SPIN, STRENGTH = 1.1, 0.01
+GAMMA = 1 / STRENGTH  # of the identity, whatever the noise
+
+
+class Spin(Denoiser):
+    """z + SPIN J z, J a quarter turn between two channels: ADMM's iterates turn around the fixed point, and away."""
+
+    intensity_range = None
+
+    def forward(self, x: Tensor, sigma) -> Tensor:
+        return x + SPIN * torch.stack((-x[:, 1], x[:, 0]), 1)
+
+
+def fixed_point(y: Tensor) -> Tensor:
+    """z = x + u with gamma D z + (I - D) z = gamma y, and x = D z, by dense algebra."""
+    turn = torch.tensor([[1.0, -SPIN], [SPIN, 1.0]], dtype=y.dtype)
+    z = torch.linalg.solve((GAMMA - 1) * turn + torch.eye(2, dtype=y.dtype), GAMMA * y.flatten(2))
+    return (turn @ z).reshape(y.shape)
+
+
+def solver(**others) -> PnPADMM:
+    settings = {"noise_std": 0.1, "strength": STRENGTH, "calibration": (8.0, 0.0), "stop": Stop(tolerance=1e-9)}
+    return PnPADMM(Identity((6, 5), channels=2), Spin(), **{**settings, **others})
+
+
+@pytest.fixture
+def y() -> Tensor:
+    return torch.randn(3, 2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_half_steps_lead_into_the_fixed_point_that_whole_ones_leave(y, monkeypatch):
+    result = solver().solve(y)
+    assert result.reasons == ["converged"] * 3 and "half steps" in result.report["damping"]
+    assert torch.allclose(result.x, fixed_point(y), atol=1e-7)
+    residuals = torch.stack([r.residual for r in result.history])[26:]  # of whole iterations
+    assert bool((residuals[1:] < residuals[:-1]).all())
+    monkeypatch.setattr(PnPADMM, "damped", lambda self, old, new: new)
+    assert solver().solve(y).reason != "converged"
+
+
+def test_half_steps_are_of_each_sample_and_resume_with_the_same_bits(y):
+    y[1] = 0  # ends at once
+    together = solver().solve(y)
+    for b in (0, 2):
+        alone = solver().solve(y[b : b + 1])
+        assert torch.allclose(together.x[b : b + 1], alone.x, atol=1e-8)
+    whole = solver(stop=Stop(max_iter=40, tolerance=0)).solve(y)
+    first = solver(stop=Stop(max_iter=30, tolerance=0)).solve(y)
+    kept = State.from_dict(first.state.to_dict())
+    rest = solver(stop=Stop(max_iter=10, tolerance=0)).solve(y, state=kept)
+    assert torch.equal(rest.x, whole.x)
+
+
+@pytest.mark.parametrize("c", [1e-8, 1e8])
+def test_half_steps_have_no_unit(c, y):
+    scaled = solver(noise_std=0.1 * c, calibration=(8.0 * c, 0.0)).solve(c * y).x / c
+    assert torch.allclose(scaled, solver().solve(y).x, atol=1e-7)
+
+
+def test_an_iteration_that_contracts_is_left_alone(y):
+    result = PnPADMM(Identity((6, 5), channels=2), lambda x, sigma: x / 2, noise_std=0.1).solve(y)
+    assert "damping" not in result.report and bool((result.state.pace == 1).all())
+    expert = solver(expert=Expert(rho=1.0, sigma=0.1), strength=1.0, stop=Stop(max_iter=12)).solve(y)
+    assert bool((expert.state.pace == 1).all())  # its sigma and rho may change at any step
+
+
+@pytest.mark.parametrize("method", [PnPADMM, PnPHQS])
+def test_single_precision_from_where_sigma_is_constant(method):
+    seen = []
+
+    def denoiser(x, sigma):
+        seen.append((float(sigma), wants_full_precision()))
+        return x / 2
+
+    op, y = Identity((6, 6)), torch.rand(1, 1, 6, 6)
+    method(op, denoiser, noise_std=0.05, stop=Stop(max_iter=30, tolerance=0)).solve(y)
+    falling = [sigma > seen[-1][0] * (1 + 1e-6) for sigma, _ in seen]
+    assert [full for _, full in seen] == [k >= method.annealing for k in range(30)]
+    assert not any(fell and full for fell, (_, full) in zip(falling, seen)) and not wants_full_precision()
+    seen.clear()
+    method(op, denoiser, noise_std=0.05, expert=Expert(rho=1.0, sigma=0.05), stop=Stop(max_iter=3)).solve(y)
+    assert all(full for _, full in seen)
+
+
+def test_the_last_level_is_the_noise_for_the_identity_and_nears_a_tenth_as_data_get_fewer():
+    identity = PnPADMM(Identity((16, 16)), lambda x, sigma: x, noise_std=0.4, calibration=None)
+    problem = identity.init(torch.rand(1, 1, 16, 16)).problem
+    assert float(identity.goal(problem)[0]) == pytest.approx(0.4, rel=1e-4)
+    shares = []
+    for views in (90, 30, 8):
+        op = Radon(32, torch.arange(views) * (torch.pi / views))
+        admm = PnPADMM(op, lambda x, sigma: x, noise_std=5.0, calibration=None)
+        problem = admm.init(op(torch.rand(1, 1, 32, 32))).problem
+        end, noise = float(admm.goal(problem)[0]), float(problem.image_noise)
+        assert 0.1 <= end < noise
+        shares.append((end - 0.1) / (noise - 0.1))
+    assert shares[0] > shares[1] > shares[2] and shares[2] < 0.05
