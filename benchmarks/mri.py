@@ -4,7 +4,7 @@ Complex images (the last six of ``mri_images/complex_brain31.npy``) seen by eigh
 random columns, 4 and 8 times accelerated, noise of 1 % of the largest magnitude. PSNR of the magnitude, the peak being
 its maximum; TV has its best strength for the very image.
 
-    python -m benchmarks.mri --data DIR [--images 6] [--priors drunet:mri drunet lofi] [--figures FOLDER]
+    python -m benchmarks.mri --data DIR [--images 6] [--priors drunet lofi] [--figures FOLDER]
 """
 
 import math
@@ -51,7 +51,7 @@ def main() -> None:
     """Print the table."""
     p = parser(__doc__)
     p.add_argument("--figures", help="folder for pictures")
-    p.add_argument("--priors", nargs="+", default=["drunet:mri", "drunet", "lofi"])
+    p.add_argument("--priors", nargs="+", default=["drunet", "lofi"])
     options = p.parse_args()
     images = brains(options.data, options.images or 6)
     priors, maps, rows = {name: shipped(name) for name in options.priors}, coil_maps(images.shape[-1]), []

@@ -5,7 +5,7 @@ variation is subject to positivity and has its best strength for the very image;
 scaled to fit the sky best. SNR is 20 lg(|sky| / |error|), the field's figure; stripes: the deviation of the answer
 where the sky is below a thousandth of its peak, in thousandths of the peak. No prior was trained on these skies.
 
-    python -m benchmarks.radio --data DIR [--priors drunet:radio drunet lofi] [--figures FOLDER]
+    python -m benchmarks.radio --data DIR [--priors drunet lofi] [--figures FOLDER]
 """
 
 import itertools
@@ -64,7 +64,7 @@ def main() -> None:
     """Print the table."""
     p = parser(__doc__)
     p.add_argument("--figures", help="folder for pictures")
-    p.add_argument("--priors", nargs="+", default=["drunet:radio", "drunet", "lofi"])
+    p.add_argument("--priors", nargs="+", default=["drunet", "lofi"])
     options = p.parse_args()
     folder = Path(options.data or ".") / "radio"
     if not (folder / "meerkat_uv_1h.npy").exists():

@@ -1,11 +1,15 @@
 """What the benchmarks' command lines accept, and what they print that others copy."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 import denoisers.weights
 import pnp.train.evaluation
 from benchmarks.card import cards
+from benchmarks.common import shipped
 from benchmarks.denoising import knows, make
 from benchmarks.superres import scores
 from denoisers import XSRCNN, SRResNet
@@ -48,3 +52,12 @@ def test_superres_scores_follow_the_protocol():
         assert scores([x], 4, wide) == [float(superres_psnr(wide(small), truth, 4))]
         with pytest.raises(ValueError, match="scale"):
             scores([x], 3, wide)
+
+
+@pytest.mark.parametrize("name", ["ct", "mri", "radio", "reconstruction", "robustness"])
+def test_default_priors_are_shipped(name):
+    """Each benchmark runs as its docstring says, without options beside the data."""
+    text = (Path(__file__).parent.parent / "benchmarks" / f"{name}.py").read_text()
+    (defaults,) = re.findall(r'"--priors", nargs="\+", default=\[(.*?)\]', text)
+    for prior in re.findall(r'"(.*?)"', defaults):
+        assert shipped(prior).channels == 1
