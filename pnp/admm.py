@@ -5,7 +5,7 @@ from torch import Tensor
 
 from operators.linalg import column
 
-from .problem import Problem
+from .problem import Problem, last_level
 from .solver import Solver
 from .state import State
 
@@ -55,17 +55,14 @@ class PnPADMM(Solver):
     annealing = 24
 
     def goal(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        r"""The noise in the image, and balance one for the identity: plain denoising. The less of the image the data
-        hold, their coverage c, the less balance, down to 0.6, and the nearer sigma is to a tenth of the range, from
-        above, :math:`\sigma^{c^2} 0.1^{1 - c^2}`, and from below, a floor.
+        """The noise in the image, see :func:`pnp.problem.last_level`, and balance one for the identity: plain
+        denoising. The less of the image the data hold, the less balance, down to 0.6, and the higher a floor of sigma,
+        up to a tenth of the range.
 
-        Set on training images: with a weaker denoiser the fixed point is slow to reach, and worse; a stronger one, as
-        the mean noise of tomography asks for, which is nearly all in fine detail, smooths the rest away.
+        Set on training images: with a weaker denoiser the fixed point is slow to reach, and worse.
         """
-        held, gap = problem.coverage**2, 1 - problem.coverage
-        sigma = problem.image_noise / problem.calibration.scale
-        sigma = sigma**held * sigma.clamp(max=0.1) ** (1 - held)
-        return torch.maximum(sigma, 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
+        gap = 1 - problem.coverage
+        return torch.maximum(last_level(problem), 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
 
     def step(self, state: State, y: Tensor) -> State:
         sigma, rho, gamma = self.levels(state)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .problem import Problem
+from .problem import Problem, last_level
 from .solver import Solver
 from .state import State
 
@@ -37,8 +37,8 @@ class PnPHQS(Solver):
     annealing = 24
 
     def goal(self, problem: Problem) -> tuple[Tensor, float]:
-        """0.7 of the noise in the image; balance 0.3."""
-        return 0.7 * problem.image_noise / problem.calibration.scale, 0.3
+        """0.7 of the noise in the image, see :func:`pnp.problem.last_level`; balance 0.3."""
+        return 0.7 * last_level(problem), 0.3
 
     def step(self, state: State, y: Tensor) -> State:
         sigma, rho, gamma = self.levels(state)

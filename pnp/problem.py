@@ -11,7 +11,7 @@ from operators.linalg import cg, column, dot, implicit_solve
 from .calibration import Calibration, calibrate
 from .noise_level import estimate_noise
 
-__all__ = ["Problem", "data_gain", "prepare", "rough_estimate"]
+__all__ = ["Problem", "data_gain", "last_level", "prepare", "rough_estimate"]
 
 _GAMMA_LIMIT = 1e4  # of gamma times the squared norm of A: beyond it the data are as good as exact
 
@@ -38,6 +38,17 @@ class Problem(NamedTuple):
     coverage: Tensor
     alive: Tensor
     no_mean: Tensor
+
+
+def last_level(problem: Problem) -> Tensor:
+    r"""Level of the noise in the image in calibrated units, (B,), drawn towards a tenth of the range from above where
+    the data hold little of the image: :math:`\sigma^{c^2} \min(\sigma, 0.1)^{1 - c^2}`, c the coverage.
+
+    The mean noise of tomography is nearly all in fine detail; a denoiser of its level smooths the rest away. Set on
+    training slices.
+    """
+    sigma, held = problem.image_noise / problem.calibration.scale, problem.coverage**2
+    return sigma**held * sigma.clamp(max=0.1) ** (1 - held)
 
 
 @torch.no_grad()

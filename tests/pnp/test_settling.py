@@ -93,16 +93,20 @@ def test_single_precision_from_where_sigma_is_constant(method):
     assert all(full for _, full in seen)
 
 
-def test_the_last_level_is_the_noise_for_the_identity_and_nears_a_tenth_as_data_get_fewer():
-    identity = PnPADMM(Identity((16, 16)), lambda x, sigma: x, noise_std=0.4, calibration=None)
-    problem = identity.init(torch.rand(1, 1, 16, 16)).problem
-    assert float(identity.goal(problem)[0]) == pytest.approx(0.4, rel=1e-4)
+@pytest.mark.parametrize(("method", "share"), [(PnPADMM, 1.0), (PnPHQS, 0.7)])
+def test_the_last_level_is_the_noise_for_the_identity_and_nears_a_tenth_as_data_get_fewer(method, share):
+    def level(op, noise_std: float) -> tuple[float, float]:
+        solver = method(op, lambda x, sigma: x, noise_std=noise_std, calibration=None)
+        problem = solver.init(op(torch.rand(1, *op.in_shape))).problem
+        return float(torch.as_tensor(solver.goal(problem)[0])) / share, float(problem.image_noise)
+
+    end, noise = level(Identity((16, 16)), 0.4)
+    assert end == pytest.approx(0.4, rel=1e-4) and noise == pytest.approx(0.4, rel=1e-4)
     shares = []
     for views in (90, 30, 8):
-        op = Radon(32, torch.arange(views) * (torch.pi / views))
-        admm = PnPADMM(op, lambda x, sigma: x, noise_std=5.0, calibration=None)
-        problem = admm.init(op(torch.rand(1, 1, 32, 32))).problem
-        end, noise = float(admm.goal(problem)[0]), float(problem.image_noise)
+        end, noise = level(Radon(32, torch.arange(views) * (torch.pi / views)), 5.0)
         assert 0.1 <= end < noise
         shares.append((end - 0.1) / (noise - 0.1))
     assert shares[0] > shares[1] > shares[2] and shares[2] < 0.05
+    if method is PnPHQS:  # a level below a tenth stays as it is
+        assert level(Radon(32, torch.arange(8) * (torch.pi / 8)), 0.01)[0] < 0.01
