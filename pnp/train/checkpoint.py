@@ -113,7 +113,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def fit_weights(
-    state: dict[str, Tensor], like: dict[str, Tensor], *, colours: bool = False, level: float | None = None
+    state: dict[str, Tensor],
+    like: dict[str, Tensor],
+    *,
+    colours: bool = False,
+    level: float | None = None,
+    unshuffle: int = 1,
 ) -> dict[str, Tensor]:
     """Weights ``state`` for a network whose own are ``like``: filters that read more channels than they were trained
     for get zeros for these, so that a network that is told the noise level can start from one that is not.
@@ -123,6 +128,7 @@ def fit_weights(
             of a constant map join the bias, exactly but for the image's border.
         colours: ``state`` is of a gray network, ``like`` of a colour one: filters of the first channel are shared by
             three, and outputs repeated, so that a gray picture in three channels is treated as it was.
+        unshuffle: pixels along a side that networks of both kinds read, and give, as channels of one.
 
     Raises:
         ValueError: names or other sizes differ.
@@ -132,7 +138,7 @@ def fit_weights(
     """
     if state.keys() != like.keys():
         raise ValueError(f"start: another network; names differ: {sorted(state.keys() ^ like.keys())[:4]}")
-    out, state = {}, dict(state)
+    out, state, block = {}, dict(state), unshuffle**2
     for name, value in state.items():
         bias = name.removesuffix("weight") + "bias"
         if level is not None and bias in state and value.ndim == 4 and value.shape[1] == like[name].shape[1] + 1:
@@ -140,10 +146,10 @@ def fit_weights(
             state[name] = value[:, :-1]
     for name, value in state.items():
         wanted = like[name].shape
-        if colours and value.ndim == 4 and wanted[1] - value.shape[1] >= 2:
-            value = torch.cat((value[:, :1].expand(-1, 3, -1, -1) / 3, value[:, 1:]), 1)
-        if colours and value.ndim and value.shape[0] == 1 and wanted[0] == 3:
-            value = value.expand(3, *value.shape[1:]).contiguous()
+        if colours and value.ndim == 4 and wanted[1] - value.shape[1] >= 2 * block:
+            value = torch.cat((value[:, :block].repeat(1, 3, 1, 1) / 3, value[:, block:]), 1)
+        if colours and value.ndim and value.shape[0] == block and wanted[0] == 3 * block:
+            value = value.repeat(3, *[1] * (value.ndim - 1))
         pads = not colours or value.ndim != 4 or value.shape[1] != state[name].shape[1]  # a map may not become a colour
         if pads and value.ndim == 4 and value.shape[1] < wanted[1]:
             value = torch.cat((value, value.new_zeros(value.shape[0], wanted[1] - value.shape[1], *value.shape[2:])), 1)

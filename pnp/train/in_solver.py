@@ -55,9 +55,9 @@ def measured(name: str, x: Tensor, *, seed: int = 0) -> tuple[Any, Tensor]:
 def in_solver(
     denoiser: Any, images: Sequence[Tensor], *, side: int = 128, problems: Sequence[str] = (), iterations: int = 40
 ) -> dict[str, float]:
-    """Mean PSNR / dB of :class:`pnp.PnPADMM` with ``denoiser`` on the central squares of gray images (1, H, W), of
-    ``side`` pixels or as many as they all have, for
-    each of ``problems`` (default: all of :data:`PROBLEMS` but the identity).
+    """Mean PSNR / dB of :class:`pnp.PnPADMM` with ``denoiser`` for each of ``problems`` (default: all of
+    :data:`PROBLEMS` but the identity), on the central squares of gray images (1, H, W), of ``side`` pixels or as many
+    as they all have.
 
     >>> from denoisers import TVDenoiser
     >>> scores = in_solver(TVDenoiser(), [torch.rand(1, 16, 16)], side=16, problems=["inpainting 30 %, noise 0.01"])

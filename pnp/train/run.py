@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from denoisers.drunet import DRUNet
 from denoisers.weights import load_weights, save_weights
 
 from ..reconstructor import Reconstructor
@@ -215,7 +216,9 @@ def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     colours = recipe.channels == 3 and origin.get("channels") == 1
     low, high = recipe.sigmas if isinstance(recipe, DenoiserRecipe) else (0, 1)
     level = low if low == high else None
-    network.load_state_dict(fit_weights(state, network.state_dict(), colours=colours, level=level))
+    unshuffle = next((m.unshuffle for m in network.modules() if isinstance(m, DRUNet)), 1)
+    fitted = fit_weights(state, network.state_dict(), colours=colours, level=level, unshuffle=unshuffle)
+    network.load_state_dict(fitted)
     return f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
 
 

@@ -13,7 +13,7 @@ from operators.linalg import column
 from pnp import PnPADMM, Stop
 from pnp.metrics import psnr
 from pnp.train import DenoiseCrops, Trainer, train
-from pnp.train.checkpoint import load_checkpoint, save_checkpoint
+from pnp.train.checkpoint import fit_weights, load_checkpoint, save_checkpoint
 from pnp.train.equilibrium import KINDS, EquilibriumCrops, handed, random_operator
 from pnp.train.in_solver import PROBLEMS, in_solver, measured
 from pnp.train.muon import Muon, orthogonalised
@@ -277,6 +277,20 @@ def test_a_recipe_is_judged_by_the_solver_and_keeps_the_best(tmp_path):
     column_of = log[0].split(",").index("solver")
     assert state["best"] == pytest.approx(max(float(row.split(",")[column_of]) for row in log[1:]), abs=1e-3)
     assert state["card"]["data"].startswith("6 images of ")
+
+
+@pytest.mark.parametrize("preset", ["fast", "accurate"])
+def test_colour_starts_from_gray_and_treats_gray_pictures_alike(preset):
+    gray, colour = (DRUNetDenoiser(None, preset=preset, channels=c).double() for c in (1, 3))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for w in gray.parameters():
+            w.copy_(torch.randn(w.shape, generator=generator, dtype=torch.float64) * (0.7 / w[0].numel()) ** 0.5)
+    state = fit_weights(gray.state_dict(), colour.state_dict(), colours=True, unshuffle=gray.net.unshuffle)
+    colour.load_state_dict(state)
+    x = torch.rand(1, 1, 24, 24, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(colour(x.expand(-1, 3, -1, -1), 0.1), gray(x, 0.1).expand(-1, 3, -1, -1), atol=1e-10)
 
 
 # ---- fields
