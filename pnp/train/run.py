@@ -23,6 +23,7 @@ from .files import ENDINGS
 from .log import TrainingLog
 from .loop import Record, Trainer
 from .recipes import DenoiserRecipe, Recipe
+from .wider import is_wider, widened
 
 __all__ = ["save_trained", "train"]
 
@@ -217,7 +218,10 @@ def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     low, high = recipe.sigmas if isinstance(recipe, DenoiserRecipe) else (0, 1)
     level = low if low == high else None
     unshuffle = next((m.unshuffle for m in network.modules() if isinstance(m, DRUNet)), 1)
-    fitted = fit_weights(state, network.state_dict(), colours=colours, level=level, unshuffle=unshuffle)
+    if is_wider(network, state):
+        fitted = widened(network, state, seed=recipe.seed)
+    else:
+        fitted = fit_weights(state, network.state_dict(), colours=colours, level=level, unshuffle=unshuffle)
     network.load_state_dict(fitted)
     return f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from denoisers import DRUNetDenoiser, TVDenoiser
+from denoisers.drunet import DRUNet
 from operators import Downsampling, Inpainting
 from operators.linalg import column
 from pnp import PnPADMM, Stop
@@ -21,6 +22,7 @@ from pnp.train.recipes import RECIPES, PriorRecipe
 from pnp.train.recipes.fields import attenuation, ct_slices, magnitudes, random_phase, skies, stretched
 from pnp.train.steady import SteadyCrops, solver_noise
 from pnp.train.task import Drawing
+from pnp.train.wider import is_wider, widened
 
 from .training import draw_pictures
 
@@ -291,6 +293,26 @@ def test_colour_starts_from_gray_and_treats_gray_pictures_alike(preset):
     x = torch.rand(1, 1, 24, 24, dtype=torch.float64)
     with torch.no_grad():
         assert torch.allclose(colour(x.expand(-1, 3, -1, -1), 0.1), gray(x, 0.1).expand(-1, 3, -1, -1), atol=1e-10)
+
+
+def test_a_wider_network_starts_as_the_narrower_one_and_its_copies_part():
+    narrow, wide = (DRUNet(2, 1, widths=w, blocks=1, skips="within").double() for w in ((4, 6), (8, 18)))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for w in narrow.parameters():
+            w.copy_(torch.randn(w.shape, generator=generator, dtype=torch.float64) * (0.7 / w[0].numel()) ** 0.5)
+    assert is_wider(wide, narrow.state_dict()) and not is_wider(narrow, narrow.state_dict())
+    assert not is_wider(narrow, wide.state_dict())
+    wide.load_state_dict(widened(wide, narrow.state_dict()))
+    x = torch.randn(2, 2, 16, 16, dtype=torch.float64, generator=generator)
+    assert torch.allclose(wide(x), narrow(x), atol=1e-12)
+    wide(x).square().sum().backward()
+    gradient = dict(wide.named_parameters())["body.encode.0.res.0.weight"].grad
+    assert gradient is not None and float((gradient[:4] - gradient[4:]).norm() / gradient.norm()) > 0.05
+    with pytest.raises(ValueError, match="narrower"):
+        widened(wide, {"w": torch.ones(1)})
+    with pytest.raises(ValueError, match="no part"):
+        widened(narrow, wide.state_dict())
 
 
 # ---- fields
