@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from denoisers import UNet
 from operators import KaiserSquires, RadioInterferometry, Radon, gaussian_noise, gaussian_noise_relative
-from operators.shear import shape_noise_std
+from operators.lensing.catalogue import shape_noise_std
 from pnp import Reconstructor
 from pnp.train import ImageFolder, Measured, Trainer, read_images, warmup_stable_decay
 from pnp.train.evaluation import mean_scores, score

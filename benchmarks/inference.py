@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 import denoisers as d
 from denoisers import DnCNN, Img2ImgMixer, LoFiDenoiser, MixerDenoiser, XDnCNN, XDnCNNDenoiser
-from denoisers.cascade import Field
-from denoisers.fold import Folded
+from denoisers.evaluation.fold import Folded
+from denoisers.trained.lofi import Field
 
 from .common import table
 

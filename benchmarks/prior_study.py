@@ -2,10 +2,10 @@
 
 From the shipped fast DRUNet, as many steps each, rate 0.004 falling by half a cosine: white noise only; weaker and
 coloured noise with the truth as the target; the network's own answer under white noise as the target for these
-(:class:`pnp.train.steady.SteadyCrops`); and the end of a solver's iterations besides
-(:class:`pnp.train.equilibrium.EquilibriumCrops`). Mean PSNR of denoising at sigma 25 and of PnP-ADMM on six problems,
-for images of the folder ``bsds400_color`` that are left out of these trainings (but not of the shipped weights'). Then,
-from random weights, Muon beside Adam. bfloat16 where the processor has it; needs lightning.
+(:class:`pnp.train.tasks.steady.SteadyCrops`); and the end of a solver's iterations besides
+(:class:`pnp.train.tasks.equilibrium.EquilibriumCrops`). Mean PSNR of denoising at sigma 25 and of PnP-ADMM on six
+problems, for images of the folder ``bsds400_color`` that are left out of these trainings (but not of the shipped
+weights'). Then, from random weights, Muon beside Adam. bfloat16 where the processor has it; needs lightning.
 
     python -m benchmarks.prior_study --data DIR [--steps 600] [--images 8]
 """
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from denoisers import DRUNetDenoiser
 from pnp.metrics import psnr
 from pnp.train import DenoiseCrops, Drawn, Task, Trainer, cosine
-from pnp.train.equilibrium import EquilibriumCrops
 from pnp.train.in_solver import in_solver
 from pnp.train.loop import settled_precision
 from pnp.train.recipes import RECIPES
-from pnp.train.steady import SteadyCrops
-from pnp.train.tasks import squares
+from pnp.train.tasks.equilibrium import EquilibriumCrops
+from pnp.train.tasks.steady import SteadyCrops
+from pnp.train.tasks.supervised import squares
 
 from .common import data_folder, noisy, parser, save, table
 

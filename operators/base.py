@@ -7,35 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from .linalg import cg, column, implicit_solve, linear_map, power_norm
+from .shapes import check_batch
 
-__all__ = ["LinearOperator", "check_batch"]
+__all__ = ["LinearOperator"]
 
 _DOUBLE = (torch.float64, torch.complex128)
-
-
-def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:
-    """Raise unless ``value`` is a non-empty floating batch (B, *shape); real values may stand for complex ones.
-
-    Raises:
-        TypeError: not a tensor, integers, or complex where the operator is real.
-        ValueError: wrong rank or shape, empty batch.
-
-    >>> check_batch("y", torch.zeros(2, 1, 4), (1, 4), complex_data=False)
-    """
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
-    expected = ("B", *shape)
-    if value.ndim != len(expected):
-        hint = "; add the batch axis, for instance x[None]" if value.ndim == len(shape) else ""
-        raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}{hint}")
-    if tuple(value.shape[1:]) != tuple(shape):
-        raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
-    if value.shape[0] == 0:
-        raise ValueError(f"{name}: empty batch, shape {tuple(value.shape)}")
-    if not (value.is_floating_point() or value.is_complex()):
-        raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
-    if value.is_complex() and not complex_data:
-        raise TypeError(f"{name}: this operator expects real values, got {value.dtype}")
 
 
 class LinearOperator(nn.Module):

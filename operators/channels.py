@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from .base import LinearOperator, check_batch
+from .base import LinearOperator
+from .shapes import check_batch
 
 __all__ = ["TwoChannels"]
 

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .base import LinearOperator, check_batch
+from .base import LinearOperator
+from .shapes import check_batch
 
 __all__ = ["Adjoint", "Compose", "Scaled", "Stack", "Sum", "Weighted", "stack"]
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import denoisers as _denoisers
 import operators as _operators
 
-from .admm import PnPADMM as PnPADMM
-from .baselines import tv_reconstruction as tv_reconstruction
 from .expert import Expert as Expert
-from .hqs import PnPHQS as PnPHQS
+from .levels import log_schedule as log_schedule
 from .noise_level import estimate_noise as estimate_noise
 from .progress import ProgressBar as ProgressBar
 from .reconstructor import Reconstructor as Reconstructor
 from .result import Record as Record
 from .result import Result as Result
-from .schedules import log_schedule as log_schedule
 from .solver import Solver as Solver
+from .solvers.admm import PnPADMM as PnPADMM
+from .solvers.hqs import PnPHQS as PnPHQS
+from .solvers.tv import tv_reconstruction as tv_reconstruction
 from .state import State as State
 from .stopping import Stop as Stop
 

@@ -128,9 +128,9 @@ def _export(options: argparse.Namespace) -> None:
     """The averaged weights of a checkpoint as a weight file."""
     from pathlib import Path
 
+    from .train.by_recipe import save_trained
     from .train.checkpoint import load_checkpoint
     from .train.evaluation import recipe_of
-    from .train.run import save_trained
 
     path = Path(options.checkpoint)
     if not path.is_file():

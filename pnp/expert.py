@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .schedules import Schedule, value_at
+from .levels import Schedule, value_at
 
 __all__ = ["Expert"]
 

@@ -54,7 +54,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     Raises:
         ValueError: the operator's images are not (C, H, W), or too small.
 
-    >>> from operators.mask import Identity
+    >>> from operators.image.mask import Identity
     >>> y = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> 0.9 < estimate_noise(Identity((64, 64)), y)[0].item() < 1.1
     True

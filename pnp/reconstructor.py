@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from denoisers.base import Denoiser
-from operators.adapt import as_operator
-from operators.base import LinearOperator, check_batch
+from operators.adapters.incoming import as_operator
+from operators.base import LinearOperator
 from operators.linalg import column, dot
+from operators.shapes import check_batch
 
-from .checks import check_values
+from .arguments import check_values
 
 __all__ = ["Reconstructor"]
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from operators.linalg import column, dot
 
+from .bookkeeping import Run
 from .calibration import describe_split
 from .remarks import above_range, adds_error, drifts, is_steep, one_level, out_of_range
-from .run import Run
 
 if TYPE_CHECKING:
     from .solver import Solver

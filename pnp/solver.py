@@ -10,20 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from denoisers.base import as_denoiser
-from denoisers.default import default_denoiser
-from denoisers.precision import full_precision
-from operators.adapt import as_operator
-from operators.base import LinearOperator, check_batch
+from denoisers.evaluation.precision import full_precision
+from denoisers.trained.default import default_denoiser
+from operators.adapters.incoming import as_operator
+from operators.base import LinearOperator
 from operators.linalg import column
+from operators.shapes import check_batch
 
+from .arguments import check_arguments, check_mode, check_values
+from .bookkeeping import Run
 from .calibration import denoise
-from .checks import check_arguments, check_mode, check_values
 from .expert import Expert
+from .levels import log_schedule
 from .problem import Problem, prepare
 from .report import report
 from .result import Record, Result
-from .run import Run
-from .schedules import log_schedule
 from .state import State, movement
 from .stopping import Stop
 

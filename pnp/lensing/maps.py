@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers.wiener import PowerTable, filtered
+from denoisers.classical.power import PowerTable
+from denoisers.classical.wiener import filtered
 
 from .convergence import convergence_power
 

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers.wiener import PowerTable, WienerDenoiser, filtered
-from operators.base import LinearOperator, check_batch
-from operators.lensing import KaiserSquires
+from denoisers.classical.power import PowerTable
+from denoisers.classical.wiener import WienerDenoiser, filtered
+from operators.base import LinearOperator
+from operators.lensing.kaiser_squires import KaiserSquires
 from operators.linalg import cg, column, dot
+from operators.shapes import check_batch
 
 __all__ = ["smoothed_kaiser_squires", "wiener_reconstruction"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from denoisers.base import Denoiser
-from denoisers.receptive_field import receptive_field
+from denoisers.evaluation.receptive_field import receptive_field
 from operators.linalg import dot
 
 from ..metrics import psnr

@@ -38,7 +38,7 @@ def robustness(denoiser: Denoiser, images: Sequence[Tensor], sigma: float) -> di
 @torch.no_grad()
 def drift(denoiser: Denoiser, x: Tensor, *, iterations: int = 1000, side: int = 64) -> dict[str, Any]:
     """PSNR / dB of PnP-ADMM's answer after 60 and after many iterations, for the middle of a gray image, blurred."""
-    from ..admm import PnPADMM
+    from ..solvers.admm import PnPADMM
     from ..train.in_solver import PROBLEMS, measured
 
     top, left = ((n - side) // 2 for n in x.shape[-2:])

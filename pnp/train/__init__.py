@@ -1,7 +1,9 @@
 """Training: numbered samples with their own random streams, a loop that is a generator, whole checkpoints, recipes."""
 
+from .by_recipe import train as train
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint
+from .drawing import Drawing as Drawing
 from .evaluation import evaluate as evaluate
 from .files import read_fastmri as read_fastmri
 from .files import read_images as read_images
@@ -19,14 +21,12 @@ from .rates import cosine as cosine
 from .rates import one_cycle as one_cycle
 from .rates import step_decay as step_decay
 from .rates import warmup_stable_decay as warmup_stable_decay
-from .run import train as train
-from .task import Drawing as Drawing
-from .task import Drawn as Drawn
-from .task import Task as Task
-from .tasks import DenoiseCrops as DenoiseCrops
-from .tasks import DenoisePixels as DenoisePixels
-from .tasks import Measured as Measured
-from .tasks import Pairs as Pairs
+from .tasks.base import Drawn as Drawn
+from .tasks.base import Task as Task
+from .tasks.supervised import DenoiseCrops as DenoiseCrops
+from .tasks.supervised import DenoisePixels as DenoisePixels
+from .tasks.supervised import Measured as Measured
+from .tasks.supervised import Pairs as Pairs
 from .unrolled import FixedPoint as FixedPoint
 from .unrolled import Unrolled as Unrolled
 from .untrained import fit_untrained as fit_untrained

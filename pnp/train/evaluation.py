@@ -15,7 +15,7 @@ from denoisers.weights import load_weights
 from ..metrics import psnr, ssim
 from ..reconstructor import Reconstructor
 from .recipes import RECIPES, Recipe
-from .task import Drawn
+from .tasks.base import Drawn
 
 __all__ = ["Scores", "evaluate", "load_trained", "recipe_of", "score"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .drawing import USUAL, Drawing
 from .files import ENDINGS, read_images
-from .task import USUAL, Drawing
 
 __all__ = [
     "ImageFolder",

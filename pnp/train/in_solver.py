@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from operators.blur import Blur
-from operators.kernels import gaussian_kernel, motion_kernel
-from operators.mask import Identity, Inpainting, random_mask
-from operators.mri import MRI
+from operators.image.blur import Blur
+from operators.image.kernels import gaussian_kernel, motion_kernel
+from operators.image.mask import Identity, Inpainting, random_mask
+from operators.image.resample import Downsampling
+from operators.mri.cartesian import MRI
+from operators.mri.sampling import random_columns
 from operators.noise import gaussian_noise
-from operators.radon import Radon
-from operators.resample import Downsampling
-from operators.sampling import random_columns
+from operators.tomography.radon import Radon
 
-from ..admm import PnPADMM
 from ..metrics import psnr
+from ..solvers.admm import PnPADMM
 from ..stopping import Stop
 
 __all__ = ["PROBLEMS", "Measurement", "in_solver"]

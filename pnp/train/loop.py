@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from denoisers.precision import has_bfloat16
+from denoisers.evaluation.precision import has_bfloat16
 
-from .task import Drawn, Task
+from .tasks.base import Drawn, Task
 
 __all__ = ["PRECISIONS", "Record", "Trainer"]
 

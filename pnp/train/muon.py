@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers.precision import has_bfloat16
+from denoisers.evaluation.precision import has_bfloat16
 
 __all__ = ["Muon"]
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from operators.adapt import as_operator
-from operators.base import check_batch
+from operators.adapters.incoming import as_operator
 from operators.linalg import dot
+from operators.shapes import check_batch
 
-from ..checks import check_values
+from ..arguments import check_values
 from .loop import Trainer
 from .rates import step_decay
-from .task import Drawn, Task
+from .tasks.base import Drawn, Task
 
 __all__ = ["Fit", "fit_untrained"]
 

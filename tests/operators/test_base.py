@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from operators.base import LinearOperator, check_batch
+from operators.base import LinearOperator
+from operators.shapes import check_batch
 from tests.contracts import operator_laws, random_data, random_image
 from tests.operators.cases import BatchMask, ComplexFFT, ComplexMap, Convolution, MaskedFFT, mask
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from operators.compose import Compose, Scaled, Stack, Sum, Weighted, stack
-from operators.gradient import Gradient
+from operators.image.gradient import Gradient
 from tests.contracts import dense, operator_laws, random_data, random_image, relative
 from tests.operators.cases import BatchMask, ComplexFFT, ComplexMap, Convolution, MaskedFFT, mask
 

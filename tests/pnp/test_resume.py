@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from denoisers.noise_filter import NoiseFilter
+from denoisers.networks.lofi_filter import NoiseFilter
 from denoisers.weights import load_weights
 from pnp.cli import main
 from pnp.train import DenoiseCrops, Trainer, load_checkpoint, train
 from pnp.train.checkpoint import interruptible
 from pnp.train.recipes import RECIPES
 
-from .training import FAST, Ones, card_of, draw_pictures
+from .train.training import FAST, Ones, card_of, draw_pictures
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from denoisers import Denoiser
-from denoisers.precision import wants_full_precision
+from denoisers.evaluation.precision import wants_full_precision
 from operators import Identity, Radon
 from pnp import Expert, PnPADMM, PnPHQS, State, Stop
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from denoisers.resunet import ResCNN, ResUNet, SimpleCNN
+from denoisers.networks.resunet import ResCNN, ResUNet, SimpleCNN
 from operators import gaussian_noise_relative
 
 from ...reconstructor import Reconstructor

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Generator, Tensor, nn
 
-from denoisers.cascade import LoFiDenoiser
-from denoisers.lofi import LoFi
+from denoisers.networks.lofi import LoFi
+from denoisers.trained.lofi import LoFiDenoiser
 
-from ..task import Drawing
+from ..drawing import Drawing
 from .recipe import DenoiserRecipe, PixelRecipe, Recipe
 from .simulate import low_dose_ct, mass_map, with_noise
 

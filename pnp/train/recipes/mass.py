@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from denoisers.geometry import PatchGeometry, circle_offsets
-from denoisers.lofi import LoFi, MultiMLP
-from denoisers.mass import MassDenoiser
-from denoisers.noise_filter import NoiseFilter
+from denoisers.networks.lofi import LoFi, MultiMLP
+from denoisers.networks.lofi_filter import NoiseFilter
+from denoisers.networks.lofi_geometry import PatchGeometry, circle_offsets
+from denoisers.trained.mass import MassDenoiser
 from operators import KaiserSquires, gaussian_noise
-from operators.shear import shape_noise_std
+from operators.lensing.catalogue import shape_noise_std
 
 from ...lensing.maps import LognormalMaps, convergence_table
 from .recipe import DenoiserRecipe, PixelRecipe

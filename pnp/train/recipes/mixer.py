@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from denoisers.level_map import Residual
-from denoisers.mixer import Img2ImgMixer
-from denoisers.mixer_denoiser import MixerDenoiser
-from denoisers.squares import InSquares
+from denoisers.networks.mixer import Img2ImgMixer
+from denoisers.trained.mixer import MixerDenoiser
+from denoisers.wrappers.fixed_size import InSquares
+from denoisers.wrappers.level_map import Residual
 
 from ...reconstructor import Reconstructor
+from ..drawing import Drawing
 from ..losses import Clamped, SSIMLoss
-from ..task import Drawing
 from .recipe import DenoiserRecipe, MeasuredRecipe, PairRecipe, Recipe
 from .simulate import accelerated_mri, smooth_phase
 

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from denoisers.drunet_denoiser import DRUNetDenoiser
+from denoisers.trained.drunet import DRUNetDenoiser
 
-from ..equilibrium import KINDS, EquilibriumCrops
+from ..drawing import Drawing
 from ..images import as_float
 from ..in_solver import in_solver
 from ..muon import Muon
-from ..task import Drawing, Task
+from ..tasks.base import Task
+from ..tasks.equilibrium import KINDS, EquilibriumCrops
 from .fields import ct_slices, magnitudes, random_phase, skies, stretched
 from .recipe import DenoiserRecipe
 
@@ -25,7 +26,7 @@ _RATIO = Drawing(levels="ratio")
 
 @dataclass(frozen=True, kw_only=True)
 class PriorRecipe(DenoiserRecipe):
-    """A denoiser for solvers, see :class:`pnp.train.equilibrium.EquilibriumCrops` for ``share`` to ``noise``.
+    """A denoiser for solvers, see :class:`pnp.train.tasks.equilibrium.EquilibriumCrops` for ``share`` to ``noise``.
 
     Checkpoints of natural gray images are chosen by what :func:`pnp.train.in_solver.in_solver` says. ``rate`` is
     Muon's; first and last layers have a tenth of it, by Adam. ``load`` reads a folder of a field, ``prepare`` changes

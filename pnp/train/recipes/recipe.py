@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..drawing import USUAL, Drawing
 from ..files import ENDINGS, read_images
 from ..images import ImageFolder, Normalise, check_least, squared, unit_range
 from ..rates import RATES
-from ..task import USUAL, Drawing, Drawn, Task
-from ..tasks import DenoiseCrops, DenoisePixels, Measured, Pairs, factor_between
+from ..tasks.base import Drawn, Task
+from ..tasks.supervised import DenoiseCrops, DenoisePixels, Measured, Pairs, factor_between
 
 __all__ = ["DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
 

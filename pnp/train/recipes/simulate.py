@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from operators import MRI, Blur, KaiserSquires, Radon, gaussian_noise, gaussian_noise_snr, motion_kernel, random_columns
-from operators.shear import shape_noise_std
+from operators.lensing.catalogue import shape_noise_std
 
 __all__ = ["accelerated_mri", "course_blur", "low_dose_ct", "mass_map", "radon", "smooth_phase", "with_noise"]
 

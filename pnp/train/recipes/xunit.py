@@ -3,13 +3,13 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from denoisers.superres import XSRCNN, XSRResNet
-from denoisers.xdncnn import XDnCNNDenoiser
-from denoisers.xunit import XDnCNN
+from denoisers.networks.superres import XSRCNN, XSRResNet
+from denoisers.networks.xunit import XDnCNN
+from denoisers.trained.xdncnn import XDnCNNDenoiser
 
 from ...superres import luma, superres_inputs
+from ..drawing import Drawing
 from ..images import as_float
-from ..task import Drawing
 from .recipe import DenoiserRecipe, PairRecipe, Recipe
 
 __all__ = ["XUNIT"]

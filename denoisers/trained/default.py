@@ -1,0 +1,34 @@
+"""Which of the shipped priors solvers take where the user names none."""
+
+from ..base import Denoiser
+from .drunet import DRUNetDenoiser, shipped_weights
+from .lofi import LoFiDenoiser
+from .mass import MassDenoiser
+
+__all__ = ["default_denoiser"]
+
+_FIELDS = ("natural", "ct", "mri", "radio", "kappa")
+
+
+def default_denoiser(field: str = "natural", channels: int = 1) -> Denoiser:
+    """The shipped prior that ``docs/priors.md`` measures as the best for images of a ``field`` and number of channels.
+
+    Args:
+        field: ``"natural"``, ``"ct"``, ``"mri"``, ``"radio"``, ``"kappa"`` (convergence maps of pixels of 0.29 arcmin).
+        channels: of the image; other numbers than 3 are done channel by channel.
+
+    Raises:
+        ValueError: there is no such field.
+
+    >>> default_denoiser("kappa").own_units
+    True
+    """
+    if field not in _FIELDS:
+        raise ValueError(f"field: expected one of {', '.join(_FIELDS)}, got {field!r}")
+    if field == "kappa":
+        return MassDenoiser()
+    natural = "natural-rgb" if field == "natural" and channels == 3 else "natural-gray"
+    for name in (natural,) if field == "natural" else (field, natural):
+        if shipped_weights(name):
+            return DRUNetDenoiser(name)
+    return LoFiDenoiser(natural)

@@ -1,0 +1,204 @@
+"""DRUNet as a denoiser: in units of the noise and conditioned on it, in bfloat16 where the processor has it."""
+
+import copy
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..base import Denoiser, check_images, sigma_column
+from ..evaluation.layers import no_derivatives
+from ..evaluation.precision import has_bfloat16, wants_full_precision
+from ..evaluation.tiles import reflect_to, run_in_tiles
+from ..networks.drunet import DRUNet, released_size
+from ..weights import WeightFileError, available, load_weights
+from .card import settled
+
+__all__ = ["DRUNetDenoiser"]
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {"widths": (16, 32, 64, 128), "blocks": 2, "unshuffle": 1, "skips": "within"},
+    "accurate": {"widths": (64, 128, 256), "blocks": 2, "unshuffle": 2, "skips": "within"},
+    "paper": {"widths": (64, 128, 256, 512), "blocks": 4, "unshuffle": 1, "skips": "around"},
+}
+_ORDER = ("fast", "accurate")  # the better first, as far as both are trained (docs/priors.md)
+_FLOATS = 6  # a pixel and channel of the finest scale: skips, a block, what a convolution needs
+
+
+class DRUNetDenoiser(Denoiser):
+    r"""Pretrained residual U-Net, which works in units of the noise and is told that it does.
+
+    .. math:: D(x, \sigma) = x - \sigma\, f\big([(x - \bar x) / \sigma,\, 1]\big)
+
+    f is a :class:`DRUNet`, :math:`\bar x` the mean of each channel. So the denoiser commutes with affine changes of
+    units, :math:`D(a x + b, a\sigma) = a D(x, \sigma) + b` for a > 0, and is the identity at :math:`\sigma = 0`. The
+    constant channel conditions it on the level: without it f, which has no biases, would not depend on
+    :math:`\sigma` at all, and D would trust what it sees of the noise alone. In bfloat16 all this holds up to its
+    rounding, a few hundredths of :math:`\sigma`.
+
+    Args:
+        weights: ``"natural-gray"``, ``"ct"`` (optionally with a preset and a version, ``"natural-gray-fast@1"``), a
+            ``.safetensors`` file, or ``None`` for an untrained network. Our own weights, not those of the paper. A
+            ``.pth`` file of the paper's authors makes their denoiser: x and a map of sigma in image units to x.
+        preset: ``"fast"`` (1.1 M parameters), ``"accurate"`` (4.2 M, trained for too short a time yet to be better),
+            or ``"paper"`` (32.6 M, untrained). ``None``: that of the weights, or of the shipped ones the better; of an
+            untrained network ``"accurate"``.
+        channels: of the image; ``None``: those of the weights, else 1.
+        complex: for complex images (B, 1, H, W), whose parts are its channels; it commutes with rotations of the
+            phase. ``None``: as the weights are, else real.
+        precision: of evaluations without derivatives on float32 images: ``"float32"``, ``"bfloat16"``, or ``"auto"``,
+            bfloat16 where the processor has instructions for it; solvers take it while sigma falls, and single
+            precision from then on. The card says what it costs in dB.
+        max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
+            are done in tiles, with the same result.
+
+    Images have any size; they are continued by mirroring to what the halvings need. Pretrained weights come in eval
+    mode and frozen; ``requires_grad_()`` to fine-tune them.
+
+    Raises:
+        ValueError: unknown name, preset or precision, one that contradicts the weights, wrong number of channels.
+        FileNotFoundError: no such weight file. ``denoisers.weights.WeightFileError``: it is damaged.
+
+    Zhang, Li, Zuo, Zhang, Van Gool, Timofte 2022, doi:10.1109/TPAMI.2021.3088914; in units of the noise:
+    Mohan, Kadkhodaie, Simoncelli, Fernandez-Granda 2020, arXiv:1906.05478.
+
+    >>> DRUNetDenoiser(None, preset="fast")(torch.rand(1, 1, 33, 40), 0.1).shape
+    torch.Size([1, 1, 33, 40])
+    """
+
+    intensity_range = None
+
+    def __init__(
+        self,
+        weights: str | None = "natural-gray",
+        *,
+        preset: str | None = None,
+        channels: int | None = None,
+        complex: bool | None = None,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        max_memory: float = 2e9,
+    ) -> None:
+        super().__init__()
+        if precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(f"precision: expected 'auto', 'float32' or 'bfloat16', got {precision!r}")
+        if not max_memory > 0:
+            raise ValueError(f"max_memory: expected a positive number of bytes, got {max_memory}")
+        if preset not in (None, *_PRESETS):
+            raise ValueError(f"preset: expected one of {sorted(_PRESETS)}, got {preset!r}")
+        self.precision, self.max_memory = precision, float(max_memory)
+        released = weights is not None and str(weights).endswith((".pth", ".pt"))
+        state, card = (None, {}) if weights is None else _read(str(weights), preset)
+        known = {} if weights is None else {"channels": 1, "complex": False} | card
+        card = {"preset": "accurate", "channels": 1} | settled(known, preset=preset, channels=channels, complex=complex)
+        self.card, self.channels = card, int(card["channels"])
+        if self.channels < 1:
+            raise ValueError(f"channels: expected at least 1, got {self.channels}")
+        self.sigma_range = tuple(card["sigma_range"]) if "sigma_range" in card else None
+        self.takes_complex = bool(card.get("complex", False))
+        size = card["size"] if released else _PRESETS[card["preset"]]
+        parts = self.channels * (2 if self.takes_complex else 1)
+        self.net = DRUNet(parts + 1, parts, **size)
+        self.in_image_units = released
+        if released:
+            self.intensity_range = (0.0, 1.0)
+        self._width = size["widths"][0] / size["unshuffle"] ** 2
+        self.to(memory_format=torch.channels_last)
+        self._half: tuple[Any, DRUNet] | None = None
+        if state is not None:
+            self.net.load_released(state) if released else self.load_state_dict(
+                {k: v.float() for k, v in state.items()}
+            )
+            self.eval().requires_grad_(False)  # requires_grad_() again to fine-tune
+
+    @property
+    def radius(self) -> int:
+        """Radius of the receptive field in pixels."""
+        return self.net.radius
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Denoise (B, C, H, W); ``sigma`` is the noise standard deviation in the units of ``x``, float or (B,)."""
+        if self.takes_complex and isinstance(x, Tensor) and x.is_complex():
+            return self._complex(x, sigma)
+        check_images(x, 1 if self.takes_complex else self.channels)
+        if self.takes_complex:
+            return self._complex(torch.complex(x, torch.zeros_like(x)), sigma).real
+        return self._real(x, sigma_column(sigma, x))
+
+    def _complex(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Real and imaginary part as channels, after the image's mean phase was turned to zero."""
+        check_images(x.real, self.channels)
+        mean = x.mean((1, 2, 3), keepdim=True)
+        size = mean.abs()
+        phase = torch.where(size > 0, mean / torch.where(size > 0, size, torch.ones_like(size)), torch.ones_like(mean))
+        turned = x * phase.conj()
+        parts = self._real(torch.cat((turned.real, turned.imag), 1), sigma_column(sigma, x.real))
+        return torch.complex(*parts.contiguous().chunk(2, 1)) * phase
+
+    def _real(self, x: Tensor, level: Tensor) -> Tensor:
+        own = self.net.head.weight.dtype  # other precisions are converted, and cast back
+        if x.dtype != own:
+            return self._real(x.to(own), level.to(own)).to(x.dtype)
+        height, width = x.shape[-2:]
+        step = self.net.step
+        if self.in_image_units:
+            seen, told = x, level
+        else:
+            seen = (x - x.mean((-2, -1), keepdim=True)) / torch.where(level > 0, level, torch.ones_like(level))
+            told = torch.ones_like(level)
+        seen = reflect_to(seen, (height + -height % step, width + -width % step))
+        seen = torch.cat((seen, told.expand(-1, 1, *seen.shape[-2:])), 1).contiguous(memory_format=torch.channels_last)
+        pixels = self.max_memory / (_FLOATS * self._width * x.element_size() * len(x))
+        found = run_in_tiles(self._network(x), seen, self.radius, pixels, step=step)[..., :height, :width]
+        return found if self.in_image_units else x - level * found
+
+    def _network(self, x: Tensor) -> Any:
+        """The network in the precision of this evaluation."""
+        weights = list(self.net.parameters())
+        auto = self.precision == "auto" and not wants_full_precision() and has_bfloat16(x.device)
+        wanted = self.precision == "bfloat16" or auto
+        if not wanted or self.training or x.dtype != torch.float32 or not no_derivatives((x, *weights)):
+            return self.net
+        key = [(w.data_ptr(), 0 if w.is_inference() else w._version, w.device) for w in weights]
+        if self._half is None or self._half[0] != key:
+            half = copy.deepcopy(self.net).requires_grad_(False).to(torch.bfloat16)
+            self._half = (key, half.to(memory_format=torch.channels_last))
+        half = self._half[1]
+        return lambda z: half(z.to(torch.bfloat16)).to(z.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_half": None}
+
+
+def _read(weights: str, preset: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and card: shipped ones by name and preset, a file of ours, or one of the paper's authors."""
+    if not weights.endswith((".pth", ".pt")):
+        return load_weights(_named(weights, preset), family="drunet")
+    if not Path(weights).is_file():
+        raise FileNotFoundError(f"weights: no file {weights!r}")
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        inputs, outputs, widths, blocks = released_size(state)
+    except Exception as error:  # torch and zipfile raise anything for what is not a weight file
+        raise WeightFileError(f"weights: {Path(weights).name} is not a DRUNet of its authors ({error})") from error
+    if inputs != outputs + 1:
+        raise WeightFileError(f"weights: {Path(weights).name} has {inputs} inputs and {outputs} outputs, not one more")
+    size = {"widths": widths, "blocks": blocks}
+    return state, {"channels": outputs, "preset": "paper", "size": {"unshuffle": 1, "skips": "around", **size}}
+
+
+def _named(weights: str, preset: str | None) -> str:
+    """Full name of shipped weights: ``"ct"`` is that of the preset, by default of the one that measures better."""
+    name, at, version = weights.partition("@")
+    found = [w for w in shipped_weights(name) if preset is None or w == f"{name}-{preset}"]
+    return f"{found[0]}{at}{version}" if found else weights
+
+
+def shipped_weights(name: str) -> list[str]:
+    """Full names of the shipped weights that ``name`` stands for, the best first; none: it is no such name.
+
+    >>> shipped_weights("natural-gray")[0], shipped_weights("sonar")
+    ('natural-gray-fast', [])
+    """
+    shipped = {key.partition("@")[0] for key in available("drunet")}
+    return [w for w in (name, *(f"{name}-{preset}" for preset in _ORDER)) if w in shipped]

@@ -1,0 +1,10 @@
+"""Denoisers around denoisers: levels, symmetries, tiles, complex images, fixed sizes."""
+
+from .complex_images import MagnitudePhase as MagnitudePhase
+from .complex_images import RealImaginary as RealImaginary
+from .equivariant import EquivariantDenoiser as EquivariantDenoiser
+from .fixed_size import InSquares as InSquares
+from .level_map import LevelMap as LevelMap
+from .level_map import Residual as Residual
+from .rescaled import Rescaled as Rescaled
+from .tiled import TiledDenoiser as TiledDenoiser

@@ -1,0 +1,8 @@
+"""Operators of others as ours, and ours for others."""
+
+from .function import FunctionOperator as FunctionOperator
+from .incoming import DeepinvOperator as DeepinvOperator
+from .incoming import as_operator as as_operator
+from .matrix import MatrixOperator as MatrixOperator
+from .outgoing import to_deepinv as to_deepinv
+from .outgoing import to_scipy as to_scipy

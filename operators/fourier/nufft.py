@@ -1,0 +1,251 @@
+"""The non-uniform Fourier transform: one engine under radio interferometry, tomography and non-Cartesian MRI."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from ..base import LinearOperator
+from ..shapes import image_axes
+from .toeplitz import Toeplitz, lags
+
+__all__ = ["NUFFT", "EngineOptions", "Transform", "check_points"]
+
+
+class EngineOptions(TypedDict, total=False):
+    """What :class:`NUFFT` takes for its engine, and the operators on it pass on."""
+
+    eps: float | None
+    backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"]
+    threads: int
+
+
+class Transform(Protocol):
+    """Non-uniform Fourier sums at fixed points, for tensors of one device."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (n, H, W) -> samples (n, M)."""
+        ...
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Samples (n, M) -> images (n, H, W), complex, or their real part where images are real."""
+        ...
+
+
+class NUFFT(LinearOperator):
+    r"""Fourier sums at arbitrary frequencies,
+
+    .. math:: y_m = \sum_{p, q} x_{p, q}\, e^{-i (u_m (p - \lfloor H/2 \rfloor) + v_m (q - \lfloor W/2 \rfloor))}
+
+    from images (B, C, H, W) to samples (B, C, M), complex. :math:`A^* A` is a Toeplitz operator: two FFTs on a
+    doubled grid, whatever M. Derivatives of any order with respect to images and data, and to the points where
+    they require gradients.
+
+    Args:
+        points: (2, M): u (along rows' index, down) and v (along columns), radians per pixel, taken modulo 2 pi; kept
+            in double precision.
+        image_shape: (H, W).
+        channels: C.
+        real: images are real; the adjoint takes the real part.
+        norm: ``"ortho"`` divides by sqrt(HW), so that a full Cartesian grid of points makes a unitary operator.
+        eps: relative error of the sums; default 1e-6 for single, 1e-12 for double precision data.
+        backend: ``"finufft"`` on the CPU, ``"cufinufft"`` on CUDA, or ``"torchkbnufft"`` anywhere (relative error
+            5e-4); ``"auto"`` picks by the device.
+        threads: of finufft; 0: as many as torch uses.
+
+    Raises:
+        TypeError, ValueError: points are not real and finite of shape (2, M), or an option is unknown.
+
+    Barnett, Magland, af Klinteberg 2019, doi:10.1137/18M120885X; Fessler, Sutton 2003, doi:10.1109/TSP.2002.807005.
+
+    >>> op = NUFFT(torch.tensor([[0.0, 3.0], [0.0, 1.0]]), (8, 8))
+    >>> op(torch.ones(1, 1, 8, 8))[0, 0, 0].real.round().item()
+    64.0
+    """
+
+    points: Tensor
+
+    def __init__(
+        self,
+        points: Tensor,
+        image_shape: tuple[int, int],
+        *,
+        channels: int = 1,
+        real: bool = False,
+        norm: Literal["ortho"] | None = None,
+        eps: float | None = None,
+        backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"] = "auto",
+        threads: int = 0,
+    ) -> None:
+        super().__init__()
+        check_points(points)
+        if norm not in (None, "ortho"):
+            raise ValueError(f"norm: expected None or 'ortho', got {norm!r}")
+        if eps is not None and not 1e-14 <= eps <= 0.1:
+            raise ValueError(f"eps: expected a relative error in 1e-14 ... 0.1, got {eps}")
+        if backend not in ("auto", "finufft", "cufinufft", "torchkbnufft"):
+            raise ValueError(f"backend: unknown, {backend!r}")
+        if not (isinstance(threads, int) and threads >= 0):
+            raise ValueError(f"threads: expected a number >= 0, got {threads!r}")
+        if isinstance(points, nn.Parameter):
+            self.points = points
+        else:
+            self.register_buffer("points", points.double(), persistent=False)
+        self.in_shape = image_axes(image_shape, channels)
+        self.image_shape = self.in_shape[-2:]
+        self.out_shape = (channels, points.shape[1])
+        self.in_dtype = torch.float32 if real else torch.complex64
+        self.out_dtype = torch.complex64
+        self.scale = 1 / math.sqrt(math.prod(self.image_shape)) if norm == "ortho" else 1.0
+        self.eps, self.backend, self.threads = eps, backend, threads
+        self._made: dict[Any, tuple[int, Any]] = {}
+
+    def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> "NUFFT":
+        exact = self.points
+        super()._apply(fn, recurse)
+        if not isinstance(exact, nn.Parameter):
+            self.points = exact.to(self.points.device)  # .float() leaves the points in double precision
+        self._made.clear()
+        return self
+
+    # ---- the operator
+
+    def A(self, x: Tensor) -> Tensor:
+        y = _Samples.apply(x, self.points, self._transform(x))
+        return y if self.scale == 1 else self.scale * y
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        y = y.to(y.real.dtype.to_complex())
+        x = _Image.apply(y, self.points, self._transform(y))
+        x = x.real if x.is_complex() and not self.in_dtype.is_complex else x
+        return x if self.scale == 1 else self.scale * x
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        return self.weighted_normal(x, None)
+
+    def weighted_normal(self, x: Tensor, weights: Tensor | None) -> Tensor:
+        """:math:`A^* W A x` for real weights of the samples, the same in all channels; ``None``: of one."""
+        if weights is not None and weights.numel() != self.points.shape[1]:
+            return super().weighted_normal(x, weights)
+        tracked = self.points.requires_grad or (weights is not None and weights.requires_grad)
+        if tracked and torch.is_grad_enabled():
+            y = self.A(x)
+            return self.A_adjoint(y if weights is None else weights.to(y.real.dtype) * y)
+        return self.toeplitz(weights)(x)
+
+    @torch.no_grad()
+    def toeplitz(self, weights: Tensor | None = None) -> Toeplitz:
+        """The operator :math:`A^* W A`, its kernel computed once in double precision."""
+        key = ("toeplitz", None if weights is None else id(weights))
+        version = self.points._version + (0 if weights is None else weights._version)
+        kept = self._made.get(key)
+        if kept is None or kept[0] != version:
+            w = torch.ones(self.points.shape[1], device=self.points.device) if weights is None else weights
+            samples = (w.double() * self.scale**2).to(torch.complex128).reshape(1, -1)
+            kernel = self._transform(samples, lags(self.image_shape)).adjoint(samples)[0]
+            made = Toeplitz(kernel, real=not self.in_dtype.is_complex)
+            kept = self._made[key] = (version, (made, weights))  # the weights stay alive, so their id stays theirs
+        return kept[1][0]
+
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
+        return self.toeplitz().preconditioner(gamma)
+
+    # ---- the engine
+
+    def _transform(self, like: Tensor, shape: tuple[int, int] | None = None) -> Transform:
+        """The engine for tensors such as ``like`` and images of ``shape``, made when first asked for."""
+        shape = shape or self.image_shape
+        eps = self.eps or (1e-12 if like.real.dtype == torch.float64 else 1e-6)
+        key, version = (like.device, eps, shape), self.points._version
+        kept = self._made.get(key)
+        if kept is None or kept[0] != version:
+            kept = self._made[key] = (version, self._make(like.device, eps, shape))
+        return kept[1]
+
+    def _make(self, device: torch.device, eps: float, shape: tuple[int, int]) -> Transform:
+        points = self.points.detach().double()
+        backend = self.backend
+        if backend == "auto":
+            backend = {"cpu": "finufft", "cuda": "cufinufft"}.get(device.type, "torchkbnufft")
+        if backend == "finufft":
+            from .engine_finufft import FinufftTransform
+            from .engine_real import RealFinufftTransform
+
+            if device.type != "cpu":
+                raise ValueError(f"backend: finufft works on the CPU, the data are on {device}")
+            engine = FinufftTransform if self.in_dtype.is_complex else RealFinufftTransform
+            return engine(points.cpu().numpy(), shape, eps, threads=self.threads)
+        if backend == "cufinufft":
+            from .engine_cufinufft import CufinufftTransform
+
+            return CufinufftTransform(points.to(device), shape, eps)
+        from .engine_torchkb import TorchkbTransform
+
+        return TorchkbTransform(points.to(device), shape)
+
+
+def check_points(points: Any, name: str = "points") -> None:
+    """Raise unless ``points`` is a floating tensor (2, M) of finite values."""
+    if not isinstance(points, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor (2, M), got {type(points).__name__}")
+    if points.ndim != 2 or points.shape[0] != 2 or points.shape[1] == 0:
+        hint = "; transpose it" if points.ndim == 2 and points.shape[1] == 2 else ""
+        raise ValueError(f"{name}: expected shape (2, M), got {tuple(points.shape)}{hint}")
+    if not points.is_floating_point():
+        raise TypeError(f"{name}: expected floating point radians per pixel, got {points.dtype}")
+    if not bool(torch.isfinite(points).all()):
+        raise ValueError(f"{name}: hold NaN or infinite values")
+
+
+def _ramps(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Images times their row and column indices from the centre: what a derivative by the points brings down."""
+    rows, columns = (torch.arange(n, dtype=x.real.dtype, device=x.device) - n // 2 for n in x.shape[-2:])
+    return rows[:, None] * x, columns * x
+
+
+class _Samples(torch.autograd.Function):
+    """Images (..., H, W), real or complex -> samples (..., M)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, points: Tensor, transform: Transform) -> Tensor:
+        ctx.transform, ctx.real = transform, not x.is_complex()
+        ctx.save_for_backward(x if points.requires_grad else None, points)
+        return transform.forward(x.reshape(-1, *x.shape[-2:])).reshape(*x.shape[:-2], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (g,), (x, points) = gradients, ctx.saved_tensors
+        of_x = of_points = None
+        if ctx.needs_input_grad[0]:
+            of_x = _Image.apply(g, points, ctx.transform)
+            of_x = of_x.real if ctx.real and of_x.is_complex() else of_x
+        if ctx.needs_input_grad[1]:
+            changes = [_Samples.apply(ramp, points, ctx.transform) for ramp in _ramps(x)]
+            of_points = torch.stack([(g.conj() * -1j * c).real.flatten(0, -2).sum(0) for c in changes]).to(points.dtype)
+        return of_x, of_points, None
+
+
+class _Image(torch.autograd.Function):
+    """Samples (..., M) -> images (..., H, W), complex, or their real part: the adjoint of :class:`_Samples`."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, points: Tensor, transform: Transform) -> Tensor:
+        ctx.transform = transform
+        ctx.save_for_backward(y if points.requires_grad else None, points)
+        x = transform.adjoint(y.reshape(-1, y.shape[-1]))
+        return x.reshape(*y.shape[:-1], *x.shape[-2:])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (g,), (y, points) = gradients, ctx.saved_tensors
+        of_y = of_points = None
+        if ctx.needs_input_grad[0]:
+            of_y = _Samples.apply(g, points, ctx.transform)
+        if ctx.needs_input_grad[1]:
+            changes = [_Samples.apply(ramp, points, ctx.transform) for ramp in _ramps(g)]
+            of_points = torch.stack([(y * (-1j * c).conj()).real.flatten(0, -2).sum(0) for c in changes]).to(
+                points.dtype
+            )
+        return of_y, of_points, None

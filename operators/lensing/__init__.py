@@ -1,0 +1,9 @@
+"""Weak lensing: shear of a convergence map, reduced shear, catalogues of galaxies."""
+
+from .catalogue import ShearMap as ShearMap
+from .catalogue import bin_shear as bin_shear
+from .catalogue import shape_noise_std as shape_noise_std
+from .catalogue import shape_noise_std_map as shape_noise_std_map
+from .kaiser_squires import KaiserSquires as KaiserSquires
+from .kaiser_squires import LensingConvention as LensingConvention
+from .reduced_shear import ReducedShear as ReducedShear

@@ -1,0 +1,125 @@
+"""Cartesian magnetic resonance imaging."""
+
+import torch
+from torch import Tensor
+
+from ..base import LinearOperator
+from ..fourier.fft import fft2c, ifft2c
+from ..shapes import check_batch, constant_like
+
+__all__ = ["MRI"]
+
+
+def _check_mask(mask: Tensor) -> Tensor:
+    """Mask with four axes, (1 | B, 1 | coils, H, W), of real numbers, a copy."""
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}")
+    if mask.ndim not in (2, 4):
+        raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}")
+    if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
+        raise ValueError("mask: expected booleans or finite real weights >= 0")
+    mask = mask[None, None] if mask.ndim == 2 else mask
+    if mask.numel() == 0 or not bool((mask != 0).flatten(1).any(1).all()):
+        raise ValueError("mask: zero everywhere, nothing is measured")
+    return mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
+
+
+def check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
+    """Coil maps with four axes, (1 | B, coils, H, W), a copy."""
+    if not isinstance(coil_maps, Tensor):
+        raise TypeError(f"coil_maps: expected a torch.Tensor, got {type(coil_maps).__name__}")
+    if coil_maps.ndim not in (3, 4) or tuple(coil_maps.shape[-2:]) != image_shape:
+        raise ValueError(
+            f"coil_maps: expected (coils, H, W) or (B, coils, H, W) with H, W = {image_shape}, "
+            f"got {tuple(coil_maps.shape)}"
+        )
+    if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()):
+        raise ValueError("coil_maps: hold NaN or infinite values")
+    maps = coil_maps.clone() if coil_maps.ndim == 4 else coil_maps[None].clone()
+    if maps.numel() == 0 or not bool((maps != 0).flatten(1).any(1).all()):
+        raise ValueError("coil_maps: zero everywhere, nothing is measured")
+    return maps
+
+
+class MRI(LinearOperator):
+    r"""Cartesian MRI with one or several coils, native complex: :math:`(Ax)_c = m \odot F(s_c \odot x)`.
+
+    Images (B, 1, H, W) complex -> k-space (B, coils, H, W) complex, zeros where nothing is sampled; F is unitary,
+    with image centre and zero frequency at index n // 2. Real images are taken as complex ones. One coil, and full
+    sampling, have a closed prox, one coil a closed pseudo-inverse; several coils with a mask use conjugate gradients.
+
+    Args:
+        mask: (H, W) or (1 | B, 1 | coils, H, W): booleans, or weights >= 0.
+        coil_maps: sensitivities s, (coils, H, W) or (1 | B, coils, H, W), complex; ``None``: one coil, s = 1.
+
+    Raises:
+        TypeError: mask or maps are not tensors.
+        ValueError: the mask is zero everywhere (in a sample), negative or not finite, or shapes do not fit.
+
+    >>> op = MRI(torch.ones(4, 6))
+    >>> x = torch.randn(1, 1, 4, 6, dtype=torch.complex64)
+    >>> torch.allclose(op.A_adjoint(op(x)), x, atol=1e-6)
+    True
+    """
+
+    field = "mri"
+
+    in_dtype = torch.complex64
+    mask: Tensor
+    coil_maps: Tensor | None
+
+    def __init__(self, mask: Tensor, coil_maps: Tensor | None = None) -> None:
+        super().__init__()
+        mask = _check_mask(mask)
+        image_shape = (mask.shape[-2], mask.shape[-1])
+        maps = None if coil_maps is None else check_maps(coil_maps, image_shape)
+        coils = 1 if maps is None else maps.shape[1]
+        if mask.shape[1] not in (1, coils):
+            raise ValueError(f"mask: {mask.shape[1]} coils, but coil_maps have {coils}")
+        if maps is not None and 1 not in (len(mask), len(maps)) and len(mask) != len(maps):
+            raise ValueError(f"coil_maps: hold {len(maps)} samples, the mask {len(mask)}")
+        self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("coil_maps", maps, persistent=False)
+        self.in_shape = (1, *image_shape)
+        self.out_shape = (coils, *image_shape)
+        self.out_dtype = torch.complex64
+
+    def _mask(self, like: Tensor) -> Tensor:
+        return constant_like(self.mask, like, "mask")
+
+    def _maps(self, like: Tensor) -> Tensor | None:
+        if self.coil_maps is None:
+            return None
+        return constant_like(self.coil_maps, like, "coil_maps")
+
+    def A(self, x: Tensor) -> Tensor:
+        maps = self._maps(x)
+        return self._mask(x) * fft2c(x if maps is None else maps * x)
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        images, maps = ifft2c(self._mask(y) * y), self._maps(y)
+        return images if maps is None else (maps.conj() * images).sum(1, keepdim=True)
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        maps = self._maps(x)
+        images = ifft2c(self._mask(x) ** 2 * fft2c(x if maps is None else maps * x))
+        return images if maps is None else (maps.conj() * images).sum(1, keepdim=True)
+
+    def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
+        g, mask, maps = self._gamma(gamma, b), self._mask(b), self._maps(b)
+        if maps is None:
+            return ifft2c(fft2c(b) / (1 + g * mask**2))
+        if bool((mask == 1).all()) and not mask.requires_grad:  # else the derivative needs the mask in the graph
+            return b / (1 + g * maps.abs().square().sum(1, keepdim=True))
+        return super().solve_normal(b, gamma, **options)
+
+    def A_dagger(self, y: Tensor, **options) -> Tensor:
+        mask = self._mask(y)
+        if self.coil_maps is not None:
+            return super().A_dagger(y, **options)
+        check_batch("y", y, self.out_shape, complex_data=True)
+        taken = mask > 0
+        return ifft2c(torch.where(taken, y / torch.where(taken, mask, torch.ones_like(mask)), torch.zeros_like(y)))
+
+    def norm(self) -> float:
+        return float(self.mask.detach().max()) if self.coil_maps is None else super().norm()

@@ -1,0 +1,112 @@
+"""Radio interferometry: visibilities of a small field."""
+
+import math
+from typing import Literal, Unpack
+
+import torch
+from torch import Tensor
+
+from ..fourier.nufft import NUFFT, EngineOptions, check_points
+from ..shapes import check_batch
+from .weighting import visibility_weights
+
+__all__ = ["RadioInterferometry"]
+
+
+class RadioInterferometry(NUFFT):
+    r"""Visibilities of a sky in flux per pixel, at the baselines (u, v):
+
+    .. math:: V(u, v) = \sum_{l, m} I(l, m)\, e^{-2 \pi i (u l + v m)}
+
+    from images (B, C, H, W) to (B, C, M), complex; a point of flux one has \|V\| = 1, V(0) is the whole flux.
+
+    With ``cell`` the baselines are wavelengths, u to the east and v to the north, and arrays lie as FITS files have
+    them: rows go north, columns go west (shown with the first row below, north is up and east left); the direction
+    l = m = 0 is pixel (H // 2, W // 2). With ``unit="rad/pixel"`` they are radians per pixel along rows and columns,
+    as those of :class:`NUFFT`.
+
+    Left out: the w-term (a wide field's curvature), primary beams, bandwidth and time smearing, gains. A is not
+    weighted; weights enter :meth:`dirty_image` and :meth:`psf` alone, whitening is ``Weighted(1 / std) @ op``.
+
+    Args:
+        uv: (2, M).
+        image_shape: (H, W).
+        cell: side of a pixel in arcseconds, for baselines in wavelengths.
+        unit: ``"wavelengths"`` or ``"rad/pixel"``.
+        real: the sky is real; ``False`` for complex ones, such as a polarised Q + iU.
+        channels: C.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit, or baselines are longer than pixels can show.
+
+    Thompson, Moran, Swenson 2017, doi:10.1007/978-3-319-44431-4, chapters 3 and 10.
+
+    >>> from operators.radio.uv import uv_coverage
+    >>> op = RadioInterferometry(uv_coverage("vla-d"), (64, 64), cell=8.0)
+    >>> sky = torch.zeros(1, 1, 64, 64)
+    >>> sky[..., 32, 32] = 2.5  # Jy
+    >>> y = op(sky)
+    >>> round(y.real.mean().item(), 3), round(op.dirty_image(y).max().item(), 3)
+    (2.5, 2.5)
+    """
+
+    field = "radio"
+
+    def __init__(
+        self,
+        uv: Tensor,
+        image_shape: tuple[int, int],
+        *,
+        cell: float | None = None,
+        unit: Literal["wavelengths", "rad/pixel"] = "wavelengths",
+        real: bool = True,
+        channels: int = 1,
+        **engine: Unpack[EngineOptions],
+    ) -> None:
+        check_points(uv, "uv")
+        if unit not in ("wavelengths", "rad/pixel"):
+            raise ValueError(f"unit: expected 'wavelengths' or 'rad/pixel', got {unit!r}")
+        if (unit == "wavelengths") != (cell is not None):
+            raise ValueError("cell: give the pixel's side in arcseconds for uv in wavelengths, or unit='rad/pixel'")
+        points = uv.double()
+        if cell is not None:
+            if not (isinstance(cell, (int, float)) and 0 < cell < math.inf):
+                raise ValueError(f"cell: expected a positive number of arcseconds, got {cell!r}")
+            side = math.radians(cell / 3600)
+            points = 2 * math.pi * side * torch.stack((points[1], -points[0]))
+        longest = float(points.detach().abs().max())
+        if longest > math.pi * (1 + 1e-6):
+            fit = f"cell <= {cell * math.pi / longest:.4g}" if cell is not None else "values within -pi ... pi"
+            raise ValueError(f"uv: the longest baseline turns by {longest:.4g} > pi radians a pixel; it needs {fit}")
+        super().__init__(points, image_shape, channels=channels, real=real, **engine)
+        self.cell = cell
+
+    def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Tensor | None = None) -> Tensor:
+        """Weights (M,) for :meth:`dirty_image`; see :func:`operators.radio.weighting.visibility_weights`."""
+        return visibility_weights(self.points.detach(), self.image_shape, scheme, robust=robust, natural=natural)
+
+    def dirty_image(self, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        r"""Flux per beam, :math:`\sum_m w_m V_m e^{2 \pi i (u_m l + v_m m)} / \sum_m w_m`: the sky convolved with
+        :meth:`psf`. Weights (M,) are natural by default."""
+        check_batch("y", y, self.out_shape, complex_data=True)
+        w = self._weights(weights)
+        return self.A_adjoint(w.to(y.real.dtype) * y) / float(w.sum())
+
+    def psf(self, weights: Tensor | None = None, *, shape: tuple[int, int] | None = None) -> Tensor:
+        """Dirty image of a point of flux one at pixel n // 2, (1, 1, H, W), double precision, one at its peak.
+
+        Args:
+            weights: (M,), natural by default.
+            shape: of the image; (2H, 2W) covers all shifts of pixels.
+        """
+        w = self._weights(weights)
+        samples = (w / w.sum()).to(torch.complex128)[None]
+        image = self._transform(samples, shape or self.image_shape).adjoint(samples)
+        return (image.real if image.is_complex() and not self.in_dtype.is_complex else image)[None]
+
+    def _weights(self, weights: Tensor | None) -> Tensor:
+        w = self.weights() if weights is None else weights.double()
+        if w.shape != (self.points.shape[1],) or not float(w.sum()) > 0:
+            raise ValueError(f"weights: expected {self.points.shape[1]} of positive sum, got shape {tuple(w.shape)}")
+        return w

@@ -1,0 +1,79 @@
+"""Checks of batches, images and constants by their shapes."""
+
+from operator import index
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["check_batch", "constant_like", "image_axes", "with_channels"]
+
+
+def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:
+    """Raise unless ``value`` is a non-empty floating batch (B, *shape); real values may stand for complex ones.
+
+    Raises:
+        TypeError: not a tensor, integers, or complex where the operator is real.
+        ValueError: wrong rank or shape, empty batch.
+
+    >>> import torch
+    >>> check_batch("y", torch.zeros(2, 1, 4), (1, 4), complex_data=False)
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+    expected = ("B", *shape)
+    if value.ndim != len(expected):
+        hint = "; add the batch axis, for instance x[None]" if value.ndim == len(shape) else ""
+        raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}{hint}")
+    if tuple(value.shape[1:]) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
+    if value.shape[0] == 0:
+        raise ValueError(f"{name}: empty batch, shape {tuple(value.shape)}")
+    if not (value.is_floating_point() or value.is_complex()):
+        raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
+    if value.is_complex() and not complex_data:
+        raise TypeError(f"{name}: this operator expects real values, got {value.dtype}")
+
+
+def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:
+    """(C, H, W) as integers; raise where ``image_shape`` is not two positive numbers or ``channels`` is not one.
+
+    >>> image_axes((4, 5), 3)
+    (3, 4, 5)
+    """
+    try:
+        height, width = (index(n) for n in image_shape)
+    except (TypeError, ValueError):
+        raise ValueError(f"image_shape: expected integers (H, W), got {image_shape!r}") from None
+    if height < 1 or width < 1:
+        raise ValueError(f"image_shape: expected positive (H, W), got {(height, width)}")
+    if not isinstance(channels, int) or channels < 1:
+        raise ValueError(f"channels: expected an integer >= 1, got {channels!r}")
+    return channels, height, width
+
+
+def constant_like(constant: Tensor, x: Tensor, name: str) -> Tensor:
+    """A constant (1 | B, ...) in the precision of the batch ``x``; raise where it is for another batch."""
+    if 1 not in (constant.shape[0], x.shape[0]) and constant.shape[0] != x.shape[0]:
+        raise ValueError(f"{name}: holds {constant.shape[0]} samples, the batch has {x.shape[0]}")
+    return constant.to(x.real.dtype.to_complex() if constant.is_complex() else x.real.dtype)
+
+
+def with_channels(mask: Tensor, channels: int, name: str = "mask") -> Tensor:
+    """A mask (H, W), (C, H, W) or (1 | B, C, H, W) as (1 | B, C, H, W), repeated to ``channels`` where it has one.
+
+    Raises:
+        ValueError: wrong rank, or a number of channels that is neither 1 nor ``channels``.
+
+    >>> import torch
+    >>> with_channels(torch.ones(4, 5), 3).shape
+    torch.Size([1, 3, 4, 5])
+    """
+    if mask.ndim not in (2, 3, 4):
+        raise ValueError(f"{name}: expected (H, W), (C, H, W) or (B, C, H, W), got {tuple(mask.shape)}")
+    image_axes((1, 1), channels)
+    full = mask.reshape(*[1] * (4 - mask.ndim), *mask.shape)
+    if full.shape[1] == 1:
+        full = full.expand(-1, channels, -1, -1)
+    if channels not in (1, full.shape[1]):
+        raise ValueError(f"channels: {channels} does not fit {name} of shape {tuple(mask.shape)}")
+    return full

@@ -1,0 +1,4 @@
+"""Tomography: parallel beams, fan beams, filtered back projection."""
+
+from .fanbeam import FanBeam as FanBeam
+from .radon import Radon as Radon

@@ -1,0 +1,156 @@
+"""Fan-beam tomography: parallel projections, interpolated within their band to the rays of a fan."""
+
+import math
+from typing import Any, Literal, Unpack
+
+import torch
+from torch import Tensor
+
+from ..base import LinearOperator
+from ..fourier.nufft import NUFFT, EngineOptions
+from ..fourier.toeplitz import fast_length
+from ..shapes import check_batch
+from .radon import Radon, check_angles, sinc
+
+__all__ = ["FanBeam"]
+
+
+class FanBeam(LinearOperator):
+    r"""Line integrals of an image over the rays from a turning source to a turning detector.
+
+    Images (B, 1, H, W), real -> sinograms (B, 1, angles, detectors). At angle :math:`\beta` the source stands at
+    :math:`R (\sin\beta, -\cos\beta)`, the detector's centre opposite to it, its bins along
+    :math:`(\cos\beta, \sin\beta)`; x points right, y up. A ray at the angle :math:`\gamma` from the central one is the
+    parallel ray :math:`\theta = \beta - \gamma,\ s = R \sin\gamma`.
+
+    Projections are periodic in the angle and limited in band: the Fourier slice theorem gives their two-dimensional
+    Fourier series, a second :class:`NUFFT` evaluates it at the rays. So nothing is lost by interpolation, and the
+    adjoint is exact. Bins average over their width at the centre of rotation. The normal operator is A and its
+    adjoint in turn: a fan has no Toeplitz structure.
+
+    Args:
+        image_shape: (H, W), or an int for a square.
+        angles: of the source, radians.
+        source_distance: R, from the source to the centre of rotation, in the unit of ``pixel_size``.
+        detector_distance: from the centre of rotation to the detector.
+        detector_count: number of bins; by default as many as see all of the image.
+        detector_spacing: width of a bin on the detector.
+        pixel_size: side of a pixel.
+        curved: bins lie on a circle around the source, at equal angles, instead of on a line.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit, or the source stands within the image.
+
+    Kak, Slaney 1988, doi:10.1137/1.9780898719277 (section 3.4).
+
+    >>> op = FanBeam(16, torch.arange(8) * torch.pi / 4, source_distance=40.0, detector_distance=40.0)
+    >>> op(torch.ones(1, 1, 16, 16)).shape
+    torch.Size([1, 1, 8, 49])
+    """
+
+    field = "ct"
+
+    angles: Tensor
+    weights: Tensor
+    phase: Tensor
+
+    def __init__(
+        self,
+        image_shape: int | tuple[int, int],
+        angles: Any,
+        source_distance: float,
+        detector_distance: float,
+        detector_count: int | None = None,
+        *,
+        detector_spacing: float = 1.0,
+        pixel_size: float = 1.0,
+        curved: bool = False,
+        **engine: Unpack[EngineOptions],
+    ) -> None:
+        super().__init__()
+        angles = check_angles(angles)
+        shape = (image_shape, image_shape) if isinstance(image_shape, int) else tuple(image_shape)
+        radius = math.hypot(*shape) / 2 * pixel_size
+        if not source_distance > radius:
+            raise ValueError(f"source_distance: the source has to stand outside the image, beyond {radius:.4g}")
+        if not 0 <= detector_distance < math.inf:
+            raise ValueError(f"detector_distance: expected a number >= 0, got {detector_distance!r}")
+        if not 0 < detector_spacing < math.inf:
+            raise ValueError(f"detector_spacing: expected a positive number, got {detector_spacing!r}")
+        far = source_distance + detector_distance
+        if detector_count is None:
+            opening = math.asin(radius / source_distance)
+            half = far * (opening if curved else math.tan(opening))
+            detector_count = math.ceil(2 * half / detector_spacing) | 1
+        if not isinstance(detector_count, int) or detector_count < 1:
+            raise ValueError(f"detector_count: expected an int >= 1, got {detector_count!r}")
+        self.source_distance, self.detector_distance, self.curved = source_distance, detector_distance, curved
+        self.detector_count, self.detector_spacing = detector_count, detector_spacing
+        position = (torch.arange(detector_count, dtype=torch.float64) - (detector_count - 1) / 2) * detector_spacing
+        gamma = position / far if curved else torch.atan(position / far)
+        self.register_buffer("angles", angles, persistent=False)
+        # parallel projections all around, densely enough for every frequency that the image has
+        views = 2 * fast_length(math.ceil(math.pi * radius / pixel_size) + 16)
+        self.parallel = Radon(
+            image_shape, 2 * math.pi / views * torch.arange(views).double(), pixel_size=pixel_size,
+            detector_spacing=pixel_size, **engine,
+        )  # fmt: skip
+        self.in_shape, self.out_dtype = self.parallel.in_shape, torch.float32
+        self.out_shape = (1, len(angles), detector_count)
+        self._series(angles[:, None] - gamma, (source_distance * gamma.sin()).expand(len(angles), -1), engine)
+
+    def _series(self, theta: Tensor, s: Tensor, engine: EngineOptions) -> None:
+        """The Fourier series of the parallel projections, to be summed at the rays (theta, s)."""
+        line, views, columns = self.parallel, len(self.parallel.angles), self.parallel.length // 2 + 1
+        frequency = 2 * math.pi / (line.length * line.pixel_size)
+        k = torch.arange(columns, dtype=torch.float64)
+        bin_width = self.detector_spacing * self.source_distance / (self.source_distance + self.detector_distance)
+        own = sinc(k * frequency * line.pixel_size)  # the parallel operator's own bins are undone
+        start = line.offset - (line.detector_count - 1) / 2 * line.detector_spacing
+        footprint = sinc(k * frequency * bin_width) / own * torch.exp(-1j * k * frequency * start)
+        footprint = footprint * line.multiplicity * line.length
+        points = torch.stack((-theta, -frequency * s)).flatten(1)
+        self.rays = NUFFT(points, (views, columns), **engine)
+        self.register_buffer("weights", line.weights * footprint / (views * line.length), persistent=False)
+        meets = s.abs() <= line.length * line.pixel_size / 2  # beyond, the series repeats and the image ends
+        phase = meets * torch.exp(1j * (columns // 2) * frequency * s)
+        self.register_buffer("phase", phase.flatten(), persistent=False)
+
+    def A(self, x: Tensor) -> Tensor:
+        polar = self.parallel.nufft.A(x).unflatten(-1, self.weights.shape)
+        series = torch.fft.fftshift(torch.fft.fft(self.weights.to(polar.dtype) * polar, dim=-2), dim=-2)
+        rays = self.phase.to(polar.dtype) * self.rays.A(series)
+        return rays.real.unflatten(-1, self.out_shape[1:])
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        rays = self.phase.conj().to(y.dtype.to_complex()) * y.flatten(-2)
+        series = torch.fft.ifftshift(self.rays.A_adjoint(rays), dim=-2)
+        polar = self.weights.conj().to(series.dtype) * torch.fft.ifft(series, dim=-2, norm="forward")
+        return self.parallel.nufft.A_adjoint(polar.flatten(-2))
+
+    def rebin(self, y: Tensor) -> Tensor:
+        """Parallel sinogram of :attr:`parallel` from that of a full turn of evenly spaced angles, by cubic
+        interpolation; zero for rays that the fan lacks."""
+        check_batch("y", y, self.out_shape, complex_data=False)
+        views = len(self.angles)
+        if not torch.allclose(self.angles.diff(), torch.full((views - 1,), 2 * math.pi / views).to(self.angles)):
+            raise ValueError("angles: rebinning needs a full turn of evenly spaced, rising angles")
+        line = self.parallel
+        s = (torch.arange(line.detector_count).to(self.angles) - (line.detector_count - 1) / 2) * line.detector_spacing
+        gamma = torch.asin((s / self.source_distance).clamp(-1, 1))
+        far = self.source_distance + self.detector_distance
+        column = far * (gamma if self.curved else gamma.tan()) / self.detector_spacing
+        row = (line.angles[:, None] + gamma - self.angles[0]) * (views / (2 * math.pi)) % views
+        margin = 4
+        around = torch.cat((y[..., -margin:, :], y, y[..., :margin, :]), -2)
+        grid = torch.stack((
+            (2 * column / self.detector_count).expand_as(row), (2 * (row + margin) + 1) / around.shape[-2] - 1,
+        ), -1).to(y)  # fmt: skip
+        return torch.nn.functional.grid_sample(
+            around, grid.expand(len(y), -1, -1, -1), mode="bicubic", align_corners=False
+        )
+
+    def fbp(self, y: Tensor, filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann"] = "ram-lak"):
+        """Filtered backprojection of a full turn, after :meth:`rebin`."""
+        return self.parallel.fbp(self.rebin(y), filter)

@@ -1,0 +1,214 @@
+"""Parallel-beam tomography by the Fourier slice theorem."""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, Unpack
+
+import torch
+from torch import Tensor
+
+from ..base import LinearOperator
+from ..fourier.nufft import NUFFT, EngineOptions
+from ..fourier.toeplitz import fast_length
+from ..shapes import check_batch, image_axes
+from .fbp import angle_weights, filter_sinogram
+
+__all__ = ["Radon", "check_angles", "sinc"]
+
+
+class Radon(LinearOperator):
+    r"""Line integrals of an image over parallel rays, averaged over detector bins,
+
+    .. math:: p(\theta, s) = \int f(x, y)\, \delta(x \cos\theta + y \sin\theta - s)\, dx\, dy
+
+    from images (B, C, H, W), real, to sinograms (B, C, angles, detectors). Pixels are squares of constant value; x
+    points right and y up, both from the image's centre, so the first axis of the array runs against y; bin j is
+    centred at :math:`s_j = (j - (D - 1)/2)\,\mathrm{spacing} + \mathrm{offset}`.
+
+    The spectrum of a projection is a central slice of the image's: a :class:`NUFFT` gives it at polar points, the
+    footprints of pixel and bin multiply it, and an FFT along the detector brings it back, so projections are limited
+    to the detector's band. A* A is a Toeplitz operator as long as the detector covers the image
+    (:attr:`covers`); where it does not, A and its adjoint are applied in turn.
+
+    Args:
+        image_shape: (H, W), or an int for a square.
+        angles: in radians, a tensor, an array or a list, any number and order; ``torch.deg2rad`` converts degrees.
+        detector_count: number of bins D; by default as many as cover the image's diagonal (or its inscribed circle),
+            an odd number of small factors.
+        detector_spacing: width of a bin, in the unit of ``pixel_size``.
+        pixel_size: side of a pixel; sinograms have the unit of the image times this one.
+        offset: of the detector along s, in the same unit.
+        circle: take the image as zero outside its inscribed circle.
+        channels: C.
+        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit; the message names it.
+
+    Natterer 1986, doi:10.1137/1.9780898719284 (chapter I, slice theorem).
+
+    >>> op = Radon(16, torch.linspace(0, torch.pi, 8 + 1)[:-1])
+    >>> y = op(torch.ones(1, 1, 16, 16))
+    >>> y.shape, round(y[0, 0, 0].sum().item())  # every projection holds the whole image
+    (torch.Size([1, 1, 8, 25]), 256)
+    """
+
+    field = "ct"
+
+    angles: Tensor
+    back: Tensor
+    weights: Tensor
+    multiplicity: Tensor
+    gain: Tensor
+    mask: Tensor | None
+
+    def __init__(
+        self,
+        image_shape: int | tuple[int, int],
+        angles: Any,
+        detector_count: int | None = None,
+        *,
+        detector_spacing: float = 1.0,
+        pixel_size: float = 1.0,
+        offset: float = 0.0,
+        circle: bool = False,
+        channels: int = 1,
+        **engine: Unpack[EngineOptions],
+    ) -> None:
+        super().__init__()
+        self.in_shape = image_axes(
+            (image_shape, image_shape) if isinstance(image_shape, int) else image_shape, channels
+        )
+        height, width = self.image_shape = self.in_shape[-2:]
+        angles = check_angles(angles)
+        for name, value in (("detector_spacing", detector_spacing), ("pixel_size", pixel_size)):
+            if not (isinstance(value, (int, float)) and 0 < value < math.inf):
+                raise ValueError(f"{name}: expected a positive number, got {value!r}")
+        if not math.isfinite(offset):
+            raise ValueError(f"offset: expected a finite number, got {offset!r}")
+        spacing, shift = detector_spacing / pixel_size, offset / pixel_size  # in pixels
+        extent = float(min(height, width)) if circle else math.hypot(height, width)
+        if detector_count is None:
+            detector_count = fast_length(math.ceil((extent + 2 * abs(shift)) / spacing - 1e-9), odd=True)
+        if not isinstance(detector_count, int) or detector_count < 1:
+            raise ValueError(f"detector_count: expected an int >= 1, got {detector_count!r}")
+        self.detector_count, self.detector_spacing, self.pixel_size = detector_count, detector_spacing, pixel_size
+        self.offset = offset
+        # samples along the detector's line: so many that the repeated object stays off the bins
+        reach = math.ceil((extent / 2 + abs(shift)) / spacing + detector_count / 2 - 1e-9)
+        self.length = max(detector_count, reach)
+        self.covers = self.length == detector_count
+        """Whether the detector sees all of the image at every angle."""
+        self.out_shape = (channels, len(angles), detector_count)
+        self.out_dtype = torch.float32
+        self.register_buffer("angles", angles, persistent=False)
+        self.register_buffer("mask", _disc(height, width) if circle else None, persistent=False)
+        self._sample(spacing, shift, engine)
+
+    def _sample(self, spacing: float, shift: float, engine: EngineOptions) -> None:
+        """Polar points of the image's spectrum, and what turns samples there into those of projections."""
+        (channels, height, width), angles = self.in_shape, self.angles
+        frequency = 2 * math.pi / (self.length * spacing) * torch.arange(self.length // 2 + 1, dtype=torch.float64)
+        u, v = -frequency * angles.sin()[:, None], frequency * angles.cos()[:, None]
+        self.nufft = NUFFT(torch.stack((u, v)).flatten(1), self.image_shape, channels=channels, real=True, **engine)
+        start = shift - (self.detector_count - 1) / 2 * spacing
+        centre = (height // 2 - (height - 1) / 2) * u + (width // 2 - (width - 1) / 2) * v
+        footprint = sinc(u) * sinc(v) * sinc(frequency * spacing)
+        if self.length % 2 == 0:  # the highest frequency's sign is not known to the samples
+            footprint[:, -1] = 0
+        back = torch.exp(1j * (frequency * start - centre))
+        self.register_buffer("back", back, persistent=False)
+        self.register_buffer("weights", self.pixel_size / spacing * footprint * back, persistent=False)
+        multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64)
+        multiplicity[0] /= 2
+        self.register_buffer("multiplicity", multiplicity, persistent=False)
+        gain = (self.weights.abs().square() * multiplicity).flatten()
+        self.register_buffer("gain", gain, persistent=False)
+
+    def _apply(self, fn, recurse: bool = True) -> "Radon":
+        exact = {name: buffer for name, buffer in self.named_buffers(recurse=False)}
+        super()._apply(fn, recurse)
+        for name, buffer in exact.items():  # constants stay in double precision
+            setattr(self, name, buffer.to(self.nufft.points.device))
+        return self
+
+    # ---- the operator
+
+    def A(self, x: Tensor) -> Tensor:
+        spectrum = self.nufft.A(self._masked(x)).unflatten(-1, (len(self.angles), -1))
+        sinogram = torch.fft.irfft(self.weights.to(spectrum.dtype) * spectrum, n=self.length)
+        return sinogram[..., : self.detector_count]
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        check_batch("y", y, self.out_shape, complex_data=False)  # a Fourier transform would cut or pad silently
+        return self._masked(self._summed(y, self.weights))
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        if not self.covers:
+            return self.A_adjoint(self.A(x))
+        return self._masked(self.nufft.weighted_normal(self._masked(x), self.gain))
+
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
+        return self.nufft.toeplitz(self.gain).preconditioner(gamma)
+
+    def _masked(self, x: Tensor) -> Tensor:
+        return x if self.mask is None else self.mask.to(x.dtype) * x
+
+    def _summed(self, y: Tensor, weights: Tensor) -> Tensor:
+        """Adjoint of :meth:`A` with other ``weights`` of the samples."""
+        spectrum = torch.fft.rfft(y, n=self.length)
+        samples = (weights.conj() * self.multiplicity).to(spectrum.dtype) * spectrum
+        return self.nufft.A_adjoint(samples.flatten(-2))
+
+    # ---- the field's own inverse
+
+    def fbp(
+        self, y: Tensor, filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann"] = "ram-lak"
+    ) -> Tensor:
+        r"""Filtered backprojection, :math:`\int_0^\pi (h * p_\theta)(x\cos\theta + y\sin\theta)\, d\theta`,
+        differentiable; in the units of the image.
+
+        Every angle counts with its distance to its neighbours. Backprojection interpolates within the band of the
+        detector, without loss.
+
+        Raises:
+            TypeError, ValueError: ``y`` or ``filter`` does not fit.
+
+        Kak, Slaney 1988, doi:10.1137/1.9780898719277 (chapter 3).
+        """
+        check_batch("y", y, self.out_shape, complex_data=False)
+        filtered = filter_sinogram(y, self.detector_spacing, filter)
+        filtered = filtered * angle_weights(self.angles).to(y)[:, None]
+        # the sum over frequencies of A* lacks a factor: multiplicity holds the 1 / length of an inverse FFT
+        return self._masked(self._summed(filtered, self._within_band()))
+
+    def _within_band(self) -> Tensor:
+        """Phases alone, for frequencies that pixels can show."""
+        inside = self.nufft.points.abs().amax(0).reshape(self.back.shape) <= math.pi + 1e-9
+        return self.back * (inside & (self.weights != 0))
+
+
+def check_angles(angles: Any) -> Tensor:
+    """Angles as doubles (n,), a copy; raise where they are not finite numbers, warn where they look like degrees."""
+    try:
+        angles = torch.as_tensor(angles, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"angles: expected radians, a tensor or a list of numbers, got {angles!r}") from error
+    if angles.ndim != 1 or len(angles) == 0 or not bool(torch.isfinite(angles).all()):
+        raise ValueError(f"angles: expected finite values of shape (n,), got shape {tuple(angles.shape)}")
+    if float(angles.abs().max()) > 8 * math.pi:
+        turns = float(angles.abs().max()) / (2 * math.pi)
+        warnings.warn(f"angles: {turns:.0f} turns; radians are expected, torch.deg2rad converts degrees", stacklevel=3)
+    return angles
+
+
+def sinc(k: Tensor) -> Tensor:
+    """Mean of exp(i k t) over a cell of width one."""
+    return torch.sinc(k / (2 * math.pi))
+
+
+def _disc(height: int, width: int) -> Tensor:
+    y = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    return (y[:, None].square() + x.square() <= (min(height, width) / 2) ** 2).double()

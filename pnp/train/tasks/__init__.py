@@ -1,0 +1,9 @@
+"""What is learned: samples and losses, one task each."""
+
+from ..drawing import Drawing as Drawing
+from .base import Drawn as Drawn
+from .base import Task as Task
+from .supervised import DenoiseCrops as DenoiseCrops
+from .supervised import DenoisePixels as DenoisePixels
+from .supervised import Measured as Measured
+from .supervised import Pairs as Pairs

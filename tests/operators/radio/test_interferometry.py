@@ -1,0 +1,142 @@
+"""Radio interferometry: direct sums on the sky, coverage against spherical astronomy, weights by counting."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from operators import RadioInterferometry, check, uv_coverage, visibility_weights
+from operators.radio.antennas import antenna_positions
+from tests.contracts import operator_laws
+
+ARCSEC = math.pi / 180 / 3600
+
+
+def random(*shape: int, seed: int = 0, dtype=torch.float64) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def test_visibilities_of_sources_on_the_sky():
+    cell, uv = 2.5, uv_coverage("vla-c", samples=3)
+    op = RadioInterferometry(uv, (40, 36), cell=cell)
+    x = torch.zeros(1, 1, 40, 36, dtype=torch.float64)
+    expected = torch.zeros(uv.shape[1], dtype=torch.complex128)
+    for flux, north, east in ((1.0, 0, 0), (0.3, 5, -7), (2.0, -11, 4)):
+        x[..., 20 + north, 18 - east] += flux  # rows go north, columns go west
+        l, m = east * cell * ARCSEC, north * cell * ARCSEC
+        expected += flux * torch.exp(-2j * torch.pi * (uv[0] * l + uv[1] * m))
+    assert torch.allclose(op(x)[0, 0], expected, atol=1e-10)
+
+
+def test_seeds_convention_in_radians_per_pixel():
+    uv = (2 * torch.rand(2, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 1) * torch.pi
+    x = random(1, 1, 12, 10)
+    n, m = torch.arange(12) - 6, torch.arange(10) - 5
+    direct = torch.einsum(
+        "pn,nm,pm->p", torch.exp(-1j * uv[0][:, None] * n), x[0, 0] + 0j, torch.exp(-1j * uv[1][:, None] * m)
+    )
+    assert torch.allclose(RadioInterferometry(uv, (12, 10), unit="rad/pixel")(x)[0, 0], direct, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("real", [True, False])
+def test_laws_and_doctor(dtype, real):
+    uv = 3 * random(2, 90, seed=1).clamp(-1, 1)
+    op = RadioInterferometry(uv, (6, 7), unit="rad/pixel", real=real, threads=1)
+    operator_laws(op, dtype=dtype)
+    report = check(op, dtype=dtype)
+    assert report.ok, report
+
+
+def test_dirty_image_is_the_sky_convolved_with_the_beam():
+    op = RadioInterferometry(uv_coverage("random", samples=2, count=12), (16, 14), cell=2.0)
+    x = random(1, 1, 16, 14).abs()
+    for scheme in ("natural", "uniform", "briggs"):
+        w = op.weights(scheme)
+        beam = op.psf(w, shape=(32, 28))[0, 0]
+        assert beam[16, 14].item() == pytest.approx(1) and beam.max() <= 1 + 1e-9
+        dirty = op.dirty_image(op(x), w)[0, 0]
+        row, column = 5, 9
+        shifted = torch.stack([
+            torch.stack([beam[16 + row - p, 14 + column - q] for q in range(14)]) for p in range(16)
+        ])  # fmt: skip
+        assert dirty[row, column].item() == pytest.approx(float((shifted * x[0, 0]).sum()), rel=1e-9)
+
+
+def test_weights_by_counting():
+    n = 16
+    p = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 300)).clip(-3, 3))
+    cell = {}
+    for sign in (1, -1):
+        for u, v in (sign * p.T).tolist():
+            key = tuple(round(k * n / (2 * math.pi)) % n for k in (u, v))
+            cell[key] = cell.get(key, 0) + 1
+    own = []
+    for u, v in p.T.tolist():
+        here = tuple(round(k * n / (2 * math.pi)) % n for k in (u, v))
+        there = tuple(round(-k * n / (2 * math.pi)) % n for k in (u, v))
+        own.append(cell[here] / (2 if here == there else 1))
+    total = torch.tensor(own, dtype=torch.float64)
+    assert torch.allclose(visibility_weights(p, (n, n), "uniform"), 1 / total)
+    squares = sum((c / (2 if k == tuple(-i % n for i in k) else 1)) ** 2 for k, c in cell.items())
+    f2 = (5 * 10**0.5) ** 2 / (squares / 300)
+    assert torch.allclose(visibility_weights(p, (n, n), "briggs", robust=-0.5), 1 / (1 + total * f2))
+    natural = torch.linspace(0.5, 2, 300, dtype=torch.float64)
+    assert torch.equal(visibility_weights(p, (n, n), natural=natural), natural)
+    nearly = visibility_weights(p, (n, n), "briggs", robust=5.0)
+    assert torch.allclose(nearly, torch.ones(300, dtype=torch.float64), atol=1e-3)
+
+
+def test_a_sharper_weighting_has_a_narrower_beam():
+    op = RadioInterferometry(uv_coverage("meerkat", samples=5), (64, 64), cell=1.5)
+    areas = [float((op.psf(op.weights(s, robust=r)) > 0.5).sum()) for s, r in
+             (("natural", 0.0), ("briggs", 0.5), ("uniform", 0.0))]  # fmt: skip
+    assert areas[0] > areas[1] > areas[2]
+
+
+def test_coverage_is_that_of_spherical_astronomy():
+    positions = torch.tensor([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]], dtype=torch.float64)
+    wave = 299_792_458.0 / 1e9
+    overhead = uv_coverage(positions, latitude=40.0, declination=40.0, hours=(0, 0), samples=1, frequency=1e9) * wave
+    # from the zenith the ground is seen as it lies: east along u, north along v
+    expected = torch.tensor([[100.0, 0.0], [0.0, 100.0], [-100.0, 100.0]], dtype=torch.float64).T
+    assert torch.allclose(overhead, expected, atol=1e-9)
+    # at the pole a baseline turns rigidly with the Earth: a circle in 24 hours
+    around = uv_coverage(positions[:2], latitude=0.0, declination=90.0, hours=(0, 6), samples=2, frequency=1e9) * wave
+    assert torch.allclose(around.norm(dim=0), torch.full((2,), 100.0, dtype=torch.float64))
+    assert abs(float((around[:, 0] * around[:, 1]).sum())) < 1e-6
+    # on the celestial equator east-west baselines have no v
+    flat = uv_coverage(positions[:2], latitude=20.0, declination=0.0, hours=(-4, 4), samples=9)
+    assert flat[1].abs().max() < 1e-9
+
+
+def test_arrays():
+    assert antenna_positions("meerkat").shape == (64, 2) and uv_coverage("meerkat").shape == (2, 2016 * 15)
+    a, d = (antenna_positions(f"vla-{c}").norm(dim=1).max().item() for c in "ad")
+    assert a == pytest.approx(21e3) and a / d == pytest.approx(3.28**3)
+    assert uv_coverage("random", count=5, samples=2, seed=1).shape == (2, 20)
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: RadioInterferometry(uv_coverage(), (32, 32)), "cell"),
+        (lambda: RadioInterferometry(uv_coverage(), (32, 32), cell=1.0, unit="rad/pixel"), "cell"),
+        (lambda: RadioInterferometry(uv_coverage(), (32, 32), cell=-1.0), "cell"),
+        (lambda: RadioInterferometry(uv_coverage(), (32, 32), cell=60.0), "uv: the longest baseline .* cell <="),
+        (lambda: RadioInterferometry(uv_coverage(), (32, 32), cell=1.0, unit="m"), "unit"),  # type: ignore[arg-type]
+        (lambda: RadioInterferometry(uv_coverage().T, (32, 32), cell=1.0), "uv: .*transpose"),
+        (lambda: uv_coverage("alma"), "array"),
+        (lambda: uv_coverage(torch.zeros(3, 2)), "latitude"),
+        (lambda: uv_coverage(torch.zeros(1, 2), latitude=0.0), "array"),
+        (lambda: uv_coverage(declination=100.0), "declination"),
+        (lambda: uv_coverage(samples=0), "samples"),
+        (lambda: visibility_weights(torch.zeros(2, 3), (4, 4), "robust"), "scheme"),
+        (lambda: visibility_weights(torch.zeros(2, 3), (4, 4), natural=torch.ones(2)), "natural"),
+        (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), cell=1.0).psf(torch.zeros(3)), "weights"),
+    ],
+)
+def test_bad_arguments_are_named(call, word):
+    with pytest.raises(ValueError, match=word):
+        call()
