@@ -39,8 +39,8 @@ def rivals(name: str, op: Any, y: Tensor, x: Tensor, denoiser: Denoiser) -> dict
     std = PROBLEMS[name].noise_std
     adjoint = _interpolated(y) if isinstance(op, Downsampling) else op.fbp(y) if hasattr(op, "fbp") else op.A_adjoint(y)
     once = PnPADMM(op, denoiser, noise_std=std)
-    state = once.init(y)
-    single = once.denoise(adjoint, state.problem.image_noise.clamp(max=0.2), state)
+    facts = once.begin(y).facts
+    single = once.problem(y, facts).prior(adjoint, facts.image_noise.clamp(max=0.2))
     solutions = [tv_reconstruction(op, y, std, strength=s, iterations=150) for s in (0.25, 0.5, 1.0, 2.0, 4.0)]
     return {
         "input": score(adjoint, x), "one denoising": score(single, x), "TV": max(score(v, x) for v in solutions)

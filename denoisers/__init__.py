@@ -44,6 +44,7 @@ from .trained.lofi import LoFiDenoiser as LoFiDenoiser
 from .trained.mass import MassDenoiser as MassDenoiser
 from .trained.mixer import MixerDenoiser as MixerDenoiser
 from .trained.xdncnn import XDnCNNDenoiser as XDnCNNDenoiser
+from .wrappers.bounded import Bounded as Bounded
 from .wrappers.complex_images import MagnitudePhase as MagnitudePhase
 from .wrappers.complex_images import RealImaginary as RealImaginary
 from .wrappers.equivariant import EquivariantDenoiser as EquivariantDenoiser

@@ -52,6 +52,7 @@ from .noise import gaussian_noise_snr as gaussian_noise_snr
 from .noise import poisson_noise as poisson_noise
 from .noise import std_from_snr as std_from_snr
 from .noise import transmission_noise as transmission_noise
+from .nonlinear import Operator as Operator
 from .radio.interferometry import RadioInterferometry as RadioInterferometry
 from .radio.uv import uv_coverage as uv_coverage
 from .radio.weighting import visibility_weights as visibility_weights

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .linalg import cg, column, implicit_solve, linear_map, power_norm
+from .nonlinear import Operator
 from .shapes import check_batch
 
 __all__ = ["LinearOperator"]
@@ -14,7 +15,7 @@ __all__ = ["LinearOperator"]
 _DOUBLE = (torch.float64, torch.complex128)
 
 
-class LinearOperator(nn.Module):
+class LinearOperator(Operator):
     r"""Linear map :math:`A` from images (B, C, H, W) to data (B, ...), immutable once made.
 
     A subclass sets ``in_shape`` and writes ``A``; all else has a default. Inner products are real,
@@ -38,17 +39,11 @@ class LinearOperator(nn.Module):
     ((1, 2, 4), 8.0)
     """
 
-    in_shape: tuple[int, ...]
-    in_dtype: torch.dtype = torch.float32
-    field: str = "natural"
-    _out_shape: tuple[int, ...] | None = None
-    _out_dtype: torch.dtype | None = None
+    # ---- the one method to write is A(x); what has a default
 
-    # ---- the one method to write, and what has a default
-
-    def A(self, x: Tensor) -> Tensor:
-        """Measure images (B, *in_shape), without noise."""
-        raise NotImplementedError(f"{type(self).__name__} has to write A(x)")
+    def linearised(self, x: Tensor) -> "LinearOperator":
+        """Itself: a linear operator is its derivative everywhere."""
+        return self
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         """Adjoint for the real inner product, data (B, *out_shape) -> images; by default the derivative of ``A``."""
@@ -146,25 +141,7 @@ class LinearOperator(nn.Module):
         with torch.no_grad():
             return power_norm(self.A_adjoint_A, x.to(self._device()))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LinearOperator":
-        """Move or convert constants; complex ones stay complex where torch would drop their imaginary parts."""
-
-        def kept(t: Tensor) -> Tensor:
-            if not t.is_complex():
-                return fn(t)
-            pair = fn(torch.view_as_real(t))
-            if pair.dtype not in (torch.float32, torch.float64):  # a complex type was asked for, or half precision
-                return t.to(pair.device, pair.dtype if pair.is_complex() else None)
-            return torch.view_as_complex(pair.contiguous())
-
-        return super()._apply(kept, recurse)
-
     # ---- names that others know
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``A(x)`` after a check of the argument; no noise is added."""
-        check_batch("x", x, self.in_shape, self.in_dtype.is_complex)
-        return self.A(x)
 
     def A_A_adjoint(self, y: Tensor) -> Tensor:
         """``A(A_adjoint(y))``."""
@@ -174,48 +151,7 @@ class LinearOperator(nn.Module):
         """Vector-Jacobian product at ``x``: the adjoint, since A is linear (deepinv's name)."""
         return self.A_adjoint(v)
 
-    # ---- shapes and kinds
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        """Shape of the data without the batch axis."""
-        if self._out_shape is None:
-            self._measure_output()
-        assert self._out_shape is not None
-        return self._out_shape
-
-    @out_shape.setter
-    def out_shape(self, shape: tuple[int, ...]) -> None:
-        self._out_shape = tuple(shape)
-
-    @property
-    def out_dtype(self) -> torch.dtype:
-        """Kind of the data: ``torch.float32`` or ``torch.complex64``."""
-        if self._out_dtype is None:
-            self._measure_output()
-        assert self._out_dtype is not None
-        return self._out_dtype
-
-    @out_dtype.setter
-    def out_dtype(self, dtype: torch.dtype) -> None:
-        self._out_dtype = dtype
-
-    def _measure_output(self) -> None:
-        # not AttributeError: inside a property torch would hide it behind "no attribute 'out_shape'"
-        if not hasattr(self, "in_shape"):
-            raise TypeError(f"{type(self).__name__}: set self.in_shape, (C, H, W) without batch, in __init__")
-        try:
-            with torch.no_grad():
-                y = self.A(torch.zeros(1, *self.in_shape, dtype=self.in_dtype, device=self._device()))
-        except AttributeError as error:
-            raise TypeError(f"{type(self).__name__}.A: {error}") from error
-        self._out_shape = self._out_shape or tuple(y.shape[1:])
-        self._out_dtype = self._out_dtype or (torch.complex64 if y.is_complex() else torch.float32)
-
-    def _device(self) -> torch.device:
-        for tensor in (*self.buffers(), *self.parameters()):
-            return tensor.device
-        return torch.device("cpu")
+    # ---- helpers
 
     def _zeros(self, batch: int, like: Tensor, kind: torch.dtype) -> Tensor:
         double = like.dtype in _DOUBLE

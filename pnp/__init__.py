@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 import denoisers as _denoisers
 import operators as _operators
 
-from .expert import Expert as Expert
+from .counts import Poisson as Poisson
+from .counts import Transmission as Transmission
+from .levels import Expert as Expert
+from .levels import Level as Level
 from .levels import log_schedule as log_schedule
+from .likelihood import Ball as Ball
+from .likelihood import Exact as Exact
+from .likelihood import Gaussian as Gaussian
+from .likelihood import Huber as Huber
+from .likelihood import Likelihood as Likelihood
 from .noise_level import estimate_noise as estimate_noise
+from .problem import Problem as Problem
 from .progress import ProgressBar as ProgressBar
 from .reconstructor import Reconstructor as Reconstructor
 from .result import Record as Record

@@ -1,21 +1,35 @@
 """What a solver's arguments have to be, told by name before any work."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase as NormBase
 
-from .expert import Expert
+from .levels import Expert
 from .stopping import Stop
 
-__all__ = ["check_arguments", "check_mode", "check_values"]
+__all__ = ["check_arguments", "check_mode", "check_values", "positive"]
 
 
-def check_arguments(noise_std: Any, strength: Any, stop: Any, expert: Any) -> None:
+def positive(name: str, value: Any) -> float:
+    """``value`` as a number; raise where it is none, or not positive and finite.
+
+    >>> positive("photons", 100)
+    100.0
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name}: expected a number, got {value!r}") from None
+    if isinstance(value, bool | str) or not 0 < number < math.inf:
+        raise ValueError(f"{name}: expected a finite number > 0, got {value!r}")
+    return number
+
+
+def check_arguments(strength: Any, stop: Any, expert: Any) -> None:
     """Raise where an argument of a solver's constructor is of the wrong kind or out of range."""
-    if isinstance(noise_std, (bool, str)):
-        raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
     if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 < strength < float("inf"):
         raise ValueError(f"strength: expected a positive number, got {strength!r}")
     if stop is not None and not isinstance(stop, Stop):

@@ -1,17 +1,11 @@
-"""Between the user's units and the denoiser's: intensities, complex values, channels."""
+"""Between the user's intensities and the denoiser's."""
 
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from denoisers.base import Denoiser
-from operators.linalg import column
-
-__all__ = ["Calibration", "calibrate", "denoise", "describe_split"]
-
-
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+__all__ = ["Calibration", "calibrate"]
 
 
 class Calibration(NamedTuple):
@@ -49,41 +43,3 @@ def calibrate(x: Tensor, mode: Literal["auto"] | tuple[float, float] | None) -> 
     spread = torch.where(high - low > 1e-6 * largest, high - low, largest)
     flatness = high - low <= 1e-6 * largest
     return Calibration(torch.where(spread > 0, spread, ones), torch.where(flatness, torch.zeros_like(low), low))
-
-
-def describe_split(denoiser: Denoiser, x: Tensor) -> str:
-    """How :func:`denoise` hands an image to the denoiser, in words, for the report."""
-    parts = ["real and imaginary part as two samples"] if x.is_complex() and not denoiser.takes_complex else []
-    if denoiser.channels == 1 and x.shape[1] != 1:
-        parts.append("channel by channel")
-    return ", ".join(parts) or "as it is"
-
-
-def denoise(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibration) -> Tensor:
-    """``denoiser`` on images (B, C, H, W) in the user's units, real or complex; sigma (B,) in the same units.
-
-    Raises:
-        ValueError: the denoiser does not take that number of channels.
-    """
-    if x.is_complex() and not denoiser.takes_complex:
-        twice = Calibration(calibration.scale.repeat(2), 0 * calibration.offset.repeat(2))
-        parts = denoise(denoiser, torch.cat((x.real, x.imag)), sigma.repeat(2), twice)
-        return torch.complex(*parts.contiguous().chunk(2))
-    batch, channels = x.shape[:2]
-    if denoiser.channels == 1 and channels != 1:
-        each = Calibration(*(v.repeat_interleave(channels) for v in calibration))
-        single = denoise(
-            denoiser, x.reshape(batch * channels, 1, *x.shape[2:]), sigma.repeat_interleave(channels), each
-        )
-        return single.reshape(x.shape)
-    if denoiser.channels not in (None, channels):
-        raise ValueError(f"denoiser: takes {denoiser.channels} channels, the operator's images have {channels}")
-    scale, offset = column(calibration.scale, x), column(calibration.offset, x)
-    own = next((p.dtype for p in denoiser.parameters() if p.is_floating_point()), x.real.dtype)
-    noisy = ((x - offset) / scale).to(own.to_complex() if x.is_complex() else own)
-    clean = denoiser(noisy, (sigma / calibration.scale).to(own))
-    if not isinstance(clean, Tensor):
-        raise TypeError(f"denoiser: returned {type(clean).__name__} instead of a torch.Tensor")
-    if clean.shape != noisy.shape or clean.dtype.is_complex != x.is_complex() or clean.real.dtype not in _FLOATS:
-        raise ValueError(f"denoiser: returned {clean.dtype} {tuple(clean.shape)} for {own} {tuple(noisy.shape)}")
-    return offset + scale * clean.to(x.dtype)

@@ -1,14 +1,59 @@
-"""Numbers that change with the iteration: any scalar of a solver may be a function of the step."""
+"""Levels of an iteration: how strongly the denoiser works, how far the data move; schedules of them, also by hand."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Schedule", "log_schedule", "value_at"]
+__all__ = ["Expert", "Level", "Schedule", "log_schedule", "value_at"]
 
 Number = float | Tensor
 Schedule = Number | Callable[[int], Number]
+
+
+class Level(NamedTuple):
+    r"""What one iteration works at, made once and recorded as it is.
+
+    Attributes:
+        step: number of the iteration, from 0.
+        sigma: standard deviation that the denoiser is told, in the units of the image, (B,).
+        tau: length of a step, :math:`\tau = \sigma^2 / \lambda`, in squares of the image's unit, (B,).
+    """
+
+    step: int
+    sigma: Tensor
+    tau: Tensor
+
+
+class Expert(NamedTuple):
+    """Penalty and denoiser strength by hand, numbers or functions of the step, in the units of the image.
+
+    ``sigma`` is the standard deviation handed to the denoiser; ``rho`` the penalty, 1 over the length of a step:
+    Gaussian data have the weight gamma = 1 / (rho noise_std^2).
+    """
+
+    rho: Schedule
+    sigma: Schedule
+
+    def at(self, step: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """rho and sigma of a step, one a sample, as ``like`` (B,).
+
+        Raises:
+            TypeError: a value is no number. ValueError: it is not positive (rho), negative (sigma), or not finite.
+        """
+        values = []
+        for name, schedule, lowest in (("rho", self.rho, "> 0"), ("sigma", self.sigma, ">= 0")):
+            value = value_at(schedule, step)
+            try:
+                tensor = torch.as_tensor(value).to(like).expand_as(like)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise TypeError(f"expert: {name} has to be a number or (B,) numbers, got {value!r}") from error
+            fine = tensor > 0 if name == "rho" else tensor >= 0
+            if not bool((fine & torch.isfinite(tensor)).all()):
+                raise ValueError(f"expert: {name} has to be finite and {lowest}, got {value!r}")
+            values.append(tensor)
+        return values[0], values[1]
 
 
 def log_schedule(start: Number, end: Number, steps: int) -> Callable[[int], Number]:

@@ -1,5 +1,6 @@
 """What a solver works out once for a measurement, before it iterates."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -9,46 +10,69 @@ from operators.base import LinearOperator
 from operators.linalg import cg, column, dot, implicit_solve
 
 from .calibration import Calibration, calibrate
-from .noise_level import estimate_noise
+from .fit import Fit
+from .levels import Level
+from .likelihood import Gaussian, Likelihood
+from .prior import Prior
 
-__all__ = ["Problem", "data_gain", "last_level", "prepare", "rough_estimate"]
+__all__ = ["Facts", "Problem", "data_gain", "end_of_prox", "last_level", "prepare", "rough_estimate"]
 
 _GAMMA_LIMIT = 1e4  # of gamma times the squared norm of A: beyond it the data are as good as exact
 
 
-class Problem(NamedTuple):
-    """A measurement, prepared: everything per sample, (B,) but for the images.
+class Facts(NamedTuple):
+    """What is worked out once for a measurement; everything per sample, (B,) but for the image.
 
     Attributes:
-        aty: A* y, an image.
-        noise_std: per real component of the data, in the units of y.
-        image_noise: noise_std / sqrt(mean diagonal of A* A): what the noise amounts to in the image.
+        back: A* y, an image; for data that are not Gaussian, of what they say Ax is.
+        noise_std: per real component of the data, in the units of y; of counts the root of their mean variance.
+        gain: mean diagonal of A* A.
+        image_noise: what the noise amounts to in the image, noise_std / sqrt(gain).
         calibration: affine map to the denoiser's units.
-        gamma_limit: largest weight of the data.
+        gamma_limit: largest weight of Gaussian data.
         coverage: share of the image that the data hold, see :func:`data_coverage`.
         alive: whether the sample holds anything but zeros.
         no_mean: whether the data say nothing of the image's mean, which is zero then (weak lensing, differences).
+        norm: of A, or of its derivative where solvers begin.
     """
 
-    aty: Tensor
+    back: Tensor
     noise_std: Tensor
+    gain: Tensor
     image_noise: Tensor
     calibration: Calibration
     gamma_limit: Tensor
     coverage: Tensor
     alive: Tensor
     no_mean: Tensor
+    norm: float
 
 
-def last_level(problem: Problem) -> Tensor:
+class Problem(NamedTuple):
+    """What a method sees: the data term, the prior, a first image, and the levels of each iteration."""
+
+    fit: Fit
+    prior: Prior
+    start: Tensor
+    levels: Callable[[int], Level]
+    unit: Tensor
+
+
+def last_level(facts: Facts) -> Tensor:
     r"""Level of the noise in the image in calibrated units, (B,), drawn towards a tenth of the range from above where
     the data hold little of the image: :math:`\sigma^{c^2} \min(\sigma, 0.1)^{1 - c^2}`, c the coverage.
 
     The mean noise of tomography is nearly all in fine detail; a denoiser of its level smooths the rest away. Set on
     training slices.
     """
-    sigma, held = problem.image_noise / problem.calibration.scale, problem.coverage**2
+    sigma, held = facts.image_noise / facts.calibration.scale, facts.coverage**2
     return sigma**held * sigma.clamp(max=0.1) ** (1 - held)
+
+
+def end_of_prox(facts: Facts) -> tuple[Tensor, Tensor]:
+    """The last sigma in calibrated units and lambda of methods that split data and prior, see :class:`pnp.PnPADMM`."""
+    gap = 1 - facts.coverage
+    return torch.maximum(last_level(facts), 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
 
 
 @torch.no_grad()
@@ -109,51 +133,52 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     return implicit_solve(matrix, aty, solve)
 
 
-def _gamma_limit(op: LinearOperator, dtype: torch.dtype) -> float:
-    size, widest = op.norm(), torch.finfo(dtype).max ** 0.375  # squares, and squares over the limit, stay in range
+def _within_range(size: float, dtype: torch.dtype) -> float:
+    widest = torch.finfo(dtype).max ** 0.375  # squares, and squares over the limit, stay in range
     if not 1 / widest <= size <= widest:
         raise ValueError(
             f"op: its norm, {size:.3g}, is out of the range {1 / widest:.1g} ... {widest:.1g} of {dtype}; "
             "solve with op * c and y * c, which has the same answer"
         )
-    return _GAMMA_LIMIT / size**2
+    return size
 
 
-def prepare(
-    op: LinearOperator, y: Tensor, noise_std: Any, calibration: Any, *, own_units: bool = False
-) -> tuple[Problem, Tensor, str]:
-    """The :class:`Problem` of data ``y``, a rough image to start from, and how the noise level was found.
+def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: bool = False) -> tuple[Facts, Tensor]:
+    """The :class:`Facts` of data ``y`` of a likelihood with known noise, and a rough image to start from.
 
     With ``own_units`` the denoiser is a prior of images in the user's units: ``"auto"`` maps nothing then, and the
     data count as complete, so that the solver changes nothing of the prior's weight.
 
     Raises:
-        ValueError: ``noise_std`` is negative or not finite, or has neither 1 nor B values; the operator is zero.
+        ValueError: the operator is zero, or its norm out of range.
     """
-    aty = op.A_adjoint(y)
-    batch, real = y.shape[0], aty.real.dtype
-    if noise_std is None:
-        sigma, source = estimate_noise(op, y)
-    else:
-        try:
-            sigma = torch.as_tensor(noise_std, dtype=real, device=y.device).reshape(-1)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"noise_std: expected a number or (B,) numbers, got {noise_std!r}") from error
-        source = "given"
-        if sigma.numel() not in (1, batch):
-            raise ValueError(f"noise_std: expected one value or {batch} (one a sample), got {sigma.numel()}")
-        if not bool(((sigma >= 0) & torch.isfinite(sigma)).all()):
-            raise ValueError(f"noise_std: expected finite values >= 0, got {sigma.tolist()}")
-    sigma = sigma.to(real).expand(batch)
-    gain = data_gain(op, aty)
+    data, first = likelihood.as_data(y), None
+    op: Any = likelihood.op
+    if not isinstance(op, LinearOperator):
+        first = op.first_image(y)
+        data = data - likelihood.op.A(first)
+        op = op.linearised(first)
+    back = op.A_adjoint(data)
+    real = back.real.dtype
+    gain = data_gain(op, back)
     if not bool((gain > 0).all()):
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
-    start = rough_estimate(op, aty, gain)
-    limit = torch.full_like(gain, _gamma_limit(op, real))
+    if isinstance(likelihood, Gaussian):
+        noise = likelihood.noise_std.to(real)
+    else:
+        weights = likelihood.weights(y).expand(y.shape[0], *y.shape[1:]).flatten(1)
+        noise = weights.mean(1).rsqrt().to(real)
+    start = rough_estimate(op, back, gain)
+    if first is not None:
+        back, start = op.A_adjoint(likelihood.as_data(y)), first + start
+    norm = _within_range(op.norm(), real)
     if own_units and isinstance(calibration, str):
         coverage, units = torch.ones_like(gain), calibrate(start, None)
     else:
-        coverage, units = data_coverage(op, aty, gain), calibrate(start, calibration)
-    alive = y.detach().abs().flatten(1).amax(1) > 0
-    lost = mean_is_lost(op, aty, gain)
-    return Problem(aty, sigma, sigma / gain.sqrt(), units, limit, coverage, alive, lost), start, source
+        coverage, units = data_coverage(op, back, gain), calibrate(start, calibration)
+    facts = Facts(
+        back=back, noise_std=noise, gain=gain, image_noise=noise / gain.sqrt(), calibration=units,
+        gamma_limit=torch.full_like(gain, _GAMMA_LIMIT / norm**2), coverage=coverage, alive=likelihood.alive(y),
+        no_mean=mean_is_lost(op, back, gain), norm=norm,
+    )  # fmt: skip
+    return facts, start

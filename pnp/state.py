@@ -1,6 +1,7 @@
 """Where a solve stands, and how it is kept on disk."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -8,24 +9,65 @@ from torch import Tensor
 from operators.linalg import column, dot
 
 from .calibration import Calibration
-from .problem import Problem
+from .problem import Facts
 
-__all__ = ["State", "movement", "sizes"]
+__all__ = ["State", "blend", "choose", "distance", "rebuilt", "sizes"]
+
+T = TypeVar("T")  # tensors in tuples, named or not, nested or not
 
 
-def sizes(v: Tensor, problem: Problem) -> Tensor:
-    """Norm of each sample in units of its calibration, so that squares stay within range."""
-    v = v.detach() / column(problem.calibration.scale, v)
+def sizes(v: Tensor, unit: Tensor) -> Tensor:
+    """Norm of each sample in its unit, so that squares stay within range, (B,)."""
+    v = v.detach() / column(unit, v)
     return dot(v, v).sqrt()
 
 
-def movement(old: "State", new: "State", *, dual: bool) -> Tensor:
-    """Relative change of x, and with ``dual`` of the dual variable, from one state to the next, (B,)."""
-    change = sizes(new.x - old.x, new.problem)
-    if dual:
-        change = torch.hypot(change, sizes(new.dual - old.dual, new.problem))
-    size = sizes(new.x, new.problem)
+def distance(old: tuple[Tensor, ...], new: tuple[Tensor, ...], unit: Tensor) -> Tensor:
+    """Change of the tensors ``new``, of which the first is the image, relative to that image's norm, (B,)."""
+    change = sizes(new[0] - old[0], unit)
+    for a, b in zip(old[1:], new[1:], strict=True):
+        change = torch.hypot(change, sizes(b - a, unit))
+    size = sizes(new[0], unit)
     return change / torch.where(size > 0, size, torch.ones_like(size))
+
+
+def _each(function: Callable[..., Tensor], *trees: Any) -> Any:
+    """A function of tensors on named tuples of them, nested or not."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return function(*trees)
+    parts = [_each(function, *some) for some in zip(*trees, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_asdict") else type(first)(parts)
+
+
+def choose(condition: Tensor, a: T, b: T) -> T:
+    """Samples of ``a`` where the condition (B,) holds, else those of ``b``; named tuples of batch-first tensors."""
+    return _each(lambda u, v: torch.where(condition.reshape(-1, *[1] * (u.ndim - 1)), u, v), a, b)
+
+
+def blend(share: Tensor, old: T, new: T) -> T:
+    """``old`` + share (``new`` - ``old``) for a share below one of each sample (B,), ``new`` at one."""
+
+    def between(a: Tensor, b: Tensor) -> Tensor:
+        if not (b.is_floating_point() or b.is_complex()):
+            return b
+        s = column(share, b)
+        return torch.where(s < 1, a + s * (b - a), b)
+
+    return _each(between, old, new)
+
+
+def _plain(tree: Any) -> Any:
+    """Named tuples as dictionaries."""
+    return {k: _plain(v) for k, v in tree._asdict().items()} if hasattr(tree, "_asdict") else tree
+
+
+def rebuilt(like: T, kept: Any) -> T:
+    """Named tuples of the kind of ``like`` from the dictionaries that were made of others."""
+    if not isinstance(kept, Mapping):
+        return kept
+    kind: Any = type(like)
+    return kind(**{name: rebuilt(getattr(like, name), value) for name, value in kept.items()})
 
 
 class State(NamedTuple):
@@ -36,14 +78,11 @@ class State(NamedTuple):
 
     Attributes:
         step: number of iterations done.
-        x: the denoiser's output (B, C, H, W).
-        x_data: the data-consistent image.
-        dual: scaled dual variable of ADMM (zeros in methods without one).
-        rho: penalty of the last iteration in units of the calibration, (B,).
-        problem: what was worked out once.
+        values: the method's own tensors, a named tuple whose first field is x.
+        facts: what was worked out once.
         source: how the noise level was found.
         method: name of the solver.
-        residual: relative change of x and dual in the last iteration at a constant sigma, (B,); infinite before.
+        residual: relative change of an iteration at constant levels, the last one, (B,); infinite before.
         pace: share of an iteration that is made, (B,): 1, or 1/2 from where the residual grew on.
 
     >>> import torch
@@ -57,20 +96,26 @@ class State(NamedTuple):
     """
 
     step: int
-    x: Tensor
-    x_data: Tensor
-    dual: Tensor
-    rho: Tensor
-    problem: Problem
+    values: Any
+    facts: Facts
     source: str
     method: str
     residual: Tensor
     pace: Tensor
 
+    @property
+    def x(self) -> Tensor:
+        """The image (B, C, ...)."""
+        return self.values["x"] if isinstance(self.values, Mapping) else self.values.x
+
+    @property
+    def x_data(self) -> Tensor:
+        """The data-consistent image, of methods that have one; else x."""
+        return getattr(self.values, "x_data", self.x)
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary of everything."""
-        problem = self.problem._asdict() | {"calibration": self.problem.calibration._asdict()}
-        return self._asdict() | {"problem": problem}
+        return _plain(self)
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> "State":
@@ -80,8 +125,8 @@ class State(NamedTuple):
             ValueError: a part is missing.
         """
         try:
-            problem = kept["problem"] | {"calibration": Calibration(**kept["problem"]["calibration"])}
-            parts: dict[str, Any] = {**kept, "problem": Problem(**problem)}
+            facts = kept["facts"] | {"calibration": Calibration(**kept["facts"]["calibration"])}
+            parts: dict[str, Any] = {**kept, "facts": Facts(**facts)}
             return cls(**parts)
         except (KeyError, TypeError) as error:
             raise ValueError(f"kept: not the dictionary of a State, {error}") from error

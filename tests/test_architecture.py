@@ -57,11 +57,13 @@ def test_imports_point_one_way(path):
             "operators.adapters.incoming",
             "operators.base",
             "operators.linalg",
+            "operators.nonlinear",
             "operators.shapes",
             "denoisers.base",
             "denoisers.evaluation.precision",
             "denoisers.trained.default",
             "denoisers.weights",
+            "denoisers.wrappers.bounded",
         }
         ours = {m for m in modules if roots({m}) <= {"operators", "denoisers"}}
         assert ours <= allowed, "solvers know no concrete operator or network"

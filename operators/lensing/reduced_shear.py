@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..nonlinear import Operator
 from ..shapes import check_batch, constant_like
 from .kaiser_squires import KaiserSquires
 
 __all__ = ["ReducedShear"]
 
 
-class ReducedShear(torch.nn.Module):
+class ReducedShear(Operator):
     r"""What the shapes of galaxies show, :math:`g = \gamma / (1 - \kappa)`, not linear in the convergence.
 
     The mean of the convergence, which lensing does not see, does change it: a sheet of mass :math:`c` turns g into
@@ -31,21 +32,27 @@ class ReducedShear(torch.nn.Module):
         super().__init__()
         if not isinstance(shear, KaiserSquires):
             raise TypeError(f"shear: expected KaiserSquires, got {type(shear).__name__}")
-        self.shear = shear
+        self.shear, self.field = shear, shear.field
+        self.in_shape, self.in_dtype = shear.in_shape, shear.in_dtype
+        self.out_shape, self.out_dtype = shear.out_shape, shear.out_dtype
 
-    def forward(self, kappa: Tensor) -> Tensor:
+    def A(self, x: Tensor) -> Tensor:
+        """Reduced shear, complex (B, 1, H, W), where the convergence stays below one."""
+        return self.shear.A(x) / (1 - x)
+
+    def forward(self, x: Tensor) -> Tensor:
         """Reduced shear, complex (B, 1, H, W).
 
         Raises:
             ValueError: the convergence reaches 1, where the images of a galaxy are many, or is not finite.
         """
-        _check_weak(kappa, self.shear)
-        return self.shear.A(kappa) / (1 - kappa)
+        _check_weak(x, self.shear)
+        return self.A(x)
 
-    def linearised(self, kappa: Tensor) -> LinearOperator:
-        r"""Derivative at ``kappa``, :math:`\delta \mapsto A\delta / (1 - \kappa) + A\kappa\,\delta / (1 - \kappa)^2`,
+    def linearised(self, x: Tensor) -> LinearOperator:
+        r"""Derivative at ``x``, :math:`\delta \mapsto A\delta / (1 - \kappa) + A\kappa\,\delta / (1 - \kappa)^2`,
         as an operator, for Gauss-Newton steps."""
-        return _ReducedShearDerivative(self.shear, kappa)
+        return _ReducedShearDerivative(self.shear, x)
 
     def solve(self, g: Tensor, solver, *, steps: int = 4) -> Tensor:
         r"""Convergence from reduced shear with any solver of the linear problem, by :math:`\gamma \leftarrow

@@ -1,32 +1,43 @@
 """Plug-and-play ADMM."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from operators.linalg import column
 
-from ..problem import Problem, last_level
+from ..levels import Level
+from ..problem import Facts, Problem, end_of_prox
 from ..solver import Solver
-from ..state import State
 
 __all__ = ["PnPADMM"]
+
+
+class Iterate(NamedTuple):
+    """Answer v, data-consistent image, dual variable (not scaled by tau, so that it stays what it is as tau falls)."""
+
+    x: Tensor
+    x_data: Tensor
+    w: Tensor
 
 
 class PnPADMM(Solver):
     r"""Plug-and-play ADMM: a data fit, a denoising and a dual update in turn.
 
     .. math::
-        x &\leftarrow \arg\min_x \tfrac{1}{2\sigma_n^2} \|Ax - y\|^2 + \tfrac\rho2 \|x - (v - u)\|^2 \\
-        v &\leftarrow D_{\sigma_d}(x + u), \qquad \sigma_d = \sqrt{\lambda / \rho} \\
-        u &\leftarrow u + x - v
+        x &\leftarrow \arg\min_x f(Ax, y) + \tfrac{1}{2\tau} \|x - (v - \tau w)\|^2 \\
+        v &\leftarrow D_{\sigma}(x + \tau w), \qquad \tau = \sigma^2 / \lambda \\
+        w &\leftarrow w + (x - v) / \tau
 
-    v is the answer. By default :math:`\sigma_d` falls in equal ratios to the level that the noise has in the image,
-    :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, or somewhat beside it (see :meth:`goal`), and stays there until
-    a fixed point is reached; u is rescaled as :math:`\rho` grows. Results do not depend on units: for c > 0, c y with
-    noise_std c gives c x.
+    v is the answer, :math:`f = \|Ax - y\|^2 / (2 \sigma_n^2)` for Gaussian data; :math:`1 / \tau` is the penalty
+    :math:`\rho`. By default :math:`\sigma` falls in equal ratios to the level that the noise has in the image,
+    :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, or somewhat beside it (see :meth:`end`), and stays there until
+    a fixed point is reached. Results do not depend on units: for c > 0, c y with noise_std c gives c x.
 
     Args:
-        op: a :class:`operators.LinearOperator`, or anything that :func:`operators.as_operator` takes.
+        op: a :class:`operators.LinearOperator`, anything that :func:`operators.as_operator` takes, or a likelihood
+            (:class:`pnp.Poisson`, :class:`pnp.Huber`, ...); an operator means :class:`pnp.Gaussian`.
         denoiser: a :class:`denoisers.Denoiser`, or any callable ``(x, sigma)``; ``None``: the shipped prior for the
             operator's field and channels, see :func:`denoisers.default_denoiser`; the report names it.
         noise_std: standard deviation of the data noise per real component, in the units of y: a number or (B,);
@@ -52,21 +63,23 @@ class PnPADMM(Solver):
     True
     """
 
-    annealing = 24
+    def init(self, p: Problem) -> Iterate:
+        return Iterate(p.start, p.start, torch.zeros_like(p.start))
 
-    def goal(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        """The noise in the image, see :func:`pnp.problem.last_level`, and balance one for the identity: plain
-        denoising. The less of the image the data hold, the less balance, down to 0.6, and the higher a floor of sigma,
+    def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
+        tau = column(at.tau, s.x)
+        x = p.fit.prox(s.x - tau * s.w, at.tau, x0=s.x_data)
+        v = p.prior(x + tau * s.w, at.sigma)
+        return Iterate(v, x, s.w + (x - v) / tau)
+
+    def point(self, s: Iterate, at: Level) -> tuple[Tensor, ...]:
+        return s.x, column(at.tau, s.x) * s.w
+
+    def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
+        """The noise in the image, see :func:`pnp.problem.last_level`, and lambda one for the identity: plain
+        denoising. The less of the image the data hold, the less lambda, down to 0.6, and the higher a floor of sigma,
         up to a tenth of the range.
 
         Set on training images: with a weaker denoiser the fixed point is slow to reach, and worse.
         """
-        gap = 1 - problem.coverage
-        return torch.maximum(last_level(problem), 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
-
-    def step(self, state: State, y: Tensor) -> State:
-        sigma, rho, gamma = self.levels(state)
-        u = state.dual * column(state.rho / rho, state.dual) if state.step else state.dual
-        x = self.fit_data(state.x - u, gamma, state)
-        v = self.denoise(x + u, sigma, state)
-        return state._replace(step=state.step + 1, x=v, x_data=x, dual=u + x - v, rho=rho)
+        return end_of_prox(facts)

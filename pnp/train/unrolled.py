@@ -1,6 +1,5 @@
 """Solvers as trainable networks: a fixed number of iterations, or the derivative of the fixed point."""
 
-import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..expert import Expert
 from ..solver import Solver
-from ..state import State
 
 __all__ = ["FixedPoint", "Unrolled"]
 
@@ -33,13 +30,13 @@ class _OneByOne(nn.Module):
 class Unrolled(_OneByOne):
     r"""``iterations`` steps of a solver as a network; a factor for sigma and one for rho is learned in each.
 
-    .. math:: \sigma_k = e^{s_k} \sigma_k^0, \qquad \rho_k = e^{r_k} \rho_k^0
+    .. math:: \sigma_k = e^{s_k} \sigma_k^0, \qquad \tau_k = e^{-r_k} \tau_k^0
 
-    with the solver's own values :math:`\sigma_k^0, \rho_k^0`, so that at the beginning (:math:`s = r = 0`) this is
-    the solver stopped after as many iterations, and results keep following the data's units. The denoiser learns,
-    too, where its parameters require gradients (shipped weights do not: ``denoiser.requires_grad_()``). In
-    derivatives by y the solver's calibration and an estimated noise level are constants; ``calibration=None`` and a
-    ``noise_std`` make them exact.
+    with the solver's own values :math:`\sigma_k^0, \tau_k^0 = 1 / \rho_k^0`, so that at the beginning
+    (:math:`s = r = 0`) this is the solver stopped after as many iterations, and results keep following the data's
+    units. The denoiser learns, too, where its parameters require gradients (shipped weights do not:
+    ``denoiser.requires_grad_()``). In derivatives by y the solver's calibration and an estimated noise level are
+    constants; ``calibration=None`` and a ``noise_std`` make them exact.
 
     Args:
         solver: :class:`pnp.PnPADMM` or another, without ``expert``.
@@ -70,21 +67,14 @@ class Unrolled(_OneByOne):
     def one(self, y: Tensor, op: Any) -> Tensor:
         """The images after all iterations."""
         solver = self.solver if op is None else self.solver.with_op(op)
-        state = solver.init(y)
-        tuned = copy.copy(solver)
-        tuned.expert = self._schedule(solver, state)
-        for _ in range(len(self.log_sigma)):
-            state = tuned.step(state, y)
+        state = solver.begin(y)
+        problem = solver.problem(y, state.facts)
+        for k in range(len(self.log_sigma)):
+            at = problem.levels(k)
+            sigma, rho = (v[k].exp().to(at.sigma) for v in (self.log_sigma, self.log_rho))
+            at = at._replace(sigma=at.sigma * sigma, tau=at.tau / rho)
+            state = solver.advance(problem, state, at)
         return state.x
-
-    def _schedule(self, solver: Solver, state: State) -> Expert:
-        """The solver's own levels of each step, times the learned factors, in the units of the image."""
-        levels = [solver.levels(state._replace(step=k)) for k in range(len(self.log_sigma))]
-        scale = state.problem.calibration.scale
-        return Expert(
-            rho=lambda k: levels[k][1] / scale**2 * self.log_rho[k].exp().to(scale),
-            sigma=lambda k: levels[k][0] * self.log_sigma[k].exp().to(scale),
-        )
 
 
 class FixedPoint(_OneByOne):
@@ -132,14 +122,11 @@ class FixedPoint(_OneByOne):
             warnings.warn(
                 f"FixedPoint: {result.reason}: the derivative is that of no fixed point", RuntimeWarning, stacklevel=2
             )
-        problem = solver.init(y).problem  # with its graph: A* y depends on the data
-        new = solver.step(state._replace(problem=problem), y)
-        return _Implicit.apply(new.x, new.dual, lambda x, dual: self._again(solver, state, y, x, dual), self)
-
-    @staticmethod
-    def _again(solver: Solver, state: State, y: Tensor, x: Tensor, dual: Tensor) -> tuple[Tensor, Tensor]:
-        new = solver.step(state._replace(x=x, dual=dual), y.detach())
-        return new.x, new.dual
+        facts = solver.begin(y).facts  # with its graph: A* y depends on the data
+        at = solver.problem(y, facts).levels(state.step)
+        new = solver.step(solver.problem(y, facts), state.values, at)
+        again = solver.problem(y.detach(), state.facts)
+        return _Implicit.apply(lambda values: solver.step(again, values, at), self, type(new), *new)
 
     def solve(self, product: Any, right: Tensor) -> Tensor:
         """Solution w of w - J* w = right."""
@@ -170,20 +157,20 @@ class FixedPoint(_OneByOne):
 
 
 class _Implicit(torch.autograd.Function):
-    """Passes x on; its gradient becomes that of all steps before the last."""
+    """Passes x, the first of a method's values, on; its gradient becomes that of all steps before the last."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dual: Tensor, step: Any, model: FixedPoint) -> Tensor:
-        ctx.step, ctx.model = step, model
-        ctx.save_for_backward(x.detach(), dual.detach())
-        return x.clone()
+    def forward(ctx: Any, step: Any, model: FixedPoint, kind: Any, *values: Tensor) -> Tensor:
+        ctx.step, ctx.model, ctx.kind = step, model, kind
+        ctx.save_for_backward(*(v.detach() for v in values))
+        return values[0].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (gradient,) = gradients
         point = [v.clone().requires_grad_() for v in ctx.saved_tensors]
         with torch.enable_grad():
-            out = ctx.step(*point)
+            out = tuple(ctx.step(ctx.kind(*point)))
         sizes = [v.numel() * (2 if v.is_complex() else 1) for v in point]
 
         def flat(parts: Any) -> Tensor:
@@ -199,5 +186,5 @@ class _Implicit(torch.autograd.Function):
             grads = torch.autograd.grad(out, point, split(w), retain_graph=True, materialize_grads=True)
             return flat(grads)
 
-        w = ctx.model.solve(product, flat((gradient, torch.zeros_like(point[1]))))
-        return (*split(w), None, None)
+        w = ctx.model.solve(product, flat((gradient, *(torch.zeros_like(v) for v in point[1:]))))
+        return (None, None, None, *split(w))

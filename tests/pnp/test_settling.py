@@ -45,7 +45,7 @@ def test_half_steps_lead_into_the_fixed_point_that_whole_ones_leave(y, monkeypat
     assert torch.allclose(result.x, fixed_point(y), atol=1e-7)
     residuals = torch.stack([r.residual for r in result.history])[26:]  # of whole iterations
     assert bool((residuals[1:] < residuals[:-1]).all())
-    monkeypatch.setattr(PnPADMM, "damped", lambda self, old, new: new)
+    monkeypatch.setattr(PnPADMM, "damps", False)
     assert solver().solve(y).reason != "converged"
 
 
@@ -97,8 +97,8 @@ def test_single_precision_from_where_sigma_is_constant(method):
 def test_the_last_level_is_the_noise_for_the_identity_and_nears_a_tenth_as_data_get_fewer(method, share):
     def level(op, noise_std: float) -> tuple[float, float]:
         solver = method(op, lambda x, sigma: x, noise_std=noise_std, calibration=None)
-        problem = solver.init(op(torch.rand(1, *op.in_shape))).problem
-        return float(torch.as_tensor(solver.goal(problem)[0])) / share, float(problem.image_noise)
+        facts = solver.begin(op(torch.rand(1, *op.in_shape))).facts
+        return float(torch.as_tensor(solver.end(facts)[0])) / share, float(facts.image_noise)
 
     end, noise = level(Identity((16, 16)), 0.4)
     assert end == pytest.approx(0.4, rel=1e-4) and noise == pytest.approx(0.4, rel=1e-4)

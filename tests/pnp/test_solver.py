@@ -36,7 +36,7 @@ def test_better_than_the_rough_start_and_converged(method, name, lofi):
     solver = method(op, lofi, noise_std=NOISE)
     result = solver.solve(y)
     assert result.reason == "converged", result
-    assert relative(result.x, x) < max(0.8 * relative(solver.init(y).x, x), 0.08)
+    assert relative(result.x, x) < max(0.8 * relative(solver.begin(y).x, x), 0.08)
     assert result.x.dtype == x.dtype and result.x.shape == x.shape
 
 
@@ -242,8 +242,9 @@ def test_failures_end_honestly():
     result = PnPADMM(op, poisoned, noise_std=NOISE).solve(y)
     assert result.reasons[0] == "not_finite" and result.reasons[1] != "not_finite"
     assert bool(torch.isfinite(result.x).all()) and result.reason == "not_finite"
-    growing = PnPHQS(Inpainting(random_mask((SIZE, SIZE), 0.5)), lambda x, sigma: 3 * x, noise_std=NOISE)
-    y = growing.op(image(growing.op))
+    op = Inpainting(random_mask((SIZE, SIZE), 0.5))
+    growing = PnPHQS(op, lambda x, sigma: 3 * x, noise_std=NOISE)
+    y = op(image(op))
     result = growing.solve(y)
     assert result.reason == "diverged" and bool(torch.isfinite(result.x).all()) and "strength" in result.message
     with pytest.warns(RuntimeWarning, match="diverged"):

@@ -186,8 +186,11 @@ def handed(
     for images in [0, 1] like ``like``."""
     solver = PnPADMM(op, _Learner(model, like), noise_std=std, strength=strength, calibration=None)
     solver.annealing = max(1, 2 * iterations // 3)
-    state = solver.init(y)
-    for _ in range(iterations):
-        sigma = solver.levels(state)[0]
-        state = solver.step(state, y)
-    return state.x + state.dual, sigma  # the dual is what the denoiser took away
+    state = solver.begin(y)
+    problem = solver.problem(y, state.facts)
+    for k in range(iterations):
+        at = problem.levels(k)
+        values = solver.step(problem, state.values, at)
+        state = state._replace(step=k + 1, values=values)
+    # what the last step handed the denoiser is v + tau w after it: w has taken up x - v
+    return values.x + column(at.tau, values.w) * values.w, at.sigma

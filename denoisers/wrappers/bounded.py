@@ -1,0 +1,67 @@
+"""Images that are known to stay within bounds, or to be zero somewhere."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..base import Wrapper
+
+__all__ = ["Bounded"]
+
+
+class Bounded(Wrapper):
+    r"""A denoiser, and the projection onto what images can be: :math:`\min(\max(D(x), l), h)`, zero off a support.
+
+    A solver applies the bounds in the user's units, whatever units its denoiser has, to every answer of the denoiser,
+    so that any constraint goes with any method.
+
+    Args:
+        denoiser: any denoiser or callable ``(x, sigma)``.
+        low, high: bounds of the pixels, numbers or tensors that broadcast against images; ``None``: none.
+        support: where images may differ from zero, a mask that broadcasts against them; ``None``: everywhere.
+
+    Raises:
+        ValueError: no constraint at all, or ``low`` above ``high``. TypeError: bounds for complex images.
+
+    >>> Bounded(lambda x, sigma: x - 1, low=0)(torch.tensor([[[[0.5, 3.0]]]]), 0.1).tolist()
+    [[[[0.0, 2.0]]]]
+    """
+
+    def __init__(
+        self,
+        denoiser: Callable[..., Tensor],
+        *,
+        low: float | Tensor | None = None,
+        high: float | Tensor | None = None,
+        support: Tensor | None = None,
+    ) -> None:
+        super().__init__(denoiser)
+        if low is None and high is None and support is None:
+            raise ValueError("low, high, support: give at least one constraint")
+        for name, value in (("low", low), ("high", high)):
+            bound = None if value is None else torch.as_tensor(value, dtype=torch.get_default_dtype())
+            if bound is not None and bool(torch.isnan(bound).any()):
+                raise ValueError(f"{name}: holds NaN")
+            self.register_buffer(name, bound, persistent=False)
+        if low is not None and high is not None and not bool((torch.as_tensor(low) <= torch.as_tensor(high)).all()):
+            raise ValueError("low, high: expected low <= high")
+        self.register_buffer("support", None if support is None else torch.as_tensor(support) != 0, persistent=False)
+
+    low: Tensor | None
+    high: Tensor | None
+    support: Tensor | None
+
+    def project(self, x: Tensor) -> Tensor:
+        """The nearest image that obeys the constraints."""
+        if x.is_complex() and (self.low is not None or self.high is not None):
+            raise TypeError("low, high: complex images have no bounds; a support they may have")
+        if self.low is not None:
+            x = torch.maximum(x, self.low.to(x))
+        if self.high is not None:
+            x = torch.minimum(x, self.high.to(x))
+        return x if self.support is None else torch.where(self.support, x, torch.zeros_like(x))
+
+    def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """Denoise (B, C, H, W) and project; the bounds are in the units of ``x`` here."""
+        return self.project(self.denoiser(x, sigma))

@@ -1,0 +1,193 @@
+"""The data term of one measurement, x -> -log p(y | A x): its gradient, and its proximal map."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.linalg import CGInfo, cg_reports, column, dot
+from operators.nonlinear import Operator
+
+from .likelihood import Gaussian, Likelihood
+
+__all__ = ["Fit", "Inner"]
+
+_RELAX = 1.6  # over-relaxation of the split, Boyd et al. 2011, section 3.4.3
+_SPLITS, _LINEARISATIONS, _HALVINGS = 200, 20, 8
+
+
+class Inner(NamedTuple):
+    """What the inner solves of a fit did: their number, iterations in all and the most of one, worst residual."""
+
+    solves: int = 0
+    iterations: int = 0
+    most: int = 0
+    residual: float = 0.0
+
+
+class Fit:
+    r"""The data term :math:`f(Ax)` of data ``y``, in units of the image.
+
+    Lengths :math:`\tau` and gradients are those of images measured in ``unit`` (B,), so that no square leaves the range
+    of the precision: :math:`\tau = \tau_\mathrm{image} / u^2` and :math:`u^2 \nabla f`.
+
+    Args:
+        likelihood: with known noise.
+        y: data.
+        unit: of the image, (B,).
+        norm: :math:`\|A\|_2`, of its derivative at the first image where A is not linear.
+        back: :math:`A^* y` of a linear operator.
+        limit: largest :math:`\gamma = \tau u^2 / \sigma_n^2` of Gaussian data, (B,): beyond it they are exact.
+        floor: least noise standard deviation for gradients, (B,).
+        rtol: relative residual of inner solves.
+    """
+
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        y: Tensor,
+        *,
+        unit: Tensor,
+        norm: float,
+        back: Tensor,
+        limit: Tensor,
+        floor: Tensor,
+        rtol: float,
+    ) -> None:
+        self.likelihood, self.y, self.unit, self.norm = likelihood, y, unit, norm
+        self.back, self.limit, self.rtol = back, limit, rtol
+        self.inner = Inner()
+        self.smooth = likelihood
+        if isinstance(likelihood, Gaussian):
+            self.smooth = likelihood.with_noise(torch.maximum(likelihood.noise_std, floor))
+
+    @property
+    def op(self) -> Operator:
+        """The operator."""
+        return self.likelihood.op
+
+    # ---- gradients
+
+    def gradient(self, x: Tensor) -> Tensor:
+        r""":math:`u^2 \nabla_x f(Ax)`, of the shape of x."""
+        if isinstance(self.op, LinearOperator) and type(self.smooth).closed and isinstance(self.smooth, Gaussian):
+            return column((self.unit / self.smooth.noise_std) ** 2, x) * (self.op.A_adjoint_A(x) - self.back)
+        return self.op.linearised(x).A_adjoint(self.data_gradient(self.op.A(x)))
+
+    def data_gradient(self, v: Tensor) -> Tensor:
+        r""":math:`u^2 \nabla_v f(v)`, of the data's shape."""
+        u = column(self.unit, v)
+        if isinstance(self.smooth, Gaussian):  # has no units but those of the data
+            return u * self.smooth.with_noise(self.smooth.noise_std / self.unit).gradient(v / u, self.y / u)
+        return u**2 * self.smooth.gradient(v, self.y)
+
+    def longest(self) -> Tensor:
+        """Longest step of the gradient, (B,): 1 over the largest curvature of f(Ax)."""
+        if isinstance(self.smooth, Gaussian):
+            return (self.smooth.noise_std / self.unit / self.norm) ** 2
+        return 1 / (self.smooth.curvature(self.y) * self.norm**2 * self.unit**2)
+
+    def gamma(self, tau: Tensor) -> Tensor:
+        """Weight of the data beside one, (B,), at a length ``tau``; of Gaussian ones no more than the limit."""
+        if not isinstance(self.likelihood, Gaussian):
+            return tau / self.longest() / self.norm**2
+        gamma = tau * (self.unit / self.likelihood.noise_std) ** 2
+        return torch.minimum(torch.nan_to_num(gamma, nan=math.inf, posinf=math.inf), self.limit)
+
+    # ---- proximal maps
+
+    def data_prox(self, v: Tensor, s: Tensor) -> Tensor:
+        """Proximal map of f itself at data ``v``, with a length ``s`` (B,) in squares of the image's unit."""
+        if isinstance(self.likelihood, Gaussian):
+            u = column(self.unit, v)
+            return u * self.likelihood.with_noise(self.likelihood.noise_std / self.unit).prox(v / u, self.y / u, s)
+        return self.likelihood.prox(v, self.y, s * self.unit**2)
+
+    def prox(self, z: Tensor, tau: Tensor, *, x0: Tensor | None = None) -> Tensor:
+        r""":math:`\arg\min_x \tau u^2 f(Ax) + \tfrac12 \|x - z\|^2`, from ``x0``.
+
+        Gaussian data of a linear operator: one linear solve. Other data: split on Ax, :math:`\min_u f(u)` and linear
+        solves in turn (Boyd et al. 2011, doi:10.1561/2200000016). Nonlinear operators: linearised in turn, with
+        shorter steps where the objective grows.
+        """
+        if isinstance(self.op, LinearOperator):
+            return self._linear(self.op, None, z, tau, x0)
+        x = z if x0 is None else x0
+        value = self._objective(x, z, tau)
+        done = torch.zeros_like(value, dtype=torch.bool)
+        for _ in range(_LINEARISATIONS):
+            op = self.op.linearised(x)
+            new = self._linear(op, self.op.A(x) - op.A(x), z, tau, x)
+            share = torch.ones_like(value)
+            for _ in range(_HALVINGS):
+                ahead = self._objective(x + column(share, x) * (new - x), z, tau)
+                worse = ~(ahead <= value * (1 + 1e-6))
+                if not bool(worse.any()):
+                    break
+                share = torch.where(worse, share / 2, share)
+            step = column(torch.where(worse | done, torch.zeros_like(share), share), x) * (new - x)
+            x, value = x + step, torch.where(worse | done, value, ahead)
+            done = done | (dot(step, step) <= (10 * self.rtol) ** 2 * dot(x, x))
+            if bool(done.all()):
+                break
+        return x
+
+    def _linear(self, op: LinearOperator, offset: Tensor | None, z: Tensor, tau: Tensor, x0: Tensor | None) -> Tensor:
+        """Proximal map where data are op(x) + offset."""
+        if type(self.likelihood).closed:
+            gamma = self.gamma(tau)
+            back = self.back if offset is None else op.A_adjoint(self.y - offset)
+            return self._solve(op, z + column(gamma, z) * back, gamma, x0)
+        weight = tau / self.longest() / self.norm**2 * self._typical()
+        c, offset = column(weight, z), torch.zeros_like(self.y) if offset is None else offset
+        x = z if x0 is None else x0
+        v = op.A(x) + offset
+        length = tau / weight
+        u = self.data_prox(v, length)
+        d = self._dual(u) * column(length, u)
+        going = torch.ones_like(weight)  # 1 for samples that go on, 0 for those that are done
+        for _ in range(_SPLITS):
+            new = self._solve(op, z + c * op.A_adjoint(u - d - offset), weight, x)
+            v = op.A(new) + offset
+            ahead = _RELAX * v + (1 - _RELAX) * u
+            close = self.data_prox(ahead + d, length)
+            moved, apart, on = new - x, v - close, column(going, u)
+            u, d = u + on * (close - u), d + on * (ahead - close)
+            x = x + column(going, x) * moved
+            still = (dot(moved, moved) <= self.rtol**2 * dot(x, x)) & (dot(apart, apart) <= self.rtol**2 * dot(v, v))
+            going = going * (~still)
+            if not bool(going.any()):
+                break
+        return x
+
+    def _typical(self) -> Tensor:
+        """Mean of the data's weights over their largest, (B,)."""
+        weights = self.smooth.weights(self.y).expand(self.y.shape[0], *self.op.out_shape).flatten(1)
+        return weights.mean(1) / self.smooth.curvature(self.y)
+
+    def _dual(self, u: Tensor) -> Tensor:
+        try:
+            return self.data_gradient(u)
+        except TypeError:  # no gradient
+            return torch.zeros_like(u)
+
+    def _solve(self, op: LinearOperator, b: Tensor, gamma: Tensor, x0: Tensor | None) -> Tensor:
+        with cg_reports() as reports:
+            x = op.solve_normal(b, gamma, x0=x0, rtol=self.rtol)
+        self._note(reports)
+        return x
+
+    def _note(self, reports: list[CGInfo]) -> None:
+        for info in reports:
+            most = int(info.iterations.max())
+            worst = max(self.inner.residual, float(info.residual.max()))
+            done = self.inner.iterations + most
+            self.inner = Inner(self.inner.solves + 1, done, max(self.inner.most, most), worst)
+
+    def _objective(self, x: Tensor, z: Tensor, tau: Tensor) -> Tensor:
+        """tau f(Ax) + |x - z|²/2 in squares of the unit, (B,)."""
+        away = (x - z) / column(self.unit, x)
+        f = self.smooth.value(self.op.A(x), self.y)
+        return tau * torch.nan_to_num(f, nan=math.inf) + dot(away, away) / 2
