@@ -51,5 +51,6 @@ from .wrappers.equivariant import EquivariantDenoiser as EquivariantDenoiser
 from .wrappers.fixed_size import InSquares as InSquares
 from .wrappers.level_map import LevelMap as LevelMap
 from .wrappers.level_map import Residual as Residual
+from .wrappers.random_equivariant import RandomEquivariant as RandomEquivariant
 from .wrappers.rescaled import Rescaled as Rescaled
 from .wrappers.tiled import TiledDenoiser as TiledDenoiser

@@ -21,6 +21,7 @@ from .doctor.findings import Report as Report
 from .fourier.fft import fft2c as fft2c
 from .fourier.fft import ifft2c as ifft2c
 from .fourier.nufft import NUFFT as NUFFT
+from .fourier.phase import PhaseRetrieval as PhaseRetrieval
 from .image.blur import Blur as Blur
 from .image.gradient import Gradient as Gradient
 from .image.kernels import gaussian_kernel as gaussian_kernel
@@ -56,5 +57,6 @@ from .nonlinear import Operator as Operator
 from .radio.interferometry import RadioInterferometry as RadioInterferometry
 from .radio.uv import uv_coverage as uv_coverage
 from .radio.weighting import visibility_weights as visibility_weights
+from .tomography.attenuation import BeerLambert as BeerLambert
 from .tomography.fanbeam import FanBeam as FanBeam
 from .tomography.radon import Radon as Radon

@@ -24,9 +24,21 @@ from .reconstructor import Reconstructor as Reconstructor
 from .result import Record as Record
 from .result import Result as Result
 from .solver import Solver as Solver
+from .solvers.accelerated import Anderson as Anderson
+from .solvers.accelerated import Damped as Damped
 from .solvers.admm import PnPADMM as PnPADMM
+from .solvers.diffpir import DiffPIR as DiffPIR
+from .solvers.drs import PnPDRS as PnPDRS
 from .solvers.hqs import PnPHQS as PnPHQS
+from .solvers.mace import PnPMACE as PnPMACE
+from .solvers.mass import PnPMass as PnPMass
+from .solvers.pdhg import PnPPDHG as PnPPDHG
+from .solvers.pgd import PnPFISTA as PnPFISTA
+from .solvers.pgd import PnPPGD as PnPPGD
+from .solvers.red import RED as RED
+from .solvers.snore import SNORE as SNORE
 from .solvers.tv import tv_reconstruction as tv_reconstruction
+from .solvers.ula import PnPULA as PnPULA
 from .state import State as State
 from .stopping import Stop as Stop
 

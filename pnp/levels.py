@@ -46,7 +46,7 @@ class Expert(NamedTuple):
         for name, schedule, lowest in (("rho", self.rho, "> 0"), ("sigma", self.sigma, ">= 0")):
             value = value_at(schedule, step)
             try:
-                tensor = torch.as_tensor(value).to(like).expand_as(like)
+                tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device).expand_as(like)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise TypeError(f"expert: {name} has to be a number or (B,) numbers, got {value!r}") from error
             fine = tensor > 0 if name == "rho" else tensor >= 0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from operators.adapters.incoming import as_operator
 from operators.base import LinearOperator
+from operators.compose import Weighted
 from operators.linalg import column, dot
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
@@ -65,6 +66,10 @@ class Likelihood(nn.Module):
         """Raise where ``y`` are no such data."""
         check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)
 
+    def given(self, y: Tensor) -> Tensor:
+        """The data as the other methods take them: whitened, where noise is uneven."""
+        return y
+
     def alive(self, y: Tensor) -> Tensor:
         """Which samples hold anything but zeros, (B,); the answer of others is zero."""
         return torch.ones(y.shape[0], dtype=torch.bool, device=y.device)
@@ -86,9 +91,11 @@ class Gaussian(Likelihood):
 
     Args:
         op: operator, or what :func:`operators.as_operator` takes.
-        noise_std: :math:`\sigma_n` per real component, in the units of y: a number, one a sample (B,); ``None``:
-            estimated for each sample; 0: the data are exact. For uneven noise ``Weighted(1 / std) @ op``, data y / std
-            and ``noise_std=1``, or :class:`pnp.PnPMass`.
+        noise_std: :math:`\sigma_n` per real component, in the units of y: a number, one a sample (B,), or one a datum
+            (1 | B, *op.out_shape), infinite where nothing was measured; ``None``: estimated for each sample; 0: the
+            data are exact.
+
+    With one a datum everything is whitened: ``op`` is ``Weighted(1 / noise_std) @ measured`` then, of noise one.
 
     >>> from operators import Identity
     >>> g = Gaussian(Identity((1, 2)), 0.5)
@@ -97,12 +104,45 @@ class Gaussian(Likelihood):
     """
 
     closed = True
+    deviations: Tensor | None
 
     def __init__(self, op: Any, noise_std: float | Tensor | None = None) -> None:
         super().__init__(op)
         if isinstance(noise_std, bool | str):
             raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
+        self.measured: Any = self.op
         self.noise_std = noise_std
+        uneven = noise_std if isinstance(noise_std, Tensor) and noise_std.ndim > 1 else None
+        if uneven is not None and uneven.ndim == len(self.op.out_shape):
+            uneven = uneven[None]
+        self.register_buffer("deviations", uneven, persistent=False)
+        if uneven is not None:
+            if not isinstance(self.op, LinearOperator):
+                raise TypeError("noise_std: one value a datum needs a linear operator")
+            if not bool((uneven > 0).all()):
+                raise ValueError("noise_std: expected values > 0 for each datum, infinite where nothing was measured")
+            self.noise_std, self.op = 1.0, self._whitened(self.op)
+
+    def _whitened(self, op: LinearOperator) -> LinearOperator:
+        std, shape = self.deviations, op.out_shape
+        assert std is not None
+        if std.ndim != len(shape) + 1 or any(n not in (1, m) for n, m in zip(std.shape[1:], shape)):
+            raise ValueError(f"noise_std: {tuple(std.shape)} does not fit data of shape (B, *{tuple(shape)})")
+        return Weighted((1 / std).expand(-1, *shape), shape=shape, dtype=op.out_dtype) @ op
+
+    def given(self, y: Tensor) -> Tensor:
+        return y if self.deviations is None else y / self.deviations.to(y.real.dtype)
+
+    def deviation(self, y: Tensor) -> Tensor:
+        """Standard deviation of each datum, of the shape of ``y`` or broadcasting to it."""
+        return column(self.noise_std, y) if self.deviations is None else self.deviations.to(y.real.dtype)
+
+    def with_op(self, op: Any) -> Self:
+        other = super().with_op(op)
+        other.measured = other.op
+        if self.deviations is not None:
+            other.op = other._whitened(other.op)  # pyright: ignore[reportArgumentType]
+        return other
 
     def _variance(self, like: Tensor) -> Tensor:
         return column(self.noise_std, like) ** 2

@@ -77,14 +77,19 @@ def end_of_prox(facts: Facts) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
-    """Mean diagonal of A* A for each sample of a batch of images, from two random signs a pixel -> (B,)."""
+    """Mean diagonal of A* A for each sample of a batch of images, from two random signs a pixel -> (B,).
+
+    Raises:
+        ValueError: the data of their sum are not the sum of their data.
+    """
     generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(like.shape[0], dtype=like.real.dtype, device=like.device)
-    for _ in range(2):
-        signs = torch.randint(2, like.shape[1:], generator=generator).to(like.real) * 2 - 1
-        ax = op.A(signs.to(like.dtype).expand_as(like))
-        total = total + dot(ax, ax) / signs.numel()
-    return total / 2
+    signs = [torch.randint(2, like.shape[1:], generator=generator).to(like.real) * 2 - 1 for _ in range(2)]
+    first, second = (op.A(s.to(like.dtype).expand_as(like)) for s in signs)
+    wrong = op.A((signs[0] + 3 * signs[1]).to(like.dtype).expand_as(like)) - first - 3 * second
+    square = dot(first, first) + dot(second, second)
+    if bool((dot(wrong, wrong) > 1e-4 * square).any()):
+        raise ValueError("op: is not linear; subclass operators.Operator instead, operators.check(op) tells more")
+    return square / (2 * signs[0].numel())
 
 
 @torch.no_grad()

@@ -96,7 +96,7 @@ class Solver(nn.Module):
         """The longest tau, (B,): without limit for methods of proximal maps, ``fit.longest()`` for gradient steps."""
         return torch.full_like(fit.unit, float("inf"))
 
-    def point(self, s: Any, at: Level) -> tuple[Tensor, ...]:
+    def point(self, p: Problem, s: Any, at: Level) -> tuple[Tensor, ...]:
         """What the next iteration depends on, x first, in the units of the image: the residual is its change."""
         return (s.x,)
 
@@ -110,8 +110,9 @@ class Solver(nn.Module):
                 raise ValueError(f"y: on device {y.device}, but the operator is on {tensor.device}; move one of them")
         check_values("y", y)
         check_mode(self.denoiser)
-        likelihood, source = self.likelihood.known(y)
-        facts, rough = prepare(likelihood, y, self.calibration, own_units=self.denoiser.own_units)
+        data = self.likelihood.given(y)
+        likelihood, source = self.likelihood.known(data)
+        facts, rough = prepare(likelihood, data, self.calibration, own_units=self.denoiser.own_units)
         if x0 is not None:
             check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
             if x0.shape[0] != y.shape[0]:
@@ -124,7 +125,7 @@ class Solver(nn.Module):
 
     def problem(self, y: Tensor, facts: Facts, start: Tensor | None = None) -> Problem:
         """What the method sees of the data ``y``."""
-        likelihood = self.likelihood
+        likelihood, y = self.likelihood, self.likelihood.given(y)
         if hasattr(likelihood, "with_noise"):
             likelihood = likelihood.with_noise(facts.noise_std)  # pyright: ignore[reportCallIssue]
         unit = facts.calibration.scale
@@ -149,9 +150,9 @@ class Solver(nn.Module):
 
             return by_hand
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
-        last, weight = self.end(facts)
-        weight = torch.as_tensor(weight).to(scale) * self.strength
-        end = torch.minimum(torch.as_tensor(last).to(scale).expand_as(scale), (weight * limit).sqrt())
+        last, weight = (torch.as_tensor(v, dtype=scale.dtype, device=scale.device) for v in self.end(facts))
+        weight = weight * self.strength
+        end = torch.minimum(last.expand_as(scale), (weight * limit).sqrt())
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         sigma = log_schedule(end.clamp(min=min(max(self.first, low), high)), end, self.annealing)
 
@@ -188,7 +189,7 @@ class Solver(nn.Module):
             new = self.step(problem._replace(prior=problem.prior.at(at.step)), state.values, at)
         if self.expert is not None or not settled or not self.damps:  # sigma changes, and the residual with it
             return state._replace(step=state.step + 1, values=new)
-        residual = distance(self.point(state.values, at), self.point(new, at), problem.unit)
+        residual = distance(self.point(problem, state.values, at), self.point(problem, new, at), problem.unit)
         pace = torch.where(residual > state.residual, torch.full_like(state.pace, 0.5), state.pace)
         if bool((pace < 1).any()):
             new = blend(pace, state.values, new)
@@ -221,7 +222,8 @@ class Solver(nn.Module):
             while not run.history or (not run.finished and len(run.history) < self.stop.max_iter):
                 at = problem.levels(run.state.step)
                 new = self.advance(problem, run.state, at)
-                change = distance(self.point(run.state.values, at), self.point(new.values, at), problem.unit)
+                before, after = (self.point(problem, v.values, at) for v in (run.state, new))
+                change = distance(before, after, problem.unit)
                 if new.step < self.settled:
                     change = distance((run.state.x,), (new.x,), problem.unit)
                 record = run.advance(new, at, problem.fit.gamma(at.tau), change, new.step >= self.settled)
@@ -241,12 +243,12 @@ class Solver(nn.Module):
             raise ValueError("x0: a solve either continues from state or starts from x0")
         self.likelihood.check(y)
         like = self.problem(y, state.facts)
-        old, new = state.facts.back.detach(), self._back(y, like.fit)
+        old, new = state.facts.back.detach(), self._back(like.fit.y, like.fit)
         if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
             raise ValueError("state: belongs to other data than y")
         given = self.likelihood.noise_std
         if given is not None:
-            level = torch.as_tensor(given).to(state.facts.noise_std)
+            level = torch.as_tensor(given, dtype=state.facts.noise_std.dtype, device=y.device)
             if not torch.allclose(level.expand_as(state.facts.noise_std), state.facts.noise_std, rtol=1e-5, atol=0):
                 raise ValueError("state: was made with another noise_std")
         return state._replace(values=rebuilt(self.init(like), state.values))

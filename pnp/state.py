@@ -11,7 +11,7 @@ from operators.linalg import column, dot
 from .calibration import Calibration
 from .problem import Facts
 
-__all__ = ["State", "blend", "choose", "distance", "rebuilt", "sizes"]
+__all__ = ["State", "blend", "choose", "combined", "distance", "rebuilt", "sizes"]
 
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
 
@@ -57,16 +57,32 @@ def blend(share: Tensor, old: T, new: T) -> T:
     return _each(between, old, new)
 
 
+def combined(weights: Tensor, trees: tuple[T, ...]) -> T:
+    """Sums of the tensors of ``trees``, weighted by (B, number of them)."""
+
+    def total(*tensors: Tensor) -> Tensor:
+        if not (tensors[0].is_floating_point() or tensors[0].is_complex()):
+            return tensors[0]
+        shares = (column(w, t) for w, t in zip(weights.unbind(1), tensors, strict=True))
+        return sum((share * t for share, t in zip(shares, tensors, strict=True)), start=torch.zeros_like(tensors[0]))
+
+    return _each(total, *trees)
+
+
 def _plain(tree: Any) -> Any:
-    """Named tuples as dictionaries."""
-    return {k: _plain(v) for k, v in tree._asdict().items()} if hasattr(tree, "_asdict") else tree
+    """Named tuples as dictionaries, others as lists."""
+    if hasattr(tree, "_asdict"):
+        return {k: _plain(v) for k, v in tree._asdict().items()}
+    return [_plain(v) for v in tree] if isinstance(tree, tuple) else tree
 
 
 def rebuilt(like: T, kept: Any) -> T:
     """Named tuples of the kind of ``like`` from the dictionaries that were made of others."""
+    kind: Any = type(like)
+    if isinstance(kept, list):
+        return kind(rebuilt(a, b) for a, b in zip(like, kept, strict=True))  # pyright: ignore
     if not isinstance(kept, Mapping):
         return kept
-    kind: Any = type(like)
     return kind(**{name: rebuilt(getattr(like, name), value) for name, value in kept.items()})
 
 

@@ -56,6 +56,7 @@ def test_imports_point_one_way(path):
         allowed = {
             "operators.adapters.incoming",
             "operators.base",
+            "operators.compose",
             "operators.linalg",
             "operators.nonlinear",
             "operators.shapes",

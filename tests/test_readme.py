@@ -14,7 +14,7 @@ EXAMPLES = re.findall(r"<!-- executed by tests/test_readme.py -->\n```python\n(.
 @pytest.mark.parametrize(
     ("example", "expected"),
     [(0, "converged after"), (1, "converged after"), (2, "HalfFourier, images (1, 16, 16), float64: all well"),
-     (3, "max_iter 10 20")],
+     (3, "converged after"), (4, "max_iter 10 20")],
 )  # fmt: skip
 def test_example(example, expected, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -25,6 +25,12 @@ def test_example(example, expected, capsys, tmp_path, monkeypatch):
 def test_own_operator_has_ten_lines():
     code = EXAMPLES[1]
     assert len(code[code.index("class ") : code.index("\n\nop = ")].splitlines()) <= 10
+
+
+def test_own_method_has_ten_lines_of_its_own():
+    code = EXAMPLES[3]
+    lines = code[code.index("    def init") : code.index("\n\nx = ")].splitlines()
+    assert len([line for line in lines if line.strip()]) <= 10
 
 
 def test_every_public_name_of_the_readme_exists():

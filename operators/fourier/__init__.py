@@ -3,3 +3,4 @@
 from .fft import fft2c as fft2c
 from .fft import ifft2c as ifft2c
 from .nufft import NUFFT as NUFFT
+from .phase import PhaseRetrieval as PhaseRetrieval

@@ -1,4 +1,5 @@
 """Tomography: parallel beams, fan beams, filtered back projection."""
 
+from .attenuation import BeerLambert as BeerLambert
 from .fanbeam import FanBeam as FanBeam
 from .radon import Radon as Radon

@@ -72,7 +72,7 @@ class PnPADMM(Solver):
         v = p.prior(x + tau * s.w, at.sigma)
         return Iterate(v, x, s.w + (x - v) / tau)
 
-    def point(self, s: Iterate, at: Level) -> tuple[Tensor, ...]:
+    def point(self, p: Problem, s: Iterate, at: Level) -> tuple[Tensor, ...]:
         return s.x, column(at.tau, s.x) * s.w
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:

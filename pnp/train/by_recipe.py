@@ -23,7 +23,7 @@ from .files import ENDINGS
 from .log import TrainingLog
 from .loop import Record, Trainer
 from .recipes import DenoiserRecipe, Recipe
-from .wider import is_wider, widened
+from .wider import is_twin, is_wider, twinned, widened
 
 __all__ = ["save_trained", "train"]
 
@@ -218,7 +218,9 @@ def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     low, high = recipe.sigmas if isinstance(recipe, DenoiserRecipe) else (0, 1)
     level = low if low == high else None
     unshuffle = next((m.unshuffle for m in network.modules() if isinstance(m, DRUNet)), 1)
-    if is_wider(network, state):
+    if is_twin(network, state):
+        fitted = twinned(network, state)
+    elif is_wider(network, state):
         fitted = widened(network, state, seed=recipe.seed)
     else:
         fitted = fit_weights(state, network.state_dict(), colours=colours, level=level, unshuffle=unshuffle)

@@ -22,7 +22,7 @@ from pnp.train.recipes import RECIPES, PriorRecipe
 from pnp.train.recipes.fields import attenuation, ct_slices, magnitudes, random_phase, skies, stretched
 from pnp.train.tasks.equilibrium import KINDS, EquilibriumCrops, handed, random_operator
 from pnp.train.tasks.steady import SteadyCrops, solver_noise
-from pnp.train.wider import is_wider, widened
+from pnp.train.wider import is_twin, is_wider, twinned, widened
 
 from .training import draw_pictures
 
@@ -313,6 +313,24 @@ def test_a_wider_network_starts_as_the_narrower_one_and_its_copies_part():
         widened(wide, {"w": torch.ones(1)})
     with pytest.raises(ValueError, match="no part"):
         widened(narrow, wide.state_dict())
+
+
+def test_a_complex_prior_starts_as_the_real_one_on_each_part():
+    sizes: dict[str, Any] = {"blocks": 1, "skips": "within"}
+    real, both = DRUNet(2, 1, widths=(4, 6), **sizes).double(), DRUNet(3, 2, widths=(8, 12), **sizes).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for w in real.parameters():
+            w.copy_(torch.randn(w.shape, generator=generator, dtype=torch.float64) * (0.7 / w[0].numel()) ** 0.5)
+    state = real.state_dict()
+    assert is_twin(both, state) and not is_twin(real, state) and not is_wider(both, state)
+    both.load_state_dict(twinned(both, state))
+    x = torch.randn(2, 2, 16, 16, dtype=torch.float64, generator=generator)
+    told = torch.ones(2, 1, 16, 16, dtype=torch.float64)
+    alone = torch.cat([real(torch.cat((part, told), 1)) for part in x.split(1, 1)], 1)
+    assert torch.allclose(both(torch.cat((x, told), 1)), alone, atol=1e-12)
+    with pytest.raises(ValueError, match="two parts"):
+        twinned(real, state)
 
 
 # ---- fields
