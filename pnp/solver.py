@@ -46,6 +46,7 @@ class Solver(nn.Module):
     annealing: int = 24  # iterations over which sigma falls
     first: float = 49 / 255  # sigma of the first iteration in calibrated units (DPIR)
     damps: bool = True  # half steps where the residual grows
+    usual: Stop = Stop()  # what ends a solve where the user does not say
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Solver(nn.Module):
         if denoiser is None:
             denoiser = default_denoiser(self.op.field, self.op.in_shape[0])
         self.denoiser = as_denoiser(denoiser)
-        self.strength, self.stop = float(strength), stop or Stop()
+        self.strength, self.stop = float(strength), stop or self.usual
         self.calibration, self.expert = calibration, expert
         self.training = False
 

@@ -10,30 +10,40 @@ from operators.linalg import column
 from ..levels import Level
 from ..problem import Facts, Problem, end_of_prox
 from ..solver import Solver
+from ..state import distance
+from ..stopping import Stop
 
 __all__ = ["PnPADMM"]
 
 
+_RELAXED = 1.5  # Eckstein, Bertsekas 1992; set on training images
+
+
 class Iterate(NamedTuple):
-    """Answer v, data-consistent image, dual variable (not scaled by tau, so that it stays what it is as tau falls)."""
+    """Answer v, data-consistent image, dual variable (not scaled by tau, so that it stays what it is as tau falls),
+    relaxation, and how far the last iteration led, (B,) each."""
 
     x: Tensor
     x_data: Tensor
     w: Tensor
+    relaxed: Tensor
+    moved: Tensor
 
 
 class PnPADMM(Solver):
     r"""Plug-and-play ADMM: a data fit, a denoising and a dual update in turn.
 
     .. math::
-        x &\leftarrow \arg\min_x f(Ax, y) + \tfrac{1}{2\tau} \|x - (v - \tau w)\|^2 \\
-        v &\leftarrow D_{\sigma}(x + \tau w), \qquad \tau = \sigma^2 / \lambda \\
-        w &\leftarrow w + (x - v) / \tau
+        x &\leftarrow \arg\min_x f(Ax, y) + \tfrac{1}{2\tau} \|x - (v - \tau w)\|^2, \qquad
+        r = \alpha x + (1 - \alpha) v \\
+        v &\leftarrow D_{\sigma}(r + \tau w), \qquad \tau = \sigma^2 / \lambda \\
+        w &\leftarrow w + (r - v) / \tau
 
     v is the answer, :math:`f = \|Ax - y\|^2 / (2 \sigma_n^2)` for Gaussian data; :math:`1 / \tau` is the penalty
     :math:`\rho`. By default :math:`\sigma` falls in equal ratios to the level that the noise has in the image,
     :math:`\sigma_n / \sqrt{\mathrm{mean\,diag}\,A^*A}`, or somewhat beside it (see :meth:`end`), and stays there until
-    a fixed point is reached. Results do not depend on units: for c > 0, c y with noise_std c gives c x.
+    a fixed point is reached. The relaxation :math:`\alpha` is 1.5, and 1 from where an iteration leads farther than the
+    one before, and with levels by hand. Results do not depend on units: for c > 0, c y with noise_std c gives c x.
 
     Args:
         op: a :class:`operators.LinearOperator`, anything that :func:`operators.as_operator` takes, or a likelihood
@@ -43,7 +53,7 @@ class PnPADMM(Solver):
         noise_std: standard deviation of the data noise per real component, in the units of y: a number or (B,);
             ``None``: estimated and reported; 0: the data are exact.
         strength: lambda, relative to the default 1; larger is smoother.
-        stop: :class:`pnp.Stop`, tolerance and number of iterations.
+        stop: :class:`pnp.Stop`, tolerance (by default 0.005 here) and number of iterations.
         calibration: ``"auto"``, ``(scale, offset)`` or ``None``: map to the denoiser's intensities.
         expert: :class:`pnp.Expert`, rho and sigma by hand, in place of ``strength``.
 
@@ -51,7 +61,7 @@ class PnPADMM(Solver):
         ValueError, TypeError: an argument does not fit; the message names it.
 
     Venkatakrishnan, Bouman, Wohlberg 2013, doi:10.1109/GlobalSIP.2013.6737048; Chan, Wang, Elgendy 2017,
-    doi:10.1109/TCI.2016.2629286.
+    doi:10.1109/TCI.2016.2629286; relaxed: Eckstein, Bertsekas 1992, doi:10.1007/BF01581204.
 
     >>> import torch
     >>> from operators import Inpainting, random_mask
@@ -63,14 +73,24 @@ class PnPADMM(Solver):
     True
     """
 
+    annealing = 8
+    first = 0.35
+    usual = Stop(tolerance=5e-3)  # what more iterations change is below a tenth of a decibel
+
     def init(self, p: Problem) -> Iterate:
-        return Iterate(p.start, p.start, torch.zeros_like(p.start))
+        ones = torch.ones_like(p.unit)
+        relaxed = ones if self.expert is not None else _RELAXED * ones
+        return Iterate(p.start, p.start, torch.zeros_like(p.start), relaxed, float("inf") * ones)
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
-        tau = column(at.tau, s.x)
+        tau, alpha = column(at.tau, s.x), column(s.relaxed, s.x)
         x = p.fit.prox(s.x - tau * s.w, at.tau, x0=s.x_data)
-        v = p.prior(x + tau * s.w, at.sigma)
-        return Iterate(v, x, s.w + (x - v) / tau)
+        beyond = alpha * x + (1 - alpha) * s.x
+        v = p.prior(beyond + tau * s.w, at.sigma)
+        w = s.w + (beyond - v) / tau
+        moved = distance((s.x, tau * s.w), (v, tau * w), p.unit)
+        grown = (moved > s.moved) & (at.step > 1)
+        return Iterate(v, x, w, torch.where(grown, torch.ones_like(s.relaxed), s.relaxed), moved)
 
     def point(self, p: Problem, s: Iterate, at: Level) -> tuple[Tensor, ...]:
         return s.x, column(at.tau, s.x) * s.w
