@@ -53,4 +53,5 @@ from .wrappers.level_map import LevelMap as LevelMap
 from .wrappers.level_map import Residual as Residual
 from .wrappers.random_equivariant import RandomEquivariant as RandomEquivariant
 from .wrappers.rescaled import Rescaled as Rescaled
+from .wrappers.slicewise import Slicewise as Slicewise
 from .wrappers.tiled import TiledDenoiser as TiledDenoiser

@@ -21,6 +21,7 @@ from .doctor.findings import Report as Report
 from .fourier.fft import fft2c as fft2c
 from .fourier.fft import ifft2c as ifft2c
 from .fourier.nufft import NUFFT as NUFFT
+from .fourier.nufft3d import NUFFT3D as NUFFT3D
 from .fourier.phase import PhaseRetrieval as PhaseRetrieval
 from .image.blur import Blur as Blur
 from .image.gradient import Gradient as Gradient
@@ -47,6 +48,8 @@ from .mri.sampling import random_columns as random_columns
 from .mri.trajectories import load_trajectory as load_trajectory
 from .mri.trajectories import radial_trajectory as radial_trajectory
 from .mri.trajectories import spiral_trajectory as spiral_trajectory
+from .mri.volumes import StackedMRI as StackedMRI
+from .mri.volumes import VolumeMRI as VolumeMRI
 from .noise import gaussian_noise as gaussian_noise
 from .noise import gaussian_noise_relative as gaussian_noise_relative
 from .noise import gaussian_noise_snr as gaussian_noise_snr
@@ -57,6 +60,7 @@ from .nonlinear import Operator as Operator
 from .radio.interferometry import RadioInterferometry as RadioInterferometry
 from .radio.uv import uv_coverage as uv_coverage
 from .radio.weighting import visibility_weights as visibility_weights
+from .slices import Slices as Slices
 from .tomography.attenuation import BeerLambert as BeerLambert
 from .tomography.fanbeam import FanBeam as FanBeam
 from .tomography.radon import Radon as Radon

@@ -15,8 +15,8 @@ def _check(x: Tensor, ref: Tensor, *, real: bool = True) -> None:
             raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
     if x.shape != ref.shape:
         raise ValueError(f"x, ref: shapes differ, {tuple(x.shape)} and {tuple(ref.shape)}")
-    if x.ndim != 4:
-        raise ValueError(f"x: expected images (B, C, H, W), got {tuple(x.shape)}")
+    if x.ndim not in (4, 5):
+        raise ValueError(f"x: expected images (B, C, H, W) or volumes (B, C, D, H, W), got {tuple(x.shape)}")
     if x.shape[0] and not x.numel():
         raise ValueError(f"x: images of {tuple(x.shape)} hold no pixels")
     if real and (x.is_complex() or ref.is_complex()):
@@ -68,7 +68,7 @@ def nrmse(x: Tensor, ref: Tensor) -> Tensor:
 
 
 def ssim(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0, window: str = "uniform") -> Tensor:
-    r"""Structural similarity, mean over pixels and channels, images (B, C, H, W) -> (B,).
+    r"""Structural similarity, mean over pixels, channels and slices, images (B, C, H, W) -> (B,).
 
     .. math:: \frac{(2 \mu_x \mu_y + c_1) (2 \sigma_{xy} + c_2)}
                    {(\mu_x^2 + \mu_y^2 + c_1) (\sigma_x^2 + \sigma_y^2 + c_2)}
@@ -85,6 +85,7 @@ def ssim(x: Tensor, ref: Tensor, *, data_range: float | Tensor = 1.0, window: st
     1.0
     """
     _check(x, ref)
+    x, ref = (v.flatten(1, 2) if v.ndim == 5 else v for v in (x, ref))
     dtype = torch.promote_types(x.dtype, ref.dtype)
     x, ref = x.double(), ref.double()  # variances are differences of squares: single precision loses small contrasts
     if window == "uniform":

@@ -59,13 +59,15 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     >>> 0.9 < estimate_noise(Identity((64, 64)), y)[0].item() < 1.1
     True
     """
+    if y.ndim == 5 and not y.is_complex():  # slices beside each other are as good as channels
+        y = y.flatten(1, 2)
     if y.ndim == 4 and min(y.shape[-2:]) >= 2 and not y.is_complex():
         levels = [torch.where(any_, v, torch.inf) for v, any_ in _details(y, (y != 0).to(y.dtype))]
         least = torch.stack(levels).amin(0)
         if not bool(torch.isfinite(least).all()):  # no place was measured whole
             least = torch.where(torch.isfinite(least), least, torch.stack([_neighbours(one) for one in y]))
         return least, "fine detail of the data"
-    image, noise = op.A_adjoint(y), op.A_adjoint(_unit_noise(y))
+    image, noise = (v.flatten(1, 2) if v.ndim == 5 else v for v in (op.A_adjoint(y), op.A_adjoint(_unit_noise(y))))
     if image.ndim != 4 or min(image.shape[-2:]) < 2:
         raise ValueError(
             f"noise_std: an estimate needs images (C, H, W) of at least 2 x 2 pixels, the operator's in_shape is "

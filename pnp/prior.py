@@ -7,6 +7,7 @@ from torch import Tensor
 
 from denoisers.base import Denoiser
 from denoisers.wrappers.bounded import Bounded
+from denoisers.wrappers.slicewise import Slicewise
 from operators.linalg import column
 
 from .calibration import Calibration
@@ -62,7 +63,7 @@ def _calibrated(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calib
         ValueError: the denoiser does not take that number of channels.
     """
     if x.ndim == 5 and not getattr(denoiser, "volumes", False):
-        return _slices(denoiser, x, sigma, calibration)
+        denoiser = Slicewise(denoiser)
     if x.is_complex() and not denoiser.takes_complex:
         twice = Calibration(calibration.scale.repeat(2), 0 * calibration.offset.repeat(2))
         parts = _calibrated(denoiser, torch.cat((x.real, x.imag)), sigma.repeat(2), twice)
@@ -83,21 +84,3 @@ def _calibrated(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calib
     if clean.shape != noisy.shape or clean.dtype.is_complex != x.is_complex() or clean.real.dtype not in _FLOATS:
         raise ValueError(f"denoiser: returned {clean.dtype} {tuple(clean.shape)} for {own} {tuple(noisy.shape)}")
     return offset + scale * clean.to(x.dtype)
-
-
-_SLAB = 2**22  # pixels that are denoised at once
-
-
-def _slices(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calibration) -> Tensor:
-    """A denoiser of images on volumes (B, C, D, H, W), slice by slice, in slabs of bounded memory."""
-    out = torch.empty_like(x)
-    depth = x.shape[2]
-    slab = max(1, _SLAB // (x[0, 0, 0].numel() * x.shape[1]))
-    for b in range(x.shape[0]):
-        for first in range(0, depth, slab):
-            some = x[b, :, first : first + slab].transpose(0, 1)
-            count = len(some)
-            each = Calibration(*(v[b : b + 1].expand(count) for v in calibration))
-            clean = _calibrated(denoiser, some, sigma[b : b + 1].expand(count), each)
-            out[b, :, first : first + slab] = clean.transpose(0, 1)
-    return out

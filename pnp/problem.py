@@ -123,9 +123,10 @@ def _laplacian(x: Tensor) -> Tensor:
 
 def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     r"""Smooth least squares, :math:`(A^* A + \mu \nabla^* \nabla) x = A^* y` with :math:`\mu` = 10 % of the mean
-    diagonal of :math:`A^* A`: fills holes, hardly blurs. For images without two spatial axes A* y over the gain.
+    diagonal of :math:`A^* A`: fills holes, hardly blurs. Volumes by slices; for images without two
+    spatial axes A* y over the gain.
     """
-    if aty.ndim != 4:
+    if aty.ndim not in (4, 5):
         return aty / column(torch.where(gain > 0, gain, torch.ones_like(gain)), aty)
     mu = column(0.1 * gain, aty)
 
