@@ -10,6 +10,8 @@ from .stopping import Stop
 
 __all__ = ["Run"]
 
+_BLOCK = 256  # iterations
+
 
 class Run:
     """Bookkeeping of one solve: which samples go on, which iterate was the best, what happened."""
@@ -17,11 +19,23 @@ class Run:
     def __init__(self, state: State, stop: Stop) -> None:
         self.state, self.stop = state, stop
         self.unit = state.facts.calibration.scale
-        self.history: list[Record] = []
+        self.count = 0
+        self._rows: list[Tensor] = []  # blocks of (iterations, 3, B): small tensors of their own would scatter memory
         self.reasons = ["" if alive else "converged" for alive in state.facts.alive.tolist()]
         self.bound = stop.growth * sizes(state.x, self.unit)
         self.best = (state.x, state.x_data)
         self.best_residual = torch.full_like(self.bound, float("inf"))
+
+    @property
+    def history(self) -> list[Record]:
+        """A record of each iteration."""
+        return [self.record(k) for k in range(self.count)]
+
+    def record(self, k: int) -> Record:
+        """Of the iteration k of this run, from 0; -1 is the last."""
+        k = k % self.count
+        values = self._rows[k // _BLOCK][k % _BLOCK]
+        return Record(self.state.step - self.count + k + 1, *values)
 
     @property
     def finished(self) -> bool:
@@ -30,11 +44,11 @@ class Run:
     def finish(self, reason: str) -> None:
         self.reasons = [r or reason for r in self.reasons]
 
-    def advance(self, new: State, at: Level, gamma: Tensor, change: Tensor, settled: bool) -> Record:
+    def advance(self, new: State, at: Level, gamma: Tensor, settled: bool) -> Record:
         """Take over ``new`` where samples still run, and decide which of them end."""
         old = self.state
         running = torch.tensor([not r for r in self.reasons], device=new.x.device)
-        residual = change / new.pace  # of the whole iteration
+        residual = new.residual
         size = sizes(new.x, self.unit)
         finite = torch.isfinite(residual) & torch.isfinite(size)
         kept = choose(running & finite, (new.values, new.residual, new.pace), (old.values, old.residual, old.pace))
@@ -49,8 +63,11 @@ class Run:
                 self.reasons[b] = "diverged"
             elif settled and residual[b] <= self.stop.tolerance:
                 self.reasons[b] = "converged"
-        self.history.append(Record(new.step, residual, at.sigma.detach(), gamma.detach()))
-        return self.history[-1]
+        if self.count % _BLOCK == 0:
+            self._rows.append(residual.new_empty(_BLOCK, 3, len(residual)))
+        self._rows[-1][self.count % _BLOCK] = torch.stack((residual.detach(), at.sigma.detach(), gamma.detach()))
+        self.count += 1
+        return self.record(-1)
 
     def answer(self) -> tuple[Tensor, Tensor]:
         """The last iterates; for samples that failed, the best ones; zeros for samples of zeros."""

@@ -24,6 +24,7 @@ def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str,
     """The report of a finished run with answer ``x``; what needs a user's attention is warned of, too."""
     facts = run.state.facts
     sigmas = torch.stack([r.sigma / facts.calibration.scale for r in run.history])
+    last = run.record(-1)
     told: dict[str, Any] = {"likelihood": type(solver.likelihood).__name__, "noise_std": facts.noise_std}
     if not isinstance(solver.likelihood, Gaussian):
         told["noise_std from"] = "mean variance of the data"
@@ -39,7 +40,7 @@ def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str,
     }
     if bool(facts.no_mean.any()):
         told["mean of the image"] = "not in the data: set to 0"
-    if type(solver.likelihood).closed and bool((run.history[-1].gamma >= facts.gamma_limit).any()):
+    if type(solver.likelihood).closed and bool((last.gamma >= facts.gamma_limit).any()):
         told["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
     if bool((run.state.pace < 1).any()):
         told["damping"] = "half steps, since the residual grew"
@@ -50,7 +51,7 @@ def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str,
             f"relative residual at worst {inner.residual:.1e}"
         )
     told |= {
-        "fixed-point residual": run.history[-1].residual,
+        "fixed-point residual": last.residual,
         "scale": facts.calibration.scale,
         "offset": facts.calibration.offset,
     }

@@ -188,12 +188,17 @@ class Solver(nn.Module):
         settled = state.step >= self.settled
         with full_precision(settled):
             new = self.step(problem._replace(prior=problem.prior.at(at.step)), state.values, at)
-        if self.expert is not None or not settled or not self.damps:  # sigma changes, and the residual with it
-            return state._replace(step=state.step + 1, values=new)
+        if not settled and state.step + 1 < self.settled:  # sigma changes, and the residual with it
+            return state._replace(
+                step=state.step + 1, values=new, residual=distance((state.x,), (new.x,), problem.unit)
+            )
         residual = distance(self.point(problem, state.values, at), self.point(problem, new, at), problem.unit)
-        pace = torch.where(residual > state.residual, torch.full_like(state.pace, 0.5), state.pace)
-        if bool((pace < 1).any()):
-            new = blend(pace, state.values, new)
+        pace = state.pace
+        if settled and self.damps and self.expert is None:
+            last = state.residual if state.step > self.settled else torch.full_like(residual, float("inf"))
+            pace = torch.where(residual > last, torch.full_like(state.pace, 0.5), state.pace)
+            if bool((pace < 1).any()):
+                new = blend(pace, state.values, new)
         return state._replace(step=state.step + 1, values=new, residual=residual, pace=pace)
 
     def solve(
@@ -220,14 +225,10 @@ class Solver(nn.Module):
             state = self.begin(y, x0=x0) if state is None else self._continued(state, y, x0)
             problem = self.problem(y, state.facts)
             run = Run(state, self.stop)
-            while not run.history or (not run.finished and len(run.history) < self.stop.max_iter):
+            while not run.count or (not run.finished and run.count < self.stop.max_iter):
                 at = problem.levels(run.state.step)
                 new = self.advance(problem, run.state, at)
-                before, after = (self.point(problem, v.values, at) for v in (run.state, new))
-                change = distance(before, after, problem.unit)
-                if new.step < self.settled:
-                    change = distance((run.state.x,), (new.x,), problem.unit)
-                record = run.advance(new, at, problem.fit.gamma(at.tau), change, new.step >= self.settled)
+                record = run.advance(new, at, problem.fit.gamma(at.tau), new.step >= self.settled)
                 if callback is not None and callback(run.state, record):
                     run.finish("stopped")
             run.finish("max_iter")

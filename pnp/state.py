@@ -98,7 +98,7 @@ class State(NamedTuple):
         facts: what was worked out once.
         source: how the noise level was found.
         method: name of the solver.
-        residual: relative change of an iteration at constant levels, the last one, (B,); infinite before.
+        residual: relative change of the last iteration, of x alone while levels fall, (B,); infinite before.
         pace: share of an iteration that is made, (B,): 1, or 1/2 from where the residual grew on.
 
     >>> import torch

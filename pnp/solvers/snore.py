@@ -62,5 +62,6 @@ class SNORE(Solver):
         return Iterate(s.x + (now - s.x) / column(count, now), now, count)
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
-        """As of ADMM."""
-        return end_of_prox(facts)
+        """As of RED."""
+        sigma, weight = end_of_prox(facts)
+        return sigma, 3 * weight

@@ -1,0 +1,96 @@
+"""What the driver costs: a solve beside its denoisings and data fits alone, and the preparation in iterations.
+
+Images of 256², one thread, default prior, PnP-ADMM; the three are timed within one solve, so that other work on the
+machine counts alike. Also the growth of memory over many iterations.
+
+    python -m benchmarks.overhead [--iterations 60]
+"""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from denoisers import default_denoiser
+from operators import MRI, Blur, Inpainting, LinearOperator, Radon, gaussian_kernel, gaussian_noise, random_columns
+from operators import random_mask as random_pixels
+from pnp import PnPADMM, Stop, data
+from pnp.fit import Fit
+from pnp.passport.memory import peak_memory
+from pnp.prior import Prior
+
+from .common import parser, save, table
+
+SIDE = 256
+
+
+class Clock:
+    """Seconds spent in functions that it wraps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds += time.perf_counter() - start
+
+        return timed
+
+
+def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, float, float]:
+    """Share of the driver in the loop, seconds of an iteration, preparation in iterations."""
+    solver = PnPADMM(op, default_denoiser(op.field), noise_std=0.02, stop=Stop(0.0, iterations))
+    solver.solve(y, callback=lambda *_: True)  # kernels, plans, weights in half precision
+    clock, fit, prior = Clock(), Fit.prox, Prior.__call__
+    begin = time.perf_counter()
+    state = solver.begin(y)
+    prepared = time.perf_counter() - begin
+    Fit.prox, Prior.__call__ = clock.around(fit), clock.around(prior)  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        start = time.perf_counter()
+        solver.solve(y, state=state)
+        total = time.perf_counter() - start
+    finally:
+        Fit.prox, Prior.__call__ = fit, prior  # pyright: ignore[reportAttributeAccessIssue]
+    return (total - clock.seconds) / clock.seconds, total / iterations, prepared / (total / iterations)
+
+
+def main() -> None:
+    """Measure, print."""
+    p = parser(__doc__)
+    p.add_argument("--iterations", type=int, default=60)
+    options = p.parse_args()
+    torch.set_num_threads(1)
+    x = data.sample("camera")[..., :SIDE, :SIDE]
+    problems: dict[str, LinearOperator] = {
+        "inpainting": Inpainting(random_pixels((SIDE, SIDE), 0.3)),
+        "blur": Blur(gaussian_kernel(1.6), (SIDE, SIDE)),
+        "masked blur": Inpainting(random_pixels((SIDE, SIDE), 0.5)) @ Blur(gaussian_kernel(1.6), (SIDE, SIDE)),
+        "MRI": MRI(random_columns((SIDE, SIDE), 4.0, 0.08)),
+        "CT, 60 angles": Radon(SIDE, torch.arange(60) * (torch.pi / 60)),
+    }
+    rows = []
+    for name, op in problems.items():
+        clean = op(x + 0j if op.in_dtype.is_complex else x)
+        y = torch.where(clean == 0, clean, gaussian_noise(clean, 0.02))
+        driver, iteration, prepared = measure(op, y, options.iterations)
+        rows.append([name, f"{100 * driver:.1f} %", f"{1e3 * iteration:.0f}", f"{prepared:.1f}"])
+        print(rows[-1], flush=True)
+        save(options.save, {f"overhead, {name}": driver})
+    print(table(rows, ["problem", "driver over denoiser and data fit", "iteration / ms", "preparation / iterations"]))
+    op, y = problems["blur"], gaussian_noise(problems["blur"](x[..., :64, :64].repeat(1, 1, 4, 4)), 0.02)
+    solver = PnPADMM(op, lambda v, sigma: v / 2, noise_std=0.02, stop=Stop(0.0, 100))
+    used = []
+    for count in (100, 1000):
+        solver.stop = Stop(0.0, count)
+        used.append(peak_memory(lambda: solver.solve(y)))
+    print("peak memory of 100 and 1000 iterations / MB:", *(None if u is None else round(u / 1e6, 1) for u in used))
+
+
+if __name__ == "__main__":
+    main()
