@@ -1,7 +1,8 @@
 """Every method: exact where there is an answer to compare with, and how good with a trained prior.
 
 First table: images of 6 x 6 in double precision, a denoiser that is the proximal map of a quadratic prior; distance of
-the fixed point from the minimiser by dense algebra (Gaussian data) or L-BFGS-B (counts with x >= 0, outliers), relative.
+the fixed point from the minimiser by dense algebra (Gaussian data) or L-BFGS-B (counts with x >= 0, outliers),
+relative.
 Second table: a photograph of 128², default prior and settings; PSNR, denoiser calls, seconds on one thread.
 
     python -m benchmarks.methods

@@ -62,6 +62,6 @@ class RED(Solver):
         return Iterate(s.x - column(share, s.x) * slope)
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
-        """As of ADMM, with three times its lambda: D(x) leaves fine detail that x - D(x) hardly weighs (training images)."""
+        """As of ADMM, with three times its lambda: x - D(x) hardly weighs fine detail (set on training images)."""
         sigma, weight = end_of_prox(facts)
         return sigma, 3 * weight
