@@ -7,8 +7,8 @@ with a standard deviation for each ray, and with one for all. The sinogram comes
 Photographs (``bsd68``, centre 128 x 128) of 1, 3 and 10 photons a pixel on average: 50 % of the pixels, and blurred by
 1.2 pixels: :class:`pnp.Poisson`; Gaussian noise of a standard deviation for each datum, from the counts; and the
 square-root transform (Anscombe), in whose domain the prior works on the masked pixels; or, for blur, denoises the
-counts before they are deconvolved (at the best of three levels, by the truth). Exact unbiased inverse by its closed form.
-PSNR in dB, seconds.
+counts before they are deconvolved (at the best of three levels, by the truth). Exact unbiased inverse by its closed
+form. PSNR in dB, seconds.
 
     python -m benchmarks.counts --data DIR [--images 3]
 """

@@ -1,12 +1,13 @@
 """What an operator is: a linear map on batches, of which everything follows from ``A``."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .linalg import cg, column, implicit_solve, linear_map, power_norm
+from .linalg import cg, column, default_rtol, implicit_solve, linear_map, power_norm
 from .nonlinear import Operator
 from .shapes import check_batch
 
@@ -117,8 +118,12 @@ class LinearOperator(Operator):
         g = self._gamma(gamma, z)
         return self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
 
-    def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int = 500, **_: Any) -> Tensor:
+    def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int | None = None, **_: Any) -> Tensor:
         r"""Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero.
+
+        It fits the noise as well as the data: for noisy data of ill-conditioned operators stop early, ``max_iter=10``
+        or so, which regularises, or use a solver. Without ``max_iter`` 500 iterations have to reach ``rtol``, else a
+        warning tells what they did reach.
 
         Derivatives by y are those of the pseudo-inverse, :math:`(A A^*)^+ A`, to any order; a derivative by the
         operator's constants raises RuntimeError (``prox_l2`` with a large gamma has one).
@@ -126,10 +131,18 @@ class LinearOperator(Operator):
         check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
 
         def solve(v: Tensor) -> Tensor:
-            return cg(self.A_adjoint_A, self.A_adjoint(v), rtol=rtol, max_iter=max_iter)[0]
+            x, info = cg(self.A_adjoint_A, self.A_adjoint(v), rtol=rtol, max_iter=max_iter or 500)
+            wanted, reached = rtol or default_rtol(v.dtype), float(info.residual.max())
+            if max_iter is None and reached > 10 * wanted:
+                warnings.warn(
+                    f"A_dagger: a relative residual of {reached:.1e} after 500 iterations, not {wanted:.1e}; give "
+                    "max_iter to stop early on purpose",
+                    RuntimeWarning, stacklevel=4,
+                )  # fmt: skip
+            return x
 
         def back(g: Tensor) -> Tensor:  # on data, where the right-hand side is in the range of the matrix
-            v = cg(self.A_A_adjoint, self.A(g), rtol=rtol, max_iter=max_iter)[0]
+            v = cg(self.A_A_adjoint, self.A(g), rtol=rtol, max_iter=max_iter or 500)[0]
             return v if y.is_complex() or not v.is_complex() else v.real
 
         return linear_map(y, solve, back, *(t for t in (*self.buffers(), *self.parameters()) if t.requires_grad))

@@ -19,6 +19,11 @@ def _same(what: str, a: LinearOperator, b: LinearOperator) -> None:
         )
 
 
+def _either(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Where one of two masks holds; ``None`` holds everywhere."""
+    return None if a is None or b is None else a | b
+
+
 class Compose(LinearOperator):
     """``outer @ inner``: x -> outer(inner(x)).
 
@@ -36,6 +41,16 @@ class Compose(LinearOperator):
         self.in_shape, self.in_dtype = inner.in_shape, inner.in_dtype
         self.out_shape, self.out_dtype = outer.out_shape, outer.out_dtype
         self.field = inner.field if inner.field != "natural" else outer.field
+
+    @property
+    def measured(self) -> Tensor | None:
+        outer = self.outer.measured
+        inner = self.inner.measured if isinstance(self.outer, Weighted) else None  # else the outer one mixes data
+        return outer if inner is None else inner if outer is None else outer & inner
+
+    @property
+    def support(self) -> Tensor | None:
+        return self.inner.support
 
     def A(self, x: Tensor) -> Tensor:
         return self.outer.A(self.inner.A(x))
@@ -67,6 +82,10 @@ class Sum(LinearOperator):
         self.out_dtype = torch.promote_types(first.out_dtype, second.out_dtype)
         self.field = first.field
 
+    @property
+    def support(self) -> Tensor | None:
+        return _either(self.first.support, self.second.support)
+
     def A(self, x: Tensor) -> Tensor:
         return self.first.A(x) + self.second.A(x)
 
@@ -88,6 +107,14 @@ class Scaled(LinearOperator):
         self.in_shape, self.in_dtype = operator.in_shape, operator.in_dtype
         self.out_shape, self.out_dtype = operator.out_shape, operator.out_dtype
         self.field = operator.field
+
+    @property
+    def measured(self) -> Tensor | None:
+        return self.operator.measured
+
+    @property
+    def support(self) -> Tensor | None:
+        return self.operator.support
 
     def A(self, x: Tensor) -> Tensor:
         return self.factor * self.operator.A(x)
@@ -152,6 +179,24 @@ class Stack(LinearOperator):
         self.out_shape = (sum(self.sizes),)
         self.out_dtype = torch.complex64 if any(op.out_dtype.is_complex for op in operators) else torch.float32
 
+    @property
+    def measured(self) -> Tensor | None:
+        masks = [op.measured for op in self._parts()]
+        if all(mask is None for mask in masks):
+            return None
+        batch = max(1 if mask is None else len(mask) for mask in masks)
+        every = [torch.ones(1, n, dtype=torch.bool) if m is None else m.flatten(1) for m, n in zip(masks, self.sizes)]
+        device = next(mask.device for mask in masks if mask is not None)
+        return torch.cat([mask.to(device).expand(batch, -1) for mask in every], 1)
+
+    @property
+    def support(self) -> Tensor | None:
+        masks = [op.support for op in self._parts()]
+        found = masks[0]
+        for mask in masks[1:]:
+            found = _either(found, mask)
+        return found
+
     def A(self, x: Tensor) -> Tensor:
         parts = [op.A(x).flatten(1) for op in self._parts()]
         kind = parts[0].dtype
@@ -206,6 +251,15 @@ class Weighted(LinearOperator):
         self._squared: tuple[Tensor, int, Tensor] | None = None
         self.in_shape = self.out_shape = tuple(weights.shape if shape is None else shape)
         self.in_dtype = self.out_dtype = dtype
+
+    @property
+    def measured(self) -> Tensor | None:
+        taken = self.weights.detach() != 0
+        if bool(taken.all()):
+            return None
+        return (
+            taken.expand(1, *self.out_shape) if taken.ndim <= len(self.out_shape) else taken.expand(-1, *self.out_shape)
+        )
 
     def A(self, x: Tensor) -> Tensor:
         return self.weights.to(x.real.dtype) * x

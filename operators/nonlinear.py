@@ -53,6 +53,17 @@ class Operator(nn.Module):
 
         return Derivative(self, x)
 
+    @property
+    def measured(self) -> Tensor | None:
+        """Which data are measured, booleans (1 | B, *out_shape); what else data hold means nothing. ``None``: all."""
+        return None
+
+    @property
+    def support(self) -> Tensor | None:
+        """Where images can differ from zero, booleans (1 | B, *in_shape): what the operator never sees and knows to be
+        empty, such as places that no coil reaches, is False; solvers keep it at zero. ``None``: everywhere."""
+        return None
+
     def first_image(self, y: Tensor) -> Tensor:
         """An image (B, *in_shape) at which the derivative is telling, where solvers begin: zero."""
         real = torch.float64 if y.dtype in (torch.float64, torch.complex128) else torch.float32

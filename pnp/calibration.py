@@ -1,5 +1,6 @@
 """Between the user's intensities and the denoiser's."""
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
@@ -28,9 +29,12 @@ def calibrate(x: Tensor, mode: Literal["auto"] | tuple[float, float] | None) -> 
     if mode is None:
         return Calibration(ones, 0 * ones)
     if mode != "auto":
-        scale, offset = mode
-        if not scale > 0:
-            raise ValueError(f"calibration: expected a positive scale, got {scale}")
+        try:
+            scale, offset = (float(v) for v in mode)
+        except (TypeError, ValueError):
+            raise ValueError(f"calibration: expected 'auto', None or (scale, offset), got {mode!r}") from None
+        if not 0 < scale < math.inf or not math.isfinite(offset):
+            raise ValueError(f"calibration: expected a positive finite scale and a finite offset, got {mode!r}")
         return Calibration(scale * ones, offset * ones)
     flat = x.detach().flatten(1)
     flat = flat.abs() if x.is_complex() else flat

@@ -110,6 +110,8 @@ class Gaussian(Likelihood):
         super().__init__(op)
         if isinstance(noise_std, bool | str):
             raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
+        if isinstance(noise_std, complex) or (isinstance(noise_std, Tensor) and noise_std.is_complex()):
+            raise TypeError("noise_std: a standard deviation is real, per real component, got a complex value")
         self.measured: Any = self.op
         self.noise_std = noise_std
         uneven = noise_std if isinstance(noise_std, Tensor) and noise_std.ndim > 1 else None

@@ -59,10 +59,12 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     >>> 0.9 < estimate_noise(Identity((64, 64)), y)[0].item() < 1.1
     True
     """
+    taken = (y != 0) if op.measured is None else op.measured.expand(y.shape[0], *y.shape[1:])
     if y.ndim == 5 and not y.is_complex():  # slices beside each other are as good as channels
-        y = y.flatten(1, 2)
+        y, taken = y.flatten(1, 2), taken.flatten(1, 2)
+    y = torch.where(taken, y, torch.zeros_like(y))
     if y.ndim == 4 and min(y.shape[-2:]) >= 2 and not y.is_complex():
-        levels = [torch.where(any_, v, torch.inf) for v, any_ in _details(y, (y != 0).to(y.dtype))]
+        levels = [torch.where(any_, v, torch.inf) for v, any_ in _details(y, (taken & ~_constant(y)).to(y.dtype))]
         least = torch.stack(levels).amin(0)
         if not bool(torch.isfinite(least).all()):  # no place was measured whole
             least = torch.where(torch.isfinite(least), least, torch.stack([_neighbours(one) for one in y]))
@@ -82,6 +84,17 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     lowest = torch.stack([_low_quantile(one[one != 0].abs()) for one in y]) / _RAYLEIGH
     smaller = "lowest magnitudes of the data" if bool((lowest < least).all()) else "fine detail of the adjoint image"
     return torch.minimum(least, lowest), smaller
+
+
+def _constant(y: Tensor) -> Tensor:
+    """Pixels whose neighbours to the right, below and diagonally are exactly alike: padding, saturation, no noise."""
+    same = torch.zeros_like(y, dtype=torch.bool)
+    corner = y[..., :-1, :-1]
+    alike = (corner == y[..., 1:, :-1]) & (corner == y[..., :-1, 1:]) & (corner == y[..., 1:, 1:])
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            same[..., rows, columns] |= alike
+    return same
 
 
 def _neighbours(y: Tensor) -> Tensor:

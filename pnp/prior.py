@@ -24,15 +24,24 @@ class Prior:
         denoiser: bounds of a :class:`denoisers.Bounded` are in the user's units.
         calibration: affine map to the denoiser's intensities.
         no_mean: samples of which the data do not know the mean, (B,): it is zero.
+        support: where images can differ from zero, (1 | B, C, ...); ``None``: everywhere.
         step: of the iteration, for denoisers that change with it (:class:`denoisers.RandomEquivariant`).
     """
 
-    def __init__(self, denoiser: Denoiser, calibration: Calibration, no_mean: Tensor, step: int = 0) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        calibration: Calibration,
+        no_mean: Tensor,
+        support: Tensor | None = None,
+        step: int = 0,
+    ) -> None:
         self.denoiser, self.calibration, self.no_mean, self.step = denoiser, calibration, no_mean, step
+        self.support = support
 
     def at(self, step: int) -> "Prior":
         """The same at another step."""
-        return Prior(self.denoiser, self.calibration, self.no_mean, step)
+        return Prior(self.denoiser, self.calibration, self.no_mean, self.support, step)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise images (B, C, ...) at the standard deviation ``sigma`` (B,), both in the user's units."""
@@ -44,6 +53,8 @@ class Prior:
         if bool(self.no_mean.any()):
             axes = tuple(range(1, clean.ndim))
             clean = clean - clean.mean(axes, keepdim=True) * column(self.no_mean, clean)
+        if self.support is not None:
+            clean = torch.where(self.support, clean, torch.zeros_like(clean))
         return clean if bounded is None else bounded.project(clean)
 
 

@@ -167,6 +167,8 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     back = op.A_adjoint(data)
     real = back.real.dtype
     gain = data_gain(op, back)
+    if not bool(torch.isfinite(gain).all()):
+        raise ValueError("op: gives NaN or infinite data for finite images; operators.check(op) tells more")
     if not bool((gain > 0).all()):
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     if isinstance(likelihood, Gaussian):

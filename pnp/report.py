@@ -42,6 +42,8 @@ def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str,
         told["mean of the image"] = "not in the data: set to 0"
     if type(solver.likelihood).closed and bool((last.gamma >= facts.gamma_limit).any()):
         told["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
+    if problem.prior.support is not None:
+        told["support"] = "zero where the operator sees nothing, and knows that there is nothing"
     if bool((run.state.pace < 1).any()):
         told["damping"] = "half steps, since the residual grew"
     inner = problem.fit.inner
@@ -99,8 +101,9 @@ def _misfit(problem: Problem, run: Run) -> Tensor:
     """Root mean square of A x_data - y where something was measured, per real component, (B,)."""
     likelihood, y = problem.fit.likelihood, problem.fit.likelihood.as_data(problem.fit.y)
     fit = likelihood.op.A(run.answer()[1])
-    measured = ((fit != 0) | (y != 0)).flatten(1).sum(1).clamp_min(1)  # masks leave zeros in the data
-    rest = fit - y
+    known = likelihood.op.measured
+    taken = (fit != 0) | (y != 0) if known is None else known.expand(len(y), *y.shape[1:])
+    measured, rest = taken.flatten(1).sum(1).clamp_min(1), torch.where(taken, fit - y, torch.zeros_like(fit))
     size = rest.abs().flatten(1).amax(1).clamp_min(torch.finfo(rest.real.dtype).tiny)
     unit = rest / column(size, rest)
     return size * (dot(unit, unit) / (measured * (2 if rest.is_complex() else 1))).sqrt()

@@ -136,7 +136,7 @@ class Solver(nn.Module):
             floor=1e-3 * unit * facts.gain.sqrt(),
             rtol=min(usual, max(0.01 * self.stop.tolerance, finest)),  # a fixed point asked for more needs more
         )  # fmt: skip
-        prior = Prior(self.denoiser, facts.calibration, facts.no_mean)
+        prior = Prior(self.denoiser, facts.calibration, facts.no_mean, self.op.support)
         return Problem(fit, prior, facts.back if start is None else start, self.levels(facts, self.limit(fit)), unit)
 
     def levels(self, facts: Facts, limit: Tensor) -> Callable[[int], Level]:

@@ -33,7 +33,7 @@ class Stop:
     def __post_init__(self) -> None:
         if not self.tolerance >= 0:
             raise ValueError(f"tolerance: expected a number >= 0, got {self.tolerance}")
-        if self.max_iter < 1:
-            raise ValueError(f"max_iter: expected at least 1, got {self.max_iter}")
+        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int) or self.max_iter < 1:
+            raise ValueError(f"max_iter: expected a number of iterations >= 1, got {self.max_iter!r}")
         if not self.growth > 1:
             raise ValueError(f"growth: expected a number > 1, got {self.growth}")

@@ -142,6 +142,8 @@ class NUFFT(LinearOperator):
         version = self.points._version + (0 if weights is None else weights._version)
         kept = self._made.get(key)
         if kept is None or kept[0] != version:
+            for other in [k for k in self._made if k[0] == "toeplitz" and k[1] is not None]:
+                del self._made[other]  # of other weights: a loop over weights would keep them all
             w = torch.ones(self.points.shape[1], device=self.points.device) if weights is None else weights
             samples = (w.double() * self.scale**2).to(torch.complex128).reshape(1, -1)
             kernel = self._transform(samples, lags(self.image_shape)).adjoint(samples)[0]

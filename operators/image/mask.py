@@ -75,6 +75,10 @@ class Inpainting(LinearOperator):
         self.in_shape = self.out_shape = tuple(full.shape[1:])
         self.out_dtype = torch.float32
 
+    @property
+    def measured(self) -> Tensor:
+        return self.mask.detach() > 0
+
     def A(self, x: Tensor) -> Tensor:
         return constant_like(self.mask, x, "mask") * x
 

@@ -95,6 +95,10 @@ class KaiserSquires(LinearOperator):
     def _filter(self, x: Tensor, response: Tensor) -> Tensor:
         return torch.fft.ifft2(torch.fft.fft2(x) * response)
 
+    @property
+    def measured(self) -> Tensor | None:
+        return None if self.mask is None else self.mask.detach() > 0
+
     def _masked(self, y: Tensor) -> Tensor:
         if self.mask is None:
             return y

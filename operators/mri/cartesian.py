@@ -41,6 +41,14 @@ def check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
     return maps
 
 
+def seen_by(coil_maps: Tensor | None) -> Tensor | None:
+    """Where any coil sees, (1 | B, 1, ...); ``None``: everywhere."""
+    if coil_maps is None:
+        return None
+    seen = (coil_maps.detach() != 0).any(1, keepdim=True)
+    return None if bool(seen.all()) else seen
+
+
 class MRI(LinearOperator):
     r"""Cartesian MRI with one or several coils, native complex: :math:`(Ax)_c = m \odot F(s_c \odot x)`.
 
@@ -83,6 +91,14 @@ class MRI(LinearOperator):
         self.in_shape = (1, *image_shape)
         self.out_shape = (coils, *image_shape)
         self.out_dtype = torch.complex64
+
+    @property
+    def measured(self) -> Tensor:
+        return (self.mask.detach() > 0).expand(-1, *self.out_shape)
+
+    @property
+    def support(self) -> Tensor | None:
+        return seen_by(self.coil_maps)
 
     def _mask(self, like: Tensor) -> Tensor:
         return constant_like(self.mask, like, "mask")

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..shapes import check_batch, constant_like, image_axes
-from .cartesian import check_maps
+from .cartesian import check_maps, seen_by
 from .density import density_compensation
 
 __all__ = ["NonCartesianMRI"]
@@ -59,6 +59,10 @@ class NonCartesianMRI(LinearOperator):
         self.register_buffer("coil_maps", coil_maps, persistent=False)
         self.out_shape = (coils, points.shape[1])
         self.in_dtype = self.out_dtype = torch.complex64
+
+    @property
+    def support(self) -> Tensor | None:
+        return seen_by(self.coil_maps)
 
     def _maps(self, x: Tensor) -> Tensor | None:
         if self.coil_maps is None:

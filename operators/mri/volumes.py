@@ -8,6 +8,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..shapes import constant_like
+from .cartesian import seen_by
 
 __all__ = ["StackedMRI", "VolumeMRI"]
 
@@ -43,6 +44,10 @@ class _Coils(LinearOperator):
         maps = _maps(coil_maps, image_shape)
         self.register_buffer("coil_maps", maps, persistent=False)
         self.in_shape, self.out_shape = (1, *image_shape), (1 if maps is None else maps.shape[1], *data_shape)
+
+    @property
+    def support(self) -> Tensor | None:
+        return seen_by(self.coil_maps)
 
     def one(self, x: Tensor) -> Tensor:
         """What a coil of sensitivity one measures of (B, 1, D, H, W)."""
@@ -104,6 +109,10 @@ class VolumeMRI(_Coils):
             raise ValueError("mask: expected finite weights >= 0, not all of them zero")
         self.register_buffer("mask", mask[None, None], persistent=False)
         self._set(coil_maps, tuple(mask.shape), tuple(mask.shape))
+
+    @property
+    def measured(self) -> Tensor:
+        return (self.mask.detach() > 0).expand(-1, *self.out_shape)
 
     def _mask(self, like: Tensor) -> Tensor:
         return constant_like(self.mask, like, "mask")

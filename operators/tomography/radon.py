@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -189,10 +190,17 @@ class Radon(LinearOperator):
         return self.back * (inside & (self.weights != 0))
 
 
+def _plain(angles: Any) -> Tensor:
+    """Numbers of any kind in double precision: numpy's views may run backwards or have the other byte order."""
+    if not isinstance(angles, Tensor):
+        angles = np.array(angles, dtype=np.float64)
+    return torch.as_tensor(angles, dtype=torch.float64).detach()
+
+
 def check_angles(angles: Any) -> Tensor:
     """Angles as doubles (n,), a copy; raise where they are not finite numbers, warn where they look like degrees."""
     try:
-        angles = torch.as_tensor(angles, dtype=torch.float64).detach()
+        angles = _plain(angles)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"angles: expected radians, a tensor or a list of numbers, got {angles!r}") from error
     if angles.ndim != 1 or len(angles) == 0 or not bool(torch.isfinite(angles).all()):

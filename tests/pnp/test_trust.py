@@ -1,0 +1,164 @@
+"""What trials found: answers that were wrong without a word, and errors that did not say what was wrong."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from denoisers import LoFiDenoiser, TVDenoiser
+from operators import (
+    MRI,
+    NUFFT,
+    Blur,
+    Identity,
+    Inpainting,
+    KaiserSquires,
+    LinearOperator,
+    NonCartesianMRI,
+    Radon,
+    Weighted,
+    gaussian_kernel,
+    gaussian_noise,
+    radial_trajectory,
+    random_columns,
+    random_mask,
+    stack,
+)
+from pnp import Gaussian, PnPADMM, PnPHQS, Stop, data, estimate_noise
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def photo() -> torch.Tensor:
+    return data.sample("camera")[..., 100 : 100 + SIDE, 180 : 180 + SIDE]
+
+
+# ---- noise: what was measured, the operator knows
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.3, 0.7])
+def test_noise_of_masks_whose_unmeasured_pixels_carry_noise(photo, keep):
+    op = Inpainting(random_mask((SIDE, SIDE), keep))
+    y = gaussian_noise(op(photo), 0.02)  # noise everywhere, as docs/coming_from.md makes it
+    clean = torch.where(op.mask > 0, y, torch.zeros_like(y))
+    levels = [float(estimate_noise(op, v)[0]) for v in (y, clean)]
+    assert levels[0] == pytest.approx(levels[1]) and levels[0] < 0.06
+    stop = Stop(max_iter=6, tolerance=0)
+    with_noise, without = (PnPADMM(op, TVDenoiser(), stop=stop)(v) for v in (y, clean))
+    assert torch.allclose(with_noise, without, atol=1e-5)
+    behind = Weighted(torch.full((1, SIDE, SIDE), 2.0)) @ op
+    assert float(estimate_noise(behind, 2 * y)[0]) == pytest.approx(2 * levels[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 3.0])
+def test_constant_padding_is_no_noise(photo, value):
+    y = gaussian_noise(photo, 0.05)
+    y[..., 20:] = value
+    assert 0.035 < float(estimate_noise(Identity((SIDE, SIDE)), y)[0]) < 0.075
+
+
+def test_operators_say_what_they_measure_and_what_they_never_see():
+    shape = (8, 8)
+    mask, columns = random_mask(shape, 0.5), random_columns(shape, 2.0, 0.3)
+    maps = torch.ones(2, *shape, dtype=torch.complex64)
+    maps[:, :, :3] = 0
+    painted, mri = Inpainting(mask), MRI(columns, maps)
+    assert torch.equal(painted.measured[0, 0], mask) and painted.support is None
+    assert mri.measured.shape == (1, 2, *shape) and mri.support is not None and not mri.support[..., :3].any()
+    assert NonCartesianMRI(radial_trajectory(4, 16), shape, maps).support is not None
+    assert Identity(shape).measured is None and (2.0 * mri).support is not None
+    assert KaiserSquires(shape, mask=mask).measured is not None
+    both = stack(painted, Identity(shape))
+    assert both.measured is not None and both.measured.sum() == mask.sum() + 64 and both.support is None
+    weights = torch.ones(1, *shape)
+    weights[..., 0] = 0
+    assert (Weighted(weights) @ painted).measured.sum() == (mask & (weights[0] > 0)).sum()  # pyright: ignore
+    assert (painted @ Blur(gaussian_kernel(0.5), shape)).measured is not None
+
+
+@pytest.mark.parametrize("method", [PnPADMM, PnPHQS])
+def test_nothing_is_painted_where_no_coil_sees(method, photo):
+    rows = torch.linspace(-1, 1, SIDE)
+    inside = (rows[:, None] ** 2 + rows**2) < 0.6
+    maps = torch.stack([inside * torch.exp(1j * rows), inside * (1 + rows[:, None])]).to(torch.complex64)
+    op = MRI(random_columns((SIDE, SIDE), 2.0, 0.2), maps)
+    x = photo * inside
+    y = op(x + 0j)
+    y = torch.where(y == 0, y, gaussian_noise(y, 0.01))
+    result = method(op, LoFiDenoiser("natural-gray-fast"), noise_std=0.01).solve(y)
+    assert float(result.x[..., ~inside].abs().max()) == 0 and "support" in result.report
+
+
+# ---- not linear, not finite, not solved
+
+
+class Crooked(LinearOperator):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.in_shape, self.kind = (1, 16, 16), kind
+
+    def A(self, x):
+        changed = {"square": x + x**2, "offset": x + 1, "clip": x.clamp(max=0.5), "abs": x.abs(), "nan": x / 0 * 0}
+        return changed[self.kind]
+
+    def A_adjoint(self, y):
+        return y
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [*((k, "linear") for k in ("square", "offset", "clip", "abs")), ("nan", "NaN")]
+)
+def test_operators_that_are_not_linear_are_refused(kind, words):
+    with pytest.raises(ValueError, match=words):
+        PnPADMM(Crooked(kind), TVDenoiser(), noise_std=0.1)(torch.rand(1, 1, 16, 16))
+
+
+def test_least_squares_that_are_not_reached_say_so():
+    op = Blur(gaussian_kernel(2.0), (48, 48), boundary="zero")
+    y = torch.rand(1, 1, 48, 48, dtype=torch.float64)
+    with pytest.warns(RuntimeWarning, match="A_dagger: a relative residual"):
+        op.A_dagger(y)
+    assert op.A_dagger(y, max_iter=8).shape == y.shape  # on purpose: not a word
+
+
+def test_conjugate_gradients_are_reported():
+    op = Inpainting(random_mask((24, 24), 0.6)) @ Blur(gaussian_kernel(1.0), (24, 24))
+    told = PnPADMM(op, TVDenoiser(), noise_std=0.05, stop=Stop(max_iter=3)).solve(torch.rand(1, 1, 24, 24)).report
+    assert "3 solves" in told["conjugate gradients"]
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 2.5, "3", True, 0])
+def test_numbers_of_iterations(bad):
+    with pytest.raises(ValueError, match="max_iter"):
+        Stop(max_iter=bad)
+
+
+@pytest.mark.parametrize("bad", ["foo", (1.0, math.nan), (math.inf, 0.0), (0.0, 0.0), (1.0,), 3, ("a", "b")])
+def test_calibrations(bad):
+    with pytest.raises(ValueError, match="calibration"):
+        PnPADMM(Identity((8, 8)), TVDenoiser(), noise_std=0.1, calibration=bad)(torch.rand(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("bad", [0.1j, torch.tensor(0.1 + 0.1j), torch.full((1, 1, 8, 8), 0.1j)])
+def test_complex_noise_levels(bad):
+    with pytest.raises(TypeError, match="noise_std"):
+        Gaussian(Identity((8, 8)), bad)
+
+
+def test_angles_of_any_array():
+    angles = np.linspace(0, np.pi, 5, endpoint=False)
+    for other in (angles[::-1], angles.astype(">f8"), angles[::2], list(angles)):
+        assert Radon(8, other).angles.tolist() == list(map(float, other))
+
+
+def test_weights_in_a_loop_keep_one_kernel():
+    op = NUFFT(torch.rand(2, 50), (8, 8))
+    x = torch.randn(1, 1, 8, 8, dtype=torch.complex64)
+    for k in range(5):
+        op.weighted_normal(x, torch.rand(50) + k)
+    assert sum(key[0] == "toeplitz" for key in op._made) <= 2
