@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from denoisers.wrappers.bounded import Bounded
 from operators.linalg import column, dot
 
 from .bookkeeping import Run
@@ -62,8 +63,10 @@ def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str,
 
 def _name(denoiser: Any) -> str:
     """Kind of a denoiser, and the name of its weights."""
-    name = getattr(denoiser, "card", {}).get("name", "")
-    return f"{type(denoiser).__name__}, {name}" if name else type(denoiser).__name__
+    inner = denoiser.denoiser if isinstance(denoiser, Bounded) else denoiser
+    name = getattr(inner, "card", {}).get("name", "")
+    told = f"{type(inner).__name__}, {name}" if name else type(inner).__name__
+    return told if inner is denoiser else f"{told}, within bounds"
 
 
 def _of_the_denoiser(solver: "Solver", run: Run, x: Tensor, sigmas: Tensor) -> dict[str, str]:

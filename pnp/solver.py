@@ -63,7 +63,7 @@ class Solver(nn.Module):
         check_arguments(strength, stop, expert)
         self.likelihood: Likelihood = as_likelihood(op, noise_std)
         if denoiser is None:
-            denoiser = default_denoiser(self.op.field, self.op.in_shape[0])
+            denoiser = default_denoiser(self.op.field, self.op.in_shape[0], complex=self.op.in_dtype.is_complex)
         self.denoiser = as_denoiser(denoiser)
         self.strength, self.stop = float(strength), stop or self.usual
         self.calibration, self.expert = calibration, expert

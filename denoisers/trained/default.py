@@ -1,6 +1,7 @@
 """Which of the shipped priors solvers take where the user names none."""
 
 from ..base import Denoiser
+from ..wrappers.bounded import Bounded
 from .drunet import DRUNetDenoiser, shipped_weights
 from .lofi import LoFiDenoiser
 from .mass import MassDenoiser
@@ -10,12 +11,14 @@ __all__ = ["default_denoiser"]
 _FIELDS = ("natural", "ct", "mri", "radio", "kappa")
 
 
-def default_denoiser(field: str = "natural", channels: int = 1) -> Denoiser:
+def default_denoiser(field: str = "natural", channels: int = 1, *, complex: bool = False) -> Denoiser:
     """The shipped prior that ``docs/priors.md`` measures as the best for images of a ``field`` and number of channels.
 
     Args:
         field: ``"natural"``, ``"ct"``, ``"mri"``, ``"radio"``, ``"kappa"`` (convergence maps of pixels of 0.29 arcmin).
         channels: of the image; other numbers than 3 are done channel by channel.
+        complex: images are complex. Real skies are not negative, and their prior says so (:class:`denoisers.Bounded`):
+            without that, sources a hundred times as bright as the rest make solvers ring.
 
     Raises:
         ValueError: there is no such field.
@@ -30,5 +33,8 @@ def default_denoiser(field: str = "natural", channels: int = 1) -> Denoiser:
     natural = "natural-rgb" if field == "natural" and channels == 3 else "natural-gray"
     for name in (natural,) if field == "natural" else (field, natural):
         if shipped_weights(name):
-            return DRUNetDenoiser(name)
-    return LoFiDenoiser(natural)
+            prior: Denoiser = DRUNetDenoiser(name)
+            break
+    else:
+        prior = LoFiDenoiser(natural)
+    return Bounded(prior, low=0.0) if field == "radio" and not complex else prior

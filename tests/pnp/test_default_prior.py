@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisers import DRUNetDenoiser, LoFiDenoiser, MassDenoiser, default_denoiser
+from denoisers import Bounded, DRUNetDenoiser, LoFiDenoiser, MassDenoiser, default_denoiser
 from denoisers.weights import available
 from operators import (
     MRI,
@@ -63,7 +63,11 @@ def test_the_prior_fits_field_and_channels(field, channels):
     wanted = [name for name in shipped if name.removesuffix("-fast") == field]
     if wanted:
         assert isinstance(denoiser, DRUNetDenoiser) and denoiser.card["name"].startswith(f"drunet-{field}")
-    assert isinstance(denoiser, DRUNetDenoiser | LoFiDenoiser) and denoiser.channels == channels
+    assert denoiser.channels == channels
+    if field == "radio":
+        assert isinstance(denoiser, Bounded) and float(denoiser(-torch.ones(1, 1, 8, 8), 0.1).max()) == 0
+        denoiser = default_denoiser(field, channels, complex=True)
+    assert isinstance(denoiser, DRUNetDenoiser | LoFiDenoiser)
 
 
 def test_mass_maps_two_channels_and_unknown_fields():

@@ -16,6 +16,7 @@ from operators import (
     KaiserSquires,
     LinearOperator,
     NonCartesianMRI,
+    RadioInterferometry,
     Radon,
     Weighted,
     gaussian_kernel,
@@ -89,6 +90,23 @@ def test_nothing_is_painted_where_no_coil_sees(method, photo):
     y = torch.where(y == 0, y, gaussian_noise(y, 0.01))
     result = method(op, LoFiDenoiser("natural-gray-fast"), noise_std=0.01).solve(y)
     assert float(result.x[..., ~inside].abs().max()) == 0 and "support" in result.report
+
+
+@pytest.mark.parametrize("contrast", [1e2, 1e4])
+def test_bright_points_do_not_make_skies_ring(contrast):
+    rows = torch.linspace(-1, 1, SIDE)
+    x = torch.exp(-4 * (rows[:, None] ** 2 + rows**2))[None, None] / contrast
+    x[0, 0, 20, 40] = x[0, 0, 45, 15] = 1.0
+    angle = torch.rand(2000, generator=torch.Generator().manual_seed(0)) * 2 * math.pi
+    radius = torch.linspace(0.02, 3.0, 2000)
+    op = RadioInterferometry(torch.stack((radius * angle.cos(), radius * angle.sin())), (SIDE, SIDE), unit="rad/pixel")
+    y = gaussian_noise(op(x), 0.02)
+    result = PnPADMM(op, noise_std=0.02).solve(y)
+    assert "within bounds" in result.report["denoiser"] and float(result.x.min()) >= 0
+    assert float((result.x - x).norm() / x.norm()) < 0.1
+    for row, column in ((20, 40), (45, 15)):
+        flux, true = (v[0, 0, row - 2 : row + 3, column - 2 : column + 3].sum() for v in (result.x, x))
+        assert float(flux) == pytest.approx(float(true), rel=0.03)
 
 
 # ---- not linear, not finite, not solved
