@@ -39,6 +39,10 @@ class Prior:
         self.denoiser, self.calibration, self.no_mean, self.step = denoiser, calibration, no_mean, step
         self.support = support
 
+    def answer(self, x: Tensor) -> Tensor:
+        """An image as the bounds have it, without slack."""
+        return self.denoiser.project(x) if isinstance(self.denoiser, Bounded) else x
+
     def at(self, step: int) -> "Prior":
         """The same at another step."""
         return Prior(self.denoiser, self.calibration, self.no_mean, self.support, step)
@@ -55,7 +59,7 @@ class Prior:
             clean = clean - clean.mean(axes, keepdim=True) * column(self.no_mean, clean)
         if self.support is not None:
             clean = torch.where(self.support, clean, torch.zeros_like(clean))
-        return clean if bounded is None else bounded.project(clean)
+        return clean if bounded is None else bounded.project(clean, sigma)
 
 
 def describe_split(denoiser: Denoiser, x: Tensor) -> str:

@@ -233,6 +233,7 @@ class Solver(nn.Module):
                     run.finish("stopped")
             run.finish("max_iter")
             x, x_data = run.answer()
+            x = problem.prior.answer(x)
             return Result(x, x_data, run.reasons, run.history, report(self, problem, run, x), run.state)
 
     def _continued(self, state: Any, y: Tensor, x0: Tensor | None) -> State:

@@ -37,4 +37,4 @@ def default_denoiser(field: str = "natural", channels: int = 1, *, complex: bool
             break
     else:
         prior = LoFiDenoiser(natural)
-    return Bounded(prior, low=0.0) if field == "radio" and not complex else prior
+    return Bounded(prior, low=0.0, slack=0.25) if field == "radio" and not complex else prior

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..base import Wrapper
+from ..base import Wrapper, sigma_column
 
 __all__ = ["Bounded"]
 
@@ -20,6 +20,8 @@ class Bounded(Wrapper):
         denoiser: any denoiser or callable ``(x, sigma)``.
         low, high: bounds of the pixels, numbers or tensors that broadcast against images; ``None``: none.
         support: where images may differ from zero, a mask that broadcasts against them; ``None``: everywhere.
+        slack: share of the noise level by which iterates may leave the bounds; the answer keeps them. What is left of
+            noise on an empty sky has a mean of zero, which x >= 0 in every iteration would turn into a bias.
 
     Raises:
         ValueError: no constraint at all, or ``low`` above ``high``. TypeError: bounds for complex images.
@@ -35,8 +37,12 @@ class Bounded(Wrapper):
         low: float | Tensor | None = None,
         high: float | Tensor | None = None,
         support: Tensor | None = None,
+        slack: float = 0.0,
     ) -> None:
         super().__init__(denoiser)
+        if not 0 <= slack < float("inf"):
+            raise ValueError(f"slack: expected a number >= 0, got {slack!r}")
+        self.slack = float(slack)
         if low is None and high is None and support is None:
             raise ValueError("low, high, support: give at least one constraint")
         for name, value in (("low", low), ("high", high)):
@@ -52,14 +58,17 @@ class Bounded(Wrapper):
     high: Tensor | None
     support: Tensor | None
 
-    def project(self, x: Tensor) -> Tensor:
-        """The nearest image that obeys the constraints."""
+    def project(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+        """The nearest image that obeys the constraints, but for their slack at a noise level (B,)."""
+        free = 0.0 if sigma is None or not self.slack else self.slack * sigma_column(sigma, x.real)
+        if isinstance(free, Tensor):
+            free = free.reshape(-1, *[1] * (x.ndim - 1))
         if x.is_complex() and (self.low is not None or self.high is not None):
             raise TypeError("low, high: complex images have no bounds; a support they may have")
         if self.low is not None:
-            x = torch.maximum(x, self.low.to(x))
+            x = torch.maximum(x, self.low.to(x) - free)
         if self.high is not None:
-            x = torch.minimum(x, self.high.to(x))
+            x = torch.minimum(x, self.high.to(x) + free)
         return x if self.support is None else torch.where(self.support, x, torch.zeros_like(x))
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:

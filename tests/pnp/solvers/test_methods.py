@@ -449,6 +449,13 @@ def test_bounds_are_in_the_units_of_the_user():
         denoiser = Bounded(TVDenoiser().double(), low=900.0, high=1100.0, support=support)
         x = method(op, denoiser, noise_std=100.0, stop=Stop(max_iter=40))(y)
         assert float(x[..., 0].abs().max()) == 0 and 900 <= float(x[..., 1:].min()) < float(x.max()) <= 1100
+    loose = Bounded(TVDenoiser().double(), low=0.0, slack=0.5)
+    moving = PnPADMM(op, loose, noise_std=100.0, stop=Stop(max_iter=5))
+    seen: list[float] = []
+    result = moving.solve(y - 1000, callback=lambda state, record: seen.append(float(state.x.min())))
+    assert min(seen) < 0 and float(result.x.min()) == 0
+    with pytest.raises(ValueError, match="slack"):
+        Bounded(TVDenoiser(), low=0.0, slack=-1.0)
     with pytest.raises(ValueError, match="constraint"):
         Bounded(TVDenoiser())
     with pytest.raises(ValueError, match="low <= high"):
