@@ -1,7 +1,7 @@
 """What a solve says of itself: levels, units, misfit, and what a user should know of the denoiser's use."""
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,33 +15,35 @@ from .prior import describe_split
 from .problem import Problem
 from .remarks import above_range, adds_error, drifts, is_steep, one_level, out_of_range
 
-if TYPE_CHECKING:
-    from .solver import Solver
-
 __all__ = ["report"]
 
 
-def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str, Any]:
-    """The report of a finished run with answer ``x``; what needs a user's attention is warned of, too."""
-    facts = run.state.facts
+def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end: Any = None) -> dict[str, Any]:
+    """The report of a finished run with answer ``x``; what needs a user's attention is warned of, too.
+
+    Args:
+        strength: that of the solver; ``None``: its levels are set by hand.
+        end: the last sigma in calibrated units that the method wants, where it sets its levels.
+    """
+    facts, likelihood, denoiser = run.state.facts, problem.fit.likelihood, problem.prior.denoiser
     sigmas = torch.stack([r.sigma / facts.calibration.scale for r in run.history])
     last = run.record(-1)
-    told: dict[str, Any] = {"likelihood": type(solver.likelihood).__name__, "noise_std": facts.noise_std}
-    if not isinstance(solver.likelihood, Gaussian):
+    told: dict[str, Any] = {"likelihood": type(likelihood).__name__, "noise_std": facts.noise_std}
+    if not isinstance(likelihood, Gaussian):
         told["noise_std from"] = "mean variance of the data"
     else:
         told["noise_std from"] = run.state.source
     told |= {
         "misfit (root mean square of A x_data - y, per real component)": _misfit(problem, run),
-        "strength": solver.strength if solver.expert is None else "by expert",
-        "denoiser": _name(solver.denoiser),
-        "denoiser sees": describe_split(solver.denoiser, x),
+        "strength": "by expert" if strength is None else strength,
+        "denoiser": _name(denoiser),
+        "denoiser sees": describe_split(denoiser, x),
         "sigma in denoiser units, lowest": sigmas.amin(0),
         "sigma in denoiser units, highest": sigmas.amax(0),
     }
     if bool(facts.no_mean.any()):
         told["mean of the image"] = "not in the data: set to 0"
-    if type(solver.likelihood).closed and bool((last.gamma >= facts.gamma_limit).any()):
+    if type(likelihood).closed and bool((last.gamma >= facts.gamma_limit).any()):
         told["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
     if problem.prior.support is not None:
         told["support"] = "zero where the operator sees nothing, and knows that there is nothing"
@@ -58,7 +60,7 @@ def report(solver: "Solver", problem: Problem, run: Run, x: Tensor) -> dict[str,
         "scale": facts.calibration.scale,
         "offset": facts.calibration.offset,
     }
-    return told | _of_the_denoiser(solver, run, x, sigmas)
+    return told | _of_the_denoiser(denoiser, run, x, sigmas, end)
 
 
 def _name(denoiser: Any) -> str:
@@ -69,11 +71,11 @@ def _name(denoiser: Any) -> str:
     return told if inner is denoiser else f"{told}, within bounds"
 
 
-def _of_the_denoiser(solver: "Solver", run: Run, x: Tensor, sigmas: Tensor) -> dict[str, str]:
-    facts, denoiser = run.state.facts, solver.denoiser
+def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: Any) -> dict[str, str]:
+    facts = run.state.facts
     card = getattr(denoiser, "card", {})
     told = {"weights": card["sha256"][:16]} if card.get("sha256") else {}
-    wanted = float((sigmas.amax(0) if solver.expert else facts.image_noise / facts.calibration.scale).max())
+    wanted = float((sigmas.amax(0) if end is None else facts.image_noise / facts.calibration.scale).max())
     alarms = []
     if note := above_range(denoiser, wanted):
         told["note"] = note
@@ -82,9 +84,8 @@ def _of_the_denoiser(solver: "Solver", run: Run, x: Tensor, sigmas: Tensor) -> d
     if not (failed or denoiser.own_units) and (spread := out_of_range(x, facts.calibration)):
         told["intensities"] = spread
         alarms.append(spread)
-    if solver.expert is None:
-        end = torch.as_tensor(solver.end(facts)[0], dtype=torch.float64)
-        single = one_level(denoiser, float(end.max()))
+    if end is not None:
+        single = one_level(denoiser, float(torch.as_tensor(end, dtype=torch.float64).max()))
         told |= {"level": single} if single else {}
     passport = card.get("passport", {})
     if worse := adds_error(passport, float(sigmas.amin())):
@@ -95,7 +96,7 @@ def _of_the_denoiser(solver: "Solver", run: Run, x: Tensor, sigmas: Tensor) -> d
     if moving := drifts(passport):
         told["drift"] = moving
     for alarm in alarms:
-        warnings.warn(f"{type(solver).__name__}: {alarm}", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"{run.state.method}: {alarm}", RuntimeWarning, stacklevel=4)
     return told
 
 

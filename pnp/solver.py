@@ -234,7 +234,12 @@ class Solver(nn.Module):
             run.finish("max_iter")
             x, x_data = run.answer()
             x = problem.prior.answer(x)
-            return Result(x, x_data, run.reasons, run.history, report(self, problem, run, x), run.state)
+            by_hand = self.expert is not None
+            told = report(
+                problem, run, x, strength=None if by_hand else self.strength,
+                end=None if by_hand else self.end(state.facts)[0],
+            )  # fmt: skip
+            return Result(x, x_data, run.reasons, run.history, told, run.state)
 
     def _continued(self, state: Any, y: Tensor, x0: Tensor | None) -> State:
         """``state`` after a check that it belongs to these data and this noise level."""
