@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from denoisers import Denoiser
-from operators import Downsampling
+from operators import MRI, Downsampling
 from pnp import PnPADMM, PnPHQS, Stop, tv_reconstruction
 from pnp.metrics import psnr
 from pnp.train.in_solver import PROBLEMS, measured
@@ -47,7 +47,9 @@ def rivals(name: str, op: Any, y: Tensor, x: Tensor, denoiser: Denoiser) -> dict
     }  # fmt: skip
 
 
-def run(name: str, images: list[Tensor], priors: dict[str, Denoiser], compare: bool) -> dict[str, list[float]]:
+def run(
+    name: str, images: list[Tensor], priors: dict[str, Denoiser], compare: bool, calls: int | None = None
+) -> dict[str, list[float]]:
     """Scores of all methods on one problem."""
     out: dict[str, list[float]] = {}
     first, std = next(iter(priors)), PROBLEMS[name].noise_std
@@ -56,9 +58,10 @@ def run(name: str, images: list[Tensor], priors: dict[str, Denoiser], compare: b
         figures = rivals(name, op, y, x, priors[first]) if compare else {}
         for prior, denoiser in priors.items():
             start = time.perf_counter()
-            result = PnPADMM(op, denoiser, noise_std=std).solve(y)
+            stop = None if calls is None else Stop(0.0, 2 * calls if isinstance(op, MRI) else calls)
+            result = PnPADMM(op, denoiser, noise_std=std, stop=stop).solve(y)
             figures |= {prior: score(result.x, x), f"{prior} s": time.perf_counter() - start}
-            figures |= {f"{prior} ok": float(result.reason == "converged")}
+            figures |= {f"{prior} ok": float(result.reason == "converged"), f"{prior} calls": len(result.history)}
             if compare and prior == first:
                 figures["HQS"] = score(PnPHQS(op, denoiser, noise_std=std)(y), x)
                 longer = Stop(max_iter=4 * len(result.history), tolerance=0)
@@ -86,6 +89,7 @@ def main() -> None:
     p.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     p.add_argument("--priors", nargs="+", default=["drunet", "drunet:natural-gray-fast", "xdncnn", "mixer", "lofi"])
     p.add_argument("--no-rivals", action="store_true", help="the table of the priors alone")
+    p.add_argument("--calls", type=int, help="end after so many denoiser calls, twice as many for MRI")
     options = p.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
     folder = data_folder(options.data, "bsd68")
@@ -98,12 +102,15 @@ def main() -> None:
     best, (first, last) = statistics.median, (options.priors[0], options.priors[-1])
     rows, others = [], []
     for name in options.problems:
-        r = run(name, images, priors, not options.no_rivals)
+        r = run(name, images, priors, not options.no_rivals, options.calls)
         if not options.no_rivals:
             rows.append([name, *(best(r[k]) for k in ("input", "one denoising", "TV", "HQS", first)),
                          _against(r, first, "input"), _against(r, first, "TV"),
                          f"{100 * statistics.mean(r[f'{first} ok']):.0f} %", f"{max(r['drift']):.3f}"])  # fmt: skip
-        told = [f"{best(r[k]):.2f}, {_against(r, k, last)}, {best(r[f'{k} s']):.2f} s" for k in options.priors]
+        told = [
+            f"{best(r[k]):.2f}, {_against(r, k, last)}, {best(r[f'{k} calls']):.0f} calls, {best(r[f'{k} s']):.2f} s"
+            for k in options.priors
+        ]
         others.append([name, *told])
         print([*(rows[-1:] or [[]])[0], *told], flush=True)
         save(options.save, {name: {k: statistics.median(v) for k, v in r.items()}})
@@ -111,7 +118,7 @@ def main() -> None:
             "ADMM over TV (worst)", "converged", "drift / dB"]  # fmt: skip
     if rows:
         print(table(rows, head) + "\n")
-    print(table(others, ["PSNR / dB, over the last prior (worst), time", *options.priors]))
+    print(table(others, ["PSNR / dB, over the last prior (worst), calls, time", *options.priors]))
 
 
 if __name__ == "__main__":
