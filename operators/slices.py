@@ -26,7 +26,7 @@ class Slices(LinearOperator):
     >>> from operators import Radon
     >>> op = Slices(Radon(8, torch.arange(3) * 1.0), depth=5)
     >>> op(torch.ones(1, 1, 5, 8, 8)).shape
-    torch.Size([1, 1, 5, 3, 12])
+    torch.Size([1, 1, 5, 3, 15])
     """
 
     def __init__(self, op: LinearOperator, depth: int) -> None:

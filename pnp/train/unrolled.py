@@ -126,7 +126,14 @@ class FixedPoint(_OneByOne):
         at = solver.problem(y, facts).levels(state.step)
         new = solver.step(solver.problem(y, facts), state.values, at)
         again = solver.problem(y.detach(), state.facts)
-        return _Implicit.apply(lambda values: solver.step(again, values, at), self, type(new), *new)
+        # images and dual variables have a derivative; numbers of the samples stay what they are
+        moving = [name for name, value in new._asdict().items() if value.ndim > 1]
+
+        def step(*values: Tensor) -> tuple[Tensor, ...]:
+            after = solver.step(again, state.values._replace(**dict(zip(moving, values, strict=True))), at)
+            return tuple(getattr(after, name) for name in moving)
+
+        return _Implicit.apply(step, self, *(getattr(new, name) for name in moving))
 
     def solve(self, product: Any, right: Tensor) -> Tensor:
         """Solution w of w - J* w = right."""
@@ -160,8 +167,8 @@ class _Implicit(torch.autograd.Function):
     """Passes x, the first of a method's values, on; its gradient becomes that of all steps before the last."""
 
     @staticmethod
-    def forward(ctx: Any, step: Any, model: FixedPoint, kind: Any, *values: Tensor) -> Tensor:
-        ctx.step, ctx.model, ctx.kind = step, model, kind
+    def forward(ctx: Any, step: Any, model: FixedPoint, *values: Tensor) -> Tensor:
+        ctx.step, ctx.model = step, model
         ctx.save_for_backward(*(v.detach() for v in values))
         return values[0].clone()
 
@@ -170,7 +177,7 @@ class _Implicit(torch.autograd.Function):
         (gradient,) = gradients
         point = [v.clone().requires_grad_() for v in ctx.saved_tensors]
         with torch.enable_grad():
-            out = tuple(ctx.step(ctx.kind(*point)))
+            out = ctx.step(*point)
         sizes = [v.numel() * (2 if v.is_complex() else 1) for v in point]
 
         def flat(parts: Any) -> Tensor:
@@ -187,4 +194,4 @@ class _Implicit(torch.autograd.Function):
             return flat(grads)
 
         w = ctx.model.solve(product, flat((gradient, *(torch.zeros_like(v) for v in point[1:]))))
-        return (None, None, None, *split(w))
+        return (None, None, *split(w))
