@@ -19,10 +19,10 @@ __all__ = ["DRUNetDenoiser"]
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"widths": (16, 32, 64, 128), "blocks": 2, "unshuffle": 1, "skips": "within"},
-    "accurate": {"widths": (64, 128, 256), "blocks": 2, "unshuffle": 2, "skips": "within"},
+    "accurate": {"widths": (32, 64, 128, 256), "blocks": 2, "unshuffle": 1, "skips": "within"},
     "paper": {"widths": (64, 128, 256, 512), "blocks": 4, "unshuffle": 1, "skips": "around"},
 }
-_ORDER = ("fast", "accurate")  # the better first, as far as both are trained (docs/priors.md)
+_ORDER = ("fast", "accurate")  # the better for its time first (docs/priors.md)
 _FLOATS = 6  # a pixel and channel of the finest scale: skips, a block, what a convolution needs
 
 
@@ -41,9 +41,9 @@ class DRUNetDenoiser(Denoiser):
         weights: ``"natural-gray"``, ``"ct"`` (optionally with a preset and a version, ``"natural-gray-fast@1"``), a
             ``.safetensors`` file, or ``None`` for an untrained network. Our own weights, not those of the paper. A
             ``.pth`` file of the paper's authors makes their denoiser: x and a map of sigma in image units to x.
-        preset: ``"fast"`` (1.1 M parameters), ``"accurate"`` (4.2 M, trained for too short a time yet to be better),
-            or ``"paper"`` (32.6 M, untrained). ``None``: that of the weights, or of the shipped ones the better; of an
-            untrained network ``"accurate"``.
+        preset: ``"fast"`` (1.1 M parameters), ``"accurate"`` (4.3 M, three times the time), or ``"paper"`` (32.6 M,
+            untrained). ``None``: that of the weights, or of the shipped ones the better for its time; of an untrained
+            network ``"accurate"``.
         channels: of the image; ``None``: those of the weights, else 1.
         complex: for complex images (B, 1, H, W), whose parts are its channels; it commutes with rotations of the
             phase. ``None``: as the weights are, else real.

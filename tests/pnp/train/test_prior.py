@@ -9,6 +9,7 @@ import torch
 
 from denoisers import DRUNetDenoiser, TVDenoiser
 from denoisers.networks.drunet import DRUNet
+from denoisers.weights import load_weights
 from operators import Downsampling, Inpainting
 from operators.linalg import column
 from pnp import PnPADMM, Stop
@@ -313,6 +314,13 @@ def test_a_wider_network_starts_as_the_narrower_one_and_its_copies_part():
         widened(wide, {"w": torch.ones(1)})
     with pytest.raises(ValueError, match="no part"):
         widened(narrow, wide.state_dict())
+
+
+def test_start_grows_the_fast_network_into_the_accurate_one(tmp_path):
+    folder = draw_pictures(tmp_path)
+    fast = train(RECIPES["drunet-natural-gray-fast"].tiny(), folder, tmp_path / "fast")
+    grown = train(RECIPES["drunet-natural-gray-accurate"].tiny(), folder, tmp_path / "grown", start=fast)
+    assert load_weights(grown, family="drunet")[1]["start"].startswith("drunet-natural-gray-fast")
 
 
 def test_a_complex_prior_starts_as_the_real_one_on_each_part():
