@@ -57,10 +57,15 @@ def draw(path: Path, rows: list[list[Any]]) -> None:
         for i, row in enumerate(r for r in rows if isinstance(r[c], float)):
             foreign = row[0].startswith("deepinv")
             axis.plot(row[3], row[c], "o", color=f"C{i}", fillstyle="none" if foreign else "full", markersize=8)
-            axis.annotate(row[0], (row[3], row[c]), textcoords="offset points", xytext=(7, -3), fontsize=9)
+            close = [
+                o for o in rows if isinstance(o[c], float) and abs(o[c] - row[c]) < 0.04 and row[3] < o[3] < 6 * row[3]
+            ]
+            place = (-7, 9) if close else (7, -3)  # above, where a name to the right would run into a neighbour
+            axis.annotate(row[0], (row[3], row[c]), textcoords="offset points", xytext=place, fontsize=9)
         axis.set(xscale="log", xlabel="milliseconds for 256 x 256 pixels, one thread", title=columns[c])
         axis.set_xlim(10, 20 * max(row[3] for row in rows))  # room for the names
         axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.margins(y=0.12)
         axis.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
