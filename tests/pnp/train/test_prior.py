@@ -320,7 +320,7 @@ def test_start_grows_the_fast_network_into_the_accurate_one(tmp_path):
     folder = draw_pictures(tmp_path)
     fast = train(RECIPES["drunet-natural-gray-fast"].tiny(), folder, tmp_path / "fast")
     grown = train(RECIPES["drunet-natural-gray-accurate"].tiny(), folder, tmp_path / "grown", start=fast)
-    assert load_weights(grown, family="drunet")[1]["start"].startswith("drunet-natural-gray-fast")
+    assert load_weights(str(grown), family="drunet")[1]["start"].startswith("drunet-natural-gray-fast")
 
 
 def test_a_complex_prior_starts_as_the_real_one_on_each_part():
