@@ -40,7 +40,7 @@ def anscombe(counts: Tensor) -> Tensor:
 
 
 def inverse_anscombe(v: Tensor) -> Tensor:
-    """Exact unbiased inverse: Makitalo, Foi 2011, doi:10.1109/TIP.2010.2056693."""
+    """Exact unbiased inverse: Makitalo, Foi 2011, doi:10.1109/TIP.2011.2121085."""
     v = v.clamp_min(2 * (3 / 8) ** 0.5)
     return (v**2 / 4 + 1.5**0.5 / (4 * v) - 11 / (8 * v**2) + 5 * 1.5**0.5 / (8 * v**3) - 1 / 8).clamp_min(0)
 

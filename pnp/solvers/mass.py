@@ -32,7 +32,7 @@ class PnPMass(Solver):
     deviation s, which is what denoisers are trained for. The fixed point weighs noisy data more than maximum
     likelihood does. Arguments are those of :class:`pnp.PnPADMM`; ``noise_std`` of the data's shape.
 
-    Starck, Remy and others 2026, arXiv:2603.22006.
+    PnPMass, arXiv:2603.22006.
 
     >>> import torch
     >>> from operators import Identity
