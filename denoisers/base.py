@@ -1,5 +1,6 @@
 """What a denoiser is: a module with ``forward(x, sigma)`` and the noise range it was trained on."""
 
+import copy
 import inspect
 from collections.abc import Callable
 
@@ -77,6 +78,10 @@ class Denoiser(nn.Module):
     own_units: bool = False
     takes_complex: bool = False
 
+    def at_iteration(self, step: int) -> "Denoiser":
+        """The denoiser of a solver's iteration: itself, but for those that draw something for each."""
+        return self
+
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W) that carry white noise of standard deviation ``sigma``, float or (B,)."""
         raise NotImplementedError("a denoiser writes forward(x, sigma)")
@@ -149,6 +154,15 @@ class Wrapper(Denoiser):
         for name in ("sigma_range", "channels", "intensity_range", "own_units", "takes_complex", "radius", "card"):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
+
+    def at_iteration(self, step: int) -> "Denoiser":
+        """Around the inner denoiser of that iteration."""
+        inner = self.denoiser.at_iteration(step)
+        if inner is self.denoiser:
+            return self
+        other = copy.copy(self)
+        other._modules = {**self._modules, "denoiser": inner}
+        return other
 
     def check(self, x: Tensor) -> None:
         """Raise unless ``x`` is a batch of images that the inner denoiser takes."""

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase as NormBase
 
+from denoisers.wrappers.bounded import Bounded
+
 from .levels import Expert
 from .stopping import Stop
 
-__all__ = ["check_arguments", "check_mode", "check_values", "positive"]
+__all__ = ["check_arguments", "check_bounds", "check_mode", "check_values", "positive"]
 
 
 def positive(name: str, value: Any) -> float:
@@ -52,6 +54,12 @@ def check_mode(denoiser: nn.Module) -> None:
         statistics = isinstance(layer, NormBase) and layer.track_running_stats
         if layer.training and (statistics or isinstance(layer, nn.Dropout)):
             raise ValueError(f"denoiser: its {type(layer).__name__} is in training mode; call denoiser.eval()")
+
+
+def check_bounds(denoiser: nn.Module) -> None:
+    """Raise where bounds are inside of another denoiser, and would be taken in its units instead of the user's."""
+    if any(isinstance(m, Bounded) for m in denoiser.modules() if m is not denoiser):
+        raise ValueError("denoiser: Bounded has to be the outermost, Bounded(Wrapper(denoiser), ...)")
 
 
 def check_values(name: str, value: Tensor) -> None:

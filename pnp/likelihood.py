@@ -78,6 +78,10 @@ class Likelihood(nn.Module):
         """This likelihood with a noise level for each sample, and where it came from."""
         return self, type(self).__name__
 
+    def with_noise(self, noise_std: Tensor) -> Self:
+        """The same at another noise level; those that have none are themselves."""
+        return self
+
     def with_op(self, op: Any) -> Self:
         """The same for another operator."""
         other = copy.copy(self)

@@ -1,7 +1,5 @@
 """The denoiser in the user's units: intensities, complex values, channels, bounds, a mean that data do not know."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -50,10 +48,8 @@ class Prior:
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise images (B, C, ...) at the standard deviation ``sigma`` (B,), both in the user's units."""
         bounded = self.denoiser if isinstance(self.denoiser, Bounded) else None
-        inner: Any = self.denoiser if bounded is None else bounded.denoiser
-        if hasattr(inner, "at_iteration"):
-            inner = inner.at_iteration(self.step)
-        clean = _calibrated(inner, x, sigma, self.calibration)
+        inner = self.denoiser if bounded is None else bounded.denoiser
+        clean = _calibrated(inner.at_iteration(self.step), x, sigma, self.calibration)
         if bool(self.no_mean.any()):
             axes = tuple(range(1, clean.ndim))
             clean = clean - clean.mean(axes, keepdim=True) * column(self.no_mean, clean)

@@ -55,7 +55,11 @@ class Problem(NamedTuple):
     prior: Prior
     start: Tensor
     levels: Callable[[int], Level]
-    unit: Tensor
+
+    @property
+    def unit(self) -> Tensor:
+        """Of the image, (B,): the scale of its calibration."""
+        return self.fit.unit
 
 
 def last_level(facts: Facts) -> Tensor:

@@ -15,7 +15,7 @@ from denoisers.trained.default import default_denoiser
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
 
-from .arguments import check_arguments, check_mode, check_values
+from .arguments import check_arguments, check_bounds, check_mode, check_values
 from .bookkeeping import Run
 from .fit import Fit
 from .levels import Expert, Level, log_schedule
@@ -65,6 +65,7 @@ class Solver(nn.Module):
         if denoiser is None:
             denoiser = default_denoiser(self.op.field, self.op.in_shape[0], complex=self.op.in_dtype.is_complex)
         self.denoiser = as_denoiser(denoiser)
+        check_bounds(self.denoiser)
         self.strength, self.stop = float(strength), stop or self.usual
         self.calibration, self.expert = calibration, expert
         self.training = False
@@ -126,9 +127,7 @@ class Solver(nn.Module):
 
     def problem(self, y: Tensor, facts: Facts, start: Tensor | None = None) -> Problem:
         """What the method sees of the data ``y``."""
-        likelihood, y = self.likelihood, self.likelihood.given(y)
-        if hasattr(likelihood, "with_noise"):
-            likelihood = likelihood.with_noise(facts.noise_std)  # pyright: ignore[reportCallIssue]
+        likelihood, y = self.likelihood.with_noise(facts.noise_std), self.likelihood.given(y)
         unit = facts.calibration.scale
         usual, finest = (1e-7, 1e-12) if y.real.dtype == torch.float64 else (1e-5, 1e-6)
         fit = Fit(
@@ -137,7 +136,7 @@ class Solver(nn.Module):
             rtol=min(usual, max(0.01 * self.stop.tolerance, finest)),  # a fixed point asked for more needs more
         )  # fmt: skip
         prior = Prior(self.denoiser, facts.calibration, facts.no_mean, self.op.support)
-        return Problem(fit, prior, facts.back if start is None else start, self.levels(facts, self.limit(fit)), unit)
+        return Problem(fit, prior, facts.back if start is None else start, self.levels(facts, self.limit(fit)))
 
     def levels(self, facts: Facts, limit: Tensor) -> Callable[[int], Level]:
         """The :class:`Level` of each iteration: sigma falls in equal ratios to its end, tau follows."""

@@ -37,6 +37,7 @@ class RandomEquivariant(Wrapper):
     def at_iteration(self, step: int) -> "RandomEquivariant":
         """The denoiser of an iteration."""
         other = copy.copy(self)
+        other._modules = {**self._modules, "denoiser": self.denoiser.at_iteration(step)}
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**63)
         other.transform = int(torch.randint(8, (), generator=generator))
         return other

@@ -1,5 +1,6 @@
 """Half-quadratic splitting as a sampler."""
 
+import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -75,11 +76,9 @@ class DiffPIR(Solver):
 
     def draws(self, y: Tensor, count: int) -> Tensor:
         """Answers of ``count`` seeds, from this solver's on, (count, B, C, ...)."""
-        seed, found = self.seed, []
-        try:
-            for k in range(count):
-                self.seed = seed + k
-                found.append(self.solve(y).x)
-        finally:
-            self.seed = seed
+        found = []
+        for k in range(count):
+            other = copy.copy(self)
+            other.seed = self.seed + k
+            found.append(other.solve(y).x)
         return torch.stack(found)

@@ -8,7 +8,7 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from denoisers import Bounded, RandomEquivariant, TVDenoiser
+from denoisers import Bounded, RandomEquivariant, Slicewise, TVDenoiser
 from operators import Blur, Identity, Inpainting, LinearOperator, ReducedShear, gaussian_kernel, random_mask
 from operators.lensing import KaiserSquires
 from pnp import (
@@ -454,6 +454,9 @@ def test_bounds_are_in_the_units_of_the_user():
     seen: list[float] = []
     result = moving.solve(y - 1000, callback=lambda state, record: seen.append(float(state.x.min())))
     assert min(seen) < 0 and float(result.x.min()) == 0
+    for inside in (Slicewise(denoiser), RandomEquivariant(denoiser)):
+        with pytest.raises(ValueError, match="outermost"):
+            PnPADMM(op, inside)
     with pytest.raises(ValueError, match="slack"):
         Bounded(TVDenoiser(), low=0.0, slack=-1.0)
     with pytest.raises(ValueError, match="constraint"):
@@ -477,6 +480,8 @@ def test_random_transforms_follow_the_iteration():
     part = PnPADMM(op, RandomEquivariant(denoiser), noise_std=NOISE, stop=half).solve(y)
     rest = PnPADMM(op, RandomEquivariant(denoiser), noise_std=NOISE, stop=other).solve(y, state=part.state)
     assert torch.equal(rest.x, whole.x)
+    for inside in (Slicewise(RandomEquivariant(denoiser)), Bounded(RandomEquivariant(denoiser), low=-1e9)):
+        assert torch.equal(PnPADMM(op, inside, noise_std=NOISE, stop=full)(y), whole.x)
     assert not torch.allclose(whole.x, PnPADMM(op, denoiser, noise_std=NOISE, stop=full)(y))
 
 
