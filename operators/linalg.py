@@ -81,7 +81,8 @@ def cg(
     r"""Conjugate gradients for :math:`M x = b`, M self-adjoint and positive semi-definite, for each sample alone.
 
     A sample stops once :math:`\|b - Mx\| \le \mathrm{rtol}\,\|b\|` and is not touched any more, so a batch gives what
-    its samples give one by one. There is no absolute tolerance: c b gives c x for every scale c; b = 0 gives x = 0.
+    its samples give one by one; where ``rtol`` is out of reach it has the iterate of the least residual. There is no
+    absolute tolerance: c b gives c x for every scale c; b = 0 gives x = 0.
 
     Args:
         apply: M, on batches.
@@ -111,6 +112,7 @@ def cg(
     z = r if precond is None else precond(r)
     p, rz = z, dot(r, z)
     iterations = torch.zeros_like(size, dtype=torch.long)
+    best, least = x, dot(r, r).detach()
     for _ in range(max_iter):
         active = (dot(r, r).sqrt() > goal) & nonzero
         if not bool(active.any()):
@@ -128,12 +130,16 @@ def cg(
         beta = torch.where(active, rz_new / torch.where(rz > 0, rz, torch.ones_like(rz)), 0.0)
         p, rz = z + column(beta, p) * p, rz_new
         iterations = iterations + active
+        square = dot(r, r).detach()
+        better = square < least  # below what rounding allows it wanders off again
+        best = torch.where(column(better, x) > 0, x, best)
+        least = torch.where(better, square, least)
     norm = dot(b, b).sqrt()
-    residual = dot(r, r).sqrt() / torch.where(nonzero, norm, torch.ones_like(norm))
+    residual = least.sqrt() / torch.where(nonzero, norm, torch.ones_like(norm))
     info = CGInfo(iterations, residual.detach())
     for reports in _listening:
         reports.append(info)
-    return x * scale, info
+    return best * scale, info
 
 
 def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-6) -> float:

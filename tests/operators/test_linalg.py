@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators import Radon
 from operators.linalg import cg, column, default_rtol, dot, implicit_solve, power_norm
 
 
@@ -130,3 +131,15 @@ def test_power_norm_of_a_slow_spectrum():
     response = response[:, None] * response
     start = torch.randn(1, 64, 64, generator=torch.Generator().manual_seed(0))
     assert abs(power_norm(lambda v: torch.fft.ifft2(torch.fft.fft2(v) * response).real, start) - 1) < 1e-4
+
+
+def test_what_rounding_does_not_allow_ends_at_the_least_residual():
+    # a singular system in single precision, to a residual that it cannot have: later iterates are worse again
+    op = Radon(6, torch.arange(4) * 0.7)
+    b = op.A_adjoint(torch.randn(2, *op.out_shape, generator=torch.Generator().manual_seed(0)))
+    found = [cg(op.A_adjoint_A, b, rtol=1e-9, max_iter=n) for n in (60, 200, 600)]
+    residuals = torch.stack([info.residual for _, info in found])
+    assert bool((residuals[1:] <= residuals[:-1]).all())
+    for x, _ in found[1:]:  # it was 0.8 after 500 iterations
+        rest = b - op.A_adjoint_A(x)
+        assert bool((rest.flatten(1).norm(dim=1) < 5e-4 * b.flatten(1).norm(dim=1)).all())

@@ -50,7 +50,6 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:A_dagger:RuntimeWarning")  # four angles in single precision, data of no image
 @pytest.mark.parametrize("name", CASES)
 def test_laws(name):
     operator_laws(CASES[name]())
