@@ -13,7 +13,31 @@ from .likelihood import Likelihood
 __all__ = ["Poisson", "Transmission"]
 
 
-class Poisson(Likelihood):
+class _Counts(Likelihood):
+    """Real data that are not negative, with a known background."""
+
+    background: Tensor
+
+    def __init__(self, op: Any, background: float | Tensor) -> None:
+        super().__init__(op)
+        self._keep("background", background)
+        if self.op.out_dtype.is_complex:
+            raise ValueError("op: counts are real, the data of this operator are complex")
+
+    def _keep(self, name: str, value: float | Tensor, *, positive: bool = False) -> None:
+        """Keep a number or a tensor that broadcasts against the data."""
+        level = torch.as_tensor(value, dtype=torch.get_default_dtype())
+        if not bool(((level > 0 if positive else level >= 0) & torch.isfinite(level)).all()):
+            raise ValueError(f"{name}: expected finite values {'> 0' if positive else '>= 0'}")
+        self.register_buffer(name, level, persistent=False)
+
+    def check(self, y: Tensor) -> None:
+        super().check(y)
+        if not bool((y >= 0).all()):
+            raise ValueError("y: counts are not negative")
+
+
+class Poisson(_Counts):
     r"""Counts: :math:`N y \sim \mathrm{Poisson}(N (v + b))`, y in the units of v as :func:`operators.poisson_noise`.
 
     .. math:: f = N \sum \big( v - y \log(v + b) \big)
@@ -34,22 +58,9 @@ class Poisson(Likelihood):
     0.5
     """
 
-    background: Tensor
-
     def __init__(self, op: Any, photons: float = 1.0, background: float | Tensor = 0.0) -> None:
-        super().__init__(op)
+        super().__init__(op, background)
         self.photons = positive("photons", photons)
-        level = torch.as_tensor(background, dtype=torch.get_default_dtype())
-        if not bool(((level >= 0) & torch.isfinite(level)).all()):
-            raise ValueError("background: expected finite values >= 0")
-        self.register_buffer("background", level, persistent=False)
-        if self.op.out_dtype.is_complex:
-            raise ValueError("op: counts are real, the data of this operator are complex")
-
-    def check(self, y: Tensor) -> None:
-        super().check(y)
-        if not bool((y >= 0).all()):
-            raise ValueError("y: counts are not negative")
 
     def _level(self, v: Tensor) -> Tensor:
         """v + b, kept above zero for logarithms and quotients."""
@@ -76,7 +87,7 @@ class Poisson(Likelihood):
         return y - self.background.to(y)
 
 
-class Transmission(Likelihood):
+class Transmission(_Counts):
     r"""Counts of low-dose tomography: :math:`k \sim \mathrm{Poisson}(I_0 e^{-v} + r)`, v the line integrals.
 
     .. math:: f = \sum \big( I_0 e^{-v} - k \log(I_0 e^{-v} + r) \big)
@@ -95,22 +106,10 @@ class Transmission(Likelihood):
     """
 
     photons: Tensor
-    background: Tensor
 
     def __init__(self, op: Any, photons: float | Tensor, background: float | Tensor = 0.0) -> None:
-        super().__init__(op)
-        for name, value in (("photons", photons), ("background", background)):
-            level = torch.as_tensor(value, dtype=torch.get_default_dtype())
-            if not bool(((level > 0 if name == "photons" else level >= 0) & torch.isfinite(level)).all()):
-                raise ValueError(f"{name}: expected finite values {'> 0' if name == 'photons' else '>= 0'}")
-            self.register_buffer(name, level, persistent=False)
-        if self.op.out_dtype.is_complex:
-            raise ValueError("op: counts are real, the data of this operator are complex")
-
-    def check(self, y: Tensor) -> None:
-        super().check(y)
-        if not bool((y >= 0).all()):
-            raise ValueError("y: counts are not negative")
+        super().__init__(op, background)
+        self._keep("photons", photons, positive=True)
 
     def _through(self, v: Tensor) -> Tensor:
         return self.photons.to(v) * (-v).exp()
