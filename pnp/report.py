@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from denoisers.wrappers.bounded import Bounded
+from operators.base import LinearOperator
 from operators.linalg import column, dot
 
 from .bookkeeping import Run
+from .health import fits_noise, unseen_scales
 from .likelihood import Gaussian
 from .prior import describe_split
 from .problem import Problem
@@ -28,13 +30,15 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
     facts, likelihood, denoiser = run.state.facts, problem.fit.likelihood, problem.prior.denoiser
     sigmas = torch.stack([r.sigma / facts.calibration.scale for r in run.history])
     last = run.record(-1)
+    misfit = _misfit(problem, x)
     told: dict[str, Any] = {"likelihood": type(likelihood).__name__, "noise_std": facts.noise_std}
     if not isinstance(likelihood, Gaussian):
         told["noise_std from"] = "mean variance of the data"
     else:
         told["noise_std from"] = run.state.source
     told |= {
-        "misfit (root mean square of A x_data - y, per real component)": _misfit(problem, run),
+        "misfit (root mean square of A x_data - y, per real component)": _misfit(problem, run.answer()[1]),
+        "answer misfit": misfit,
         "strength": "by expert" if strength is None else strength,
         "denoiser": _name(denoiser),
         "denoiser sees": describe_split(denoiser, x),
@@ -43,6 +47,8 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
     }
     if bool(facts.no_mean.any()):
         told["mean of the image"] = "not in the data: set to 0"
+    if isinstance(problem.fit.op, LinearOperator) and (unseen := unseen_scales(problem.fit.op, facts.gain, x)):
+        told["scales"] = unseen
     if type(likelihood).closed and bool((last.gamma >= facts.gamma_limit).any()):
         told["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
     if problem.prior.support is not None:
@@ -60,7 +66,12 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
         "scale": facts.calibration.scale,
         "offset": facts.calibration.offset,
     }
-    return told | _of_the_denoiser(denoiser, run, x, sigmas, end)
+    told |= _of_the_denoiser(denoiser, run, x, sigmas, end)
+    ratio = float((misfit / facts.noise_std).amin()) if isinstance(likelihood, Gaussian) else float("inf")
+    if strength is not None and (close := fits_noise(ratio, strength)):
+        told["noise in the answer"] = close
+        warnings.warn(f"{run.state.method}: {close}", RuntimeWarning, stacklevel=3)
+    return told
 
 
 def _name(denoiser: Any) -> str:
@@ -101,10 +112,10 @@ def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: An
 
 
 @torch.no_grad()
-def _misfit(problem: Problem, run: Run) -> Tensor:
-    """Root mean square of A x_data - y where something was measured, per real component, (B,)."""
+def _misfit(problem: Problem, x: Tensor) -> Tensor:
+    """Root mean square of A x - y where something was measured, per real component, (B,)."""
     likelihood, y = problem.fit.likelihood, problem.fit.likelihood.as_data(problem.fit.y)
-    fit = likelihood.op.A(run.answer()[1])
+    fit = likelihood.op.A(x)
     known = likelihood.op.measured
     taken = (fit != 0) | (y != 0) if known is None else known.expand(len(y), *y.shape[1:])
     measured, rest = taken.flatten(1).sum(1).clamp_min(1), torch.where(taken, fit - y, torch.zeros_like(fit))

@@ -12,11 +12,15 @@ from operators import (
     Inpainting,
     KaiserSquires,
     LinearOperator,
+    NonCartesianMRI,
+    RadioInterferometry,
     Radon,
     gaussian_kernel,
     gaussian_noise,
     poisson_disc,
+    radial_trajectory,
     random_mask,
+    uv_coverage,
 )
 from pnp import LoFiDenoiser, PnPADMM, Stop, data, estimate_noise
 
@@ -56,6 +60,78 @@ def test_pure_noise_and_sparse_masks():
     assert torch.allclose(estimate_noise(Identity((64, 64)), y)[0], torch.ones(3), atol=0.06)
     sparse = Inpainting(random_mask((64, 64), 0.05, seed=0))  # no four neighbours
     assert bool((estimate_noise(sparse, sparse(y))[0] > 0).all())
+
+
+@pytest.mark.parametrize("mean", [0.3, 1.0, 10.0, 300.0])
+def test_counts(mean):
+    y = torch.poisson(torch.full((1, 1, 96, 96), mean), generator=torch.Generator().manual_seed(3))
+    found, how = estimate_noise(Identity((96, 96)), y)
+    assert 0.8 * mean**0.5 < found.item() < 1.3 * mean**0.5
+    assert ("pnp.Poisson" in how) == (mean < 50)  # hundreds of levels are as good as all
+
+
+@pytest.mark.parametrize("std", [0.0, 0.5, 8.0])
+def test_bytes_have_at_least_the_noise_of_rounding(std):
+    y = (gaussian_noise(255 * photo(), std)).round().clamp(0, 255) / 255
+    found, _ = estimate_noise(Identity((128, 128)), y)
+    assert found.item() >= 1 / 255 / 12**0.5
+    assert found.item() < 1.3 * max((std**2 + 1 / 12) ** 0.5, 2.5) / 255
+
+
+def test_padding_and_noise_where_nothing_is_measured():
+    inner = gaussian_noise(photo(), 0.05)
+    for value in (-1.0, 0.0, 7.5):
+        y = torch.full((1, 1, 200, 200), value)
+        y[..., 36:164, 36:164] = inner
+        assert 0.9 * 0.05 < estimate_noise(Identity((200, 200)), y)[0].item() < 1.2 * 0.05
+    op = Inpainting(random_mask((128, 128), 0.3, seed=0))
+    y = op(photo())
+    filled = torch.where(op.measured, gaussian_noise(y, 0.05), 3 * torch.randn(y.shape))
+    assert 0.9 * 0.05 < estimate_noise(op, filled)[0].item() < 1.25 * 0.05
+    both = torch.cat((filled, gaussian_noise(y, 0.2)))
+    assert torch.allclose(estimate_noise(op, both)[0][:1], estimate_noise(op, filled)[0], rtol=1e-5)
+
+
+def ring() -> torch.Tensor:
+    """A sky with a faint ring and a point a hundred times as bright."""
+    r = torch.hypot(*torch.meshgrid(*[torch.arange(96.0) - 48] * 2, indexing="ij"))
+    x = torch.exp(-(((r - 20) / 4) ** 2))[None, None]
+    x[..., 20, 70] = 100.0
+    return x
+
+
+@pytest.mark.parametrize("snr", [10.0, 25.0, 40.0])
+@pytest.mark.parametrize("array", ["meerkat", "vla-a"])
+def test_visibilities_of_point_sources(array, snr):
+    uv = uv_coverage(array, hours=(-1.0, 1.0), samples=20)
+    op = RadioInterferometry(uv * (3.1 / uv.abs().max()), (96, 96), unit="rad/pixel")
+    clean = torch.cat((op(ring()), op(ring().flip(-1).clamp(max=1))))
+    std = 10 ** (-snr / 20) * clean.abs().square().mean((1, 2)).sqrt() / 2**0.5
+    found, how = estimate_noise(op, gaussian_noise(clean, std, seed=0))
+    assert bool((0.9 * std < found).all()) and bool((found < 1.2 * std).all()), found / std
+    assert how == "what no image explains"
+
+
+@pytest.mark.parametrize("coils", [2, 4])
+@pytest.mark.parametrize("side", [64, 100])
+def test_coils_and_radial_lines(coils, side):
+    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
+    maps = torch.stack([torch.exp(1j * k - (rows - (-1) ** k) ** 2 - (columns - k // 2) ** 2) for k in range(coils)])
+    x = data.sample("camera")[..., 100 : 100 + side, 180 : 180 + side].to(torch.complex64)
+    radial = NonCartesianMRI(radial_trajectory(side // 2, 2 * side), (side, side), maps)
+    for op in (MRI(poisson_disc((side, side), 2.0, seed=1), maps), radial):
+        clean = op(x)
+        std = 0.003 * float(clean.abs().square().mean().sqrt())
+        y = gaussian_noise(clean, std, seed=0)
+        y = y if op.measured is None else y * op.measured
+        assert 0.9 * std < estimate_noise(op, y)[0].item() < 1.3 * std
+
+
+def test_no_seed_of_a_mask_meets_the_seed_of_the_noise():
+    mask = torch.rand(96, 96, generator=torch.Generator().manual_seed(0)) > 0.5
+    op = KaiserSquires((96, 96), mask=mask)
+    y = mask * gaussian_noise(torch.zeros(1, 1, 96, 96, dtype=torch.complex64), 0.3, seed=5)
+    assert estimate_noise(op, y)[0].item() == pytest.approx(0.3, rel=0.03)
 
 
 def test_misfit_counts_what_was_measured():

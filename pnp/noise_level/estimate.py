@@ -1,0 +1,149 @@
+"""The choice between estimators."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+from operators.linalg import column
+
+from .details import fine_detail
+from .patches import smallest_variance, smoothest_blocks
+from .redundancy import redundancy
+
+__all__ = ["estimate_noise"]
+
+_REDUNDANCY = "what no image explains"
+_QUANTILE = 0.1
+_RAYLEIGH = math.sqrt(-2 * math.log(1 - _QUANTILE))  # that quantile of |n| for complex n with parts of deviation 1
+_SEED = 7_919_004_417  # of nobody's mask
+
+
+@torch.no_grad()
+def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
+    r"""Standard deviation of white noise in the data, per real component, for each sample (B,), and the method.
+
+    ===========================  ==========================================================================
+    real images, sinograms       fine detail (:func:`.details.fine_detail`) and the least that varies in patches
+                                 (:func:`.patches.smallest_variance`); where hardly any patch is whole, residues of
+                                 smooth blocks (:func:`.patches.smoothest_blocks`)
+    everything else              what no image explains (:func:`.redundancy.redundancy`), patches of the adjoint image
+                                 relative to those of simulated noise, and of complex data the lowest tenth of their
+                                 magnitudes
+    ===========================  ==========================================================================
+
+    What is no noise makes each of them err on the high side, so the least counts. Texture of a pixel's size in images
+    and details that data without redundancy hold up to their border (one coil) can double it, see ``python -m
+    benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not change does not count.
+    Data that are multiples of a step, as counts and bytes are, have at least the noise of rounding, step / sqrt(12).
+
+    Raises:
+        ValueError: the operator's images are not (C, H, W), or too small.
+
+    >>> from operators.image.mask import Identity
+    >>> y = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> 0.9 < estimate_noise(Identity((64, 64)), y)[0].item() < 1.1
+    True
+    """
+    step = _steps(y)
+    if op.measured is None:  # zeros are no measurement, but of counts
+        taken = (y != 0) | (column(step, y) > 0)
+    else:
+        taken = op.measured.expand(-1, *y.shape[1:])
+    if bool(taken.all()):
+        taken = torch.ones_like(y[:1], dtype=torch.bool)
+    y = torch.where(taken, y, torch.zeros_like(y))
+    if y.ndim in (4, 5) and not y.is_complex():
+        found = _of_images(_real_slices(y), _real_slices(taken))
+    else:
+        found = _of_data(op, y, taken)
+    levels, which = torch.stack(list(found.values())).min(0)
+    how = list(found)[int(which.mode().values)]
+    coarse = (levels <= 2 * step) | ~torch.isfinite(levels)
+    if bool(coarse.any()):
+        images = y.ndim in (4, 5) and not y.is_complex()
+        rounded = smoothest_blocks(*map(_real_slices, (y, taken.expand_as(y))), smooth=0.1) if images else levels
+        rounded = torch.where(torch.isfinite(rounded), rounded, 0)
+        levels = torch.where(coarse, torch.maximum(rounded, step / math.sqrt(12)), levels)
+        how = "smooth blocks of the data"
+    if bool((levels < 4 * step).any()):
+        how += f"; they are multiples of {step.max().item():.3g}: counts are better taken as pnp.Poisson"
+    return levels, how
+
+
+def _of_images(y: Tensor, taken: Tensor) -> dict[str, Tensor]:
+    varying = taken & ~_constant(y)
+    found = {
+        "fine detail of the data": fine_detail(y, varying),
+        "patches of the data": smallest_variance(y, _unit_noise(y, 2), None if bool(varying.all()) else varying),
+    }
+    few = ~torch.isfinite(found["patches of the data"])
+    if bool(few.any()):
+        blocks = smoothest_blocks(y, varying.expand_as(y))
+        found = {name: torch.where(few, torch.inf, level) for name, level in found.items()}
+        found["smooth blocks of the data"] = torch.where(few, blocks, torch.inf)
+    return found
+
+
+def _of_data(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor]:
+    noise = _unit_noise(y, 2)[:, None] * taken
+    image, simulated = op.A_adjoint(y), torch.cat([op.A_adjoint(n)[:1] for n in noise])
+    if image.ndim not in (4, 5) or min(image.shape[-2:]) < 2:
+        raise ValueError(
+            f"noise_std: an estimate needs images (C, H, W) of at least 2 x 2 pixels, the operator's in_shape is "
+            f"{tuple(op.in_shape)}; set in_shape=(1, H, W), or give noise_std"
+        )
+    found = {_REDUNDANCY: redundancy(op, y, noise[0])}
+    patches = smallest_variance(_real_slices(image), _real_slices(simulated))
+    # coloured noise has few independent patches, and the estimate errs by a tenth: for data without redundancy
+    found["patches of the adjoint image"] = torch.where(patches < 0.8 * found[_REDUNDANCY], patches, torch.inf)
+    if y.is_complex():
+        found["lowest magnitudes of the data"] = torch.stack([_low_quantile(v[v != 0].abs()) for v in y]) / _RAYLEIGH
+    return found
+
+
+def _real_slices(x: Tensor) -> Tensor:
+    """Channels, slices and real and imaginary parts beside each other: (B, n, H, W)."""
+    x = x.flatten(1, -3)
+    return torch.view_as_real(x).movedim(-1, 1).flatten(1, 2) if x.is_complex() else x
+
+
+def _constant(y: Tensor) -> Tensor:
+    """Pixels whose neighbours to the right, below and diagonally are exactly alike: padding, saturation, no noise."""
+    same = torch.zeros_like(y, dtype=torch.bool)
+    corner = y[..., :-1, :-1]
+    alike = (corner == y[..., 1:, :-1]) & (corner == y[..., :-1, 1:]) & (corner == y[..., 1:, 1:])
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            same[..., rows, columns] |= alike
+    return same
+
+
+def _steps(y: Tensor) -> Tensor:
+    """The step that all values of a sample are multiples of, (B,), 0 where there is none."""
+    found = []
+    for one in y:
+        values = (torch.view_as_real(one) if one.is_complex() else one).flatten()[:100_000].double()
+        levels = values.unique()
+        gaps = levels.diff()
+        step = gaps.min() if len(gaps) and len(levels) < len(values) / 8 else values.new_zeros(())
+        even = bool(((levels / step).round() * step - levels).abs().max() < 1e-3 * step) if float(step) > 0 else False
+        found.append(step if even else torch.zeros_like(step))
+    return torch.stack(found).to(y.real.dtype)
+
+
+def _unit_noise(y: Tensor, count: int) -> Tensor:
+    """Seeded noise like a sample, each real component of deviation one: (count, *shape)."""
+    generator = torch.Generator().manual_seed(_SEED)
+    unit = torch.randn(count, *y.shape[1:], generator=generator, dtype=y.real.dtype).to(y.device)
+    if y.is_complex():
+        unit = torch.complex(unit, torch.randn(unit.shape, generator=generator, dtype=unit.dtype).to(y.device))
+    return unit
+
+
+def _low_quantile(values: Tensor) -> Tensor:
+    """The lowest tenth's border; infinite where there are hardly any values."""
+    if len(values) < 100:
+        return values.new_full((), torch.inf)
+    return values.kthvalue(max(int(_QUANTILE * len(values)), 1)).values
