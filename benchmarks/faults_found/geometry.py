@@ -1,0 +1,78 @@
+"""Geometry of tomography: what detectors see, and which way things turn."""
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from operators import FanBeam, Radon
+
+from .fault import fault
+
+FULL = 2 * math.pi / 300 * torch.arange(300, dtype=torch.float64)
+
+
+def chords(theta: Tensor, s: Tensor, radius: float = 50.0, centre: tuple[float, float] = (4.0, 2.0)) -> Tensor:
+    """Line integrals of a disc of one along the lines (theta, s), (1, 1, angles, bins)."""
+    away = s - centre[0] * theta.cos() - centre[1] * theta.sin()
+    return 2 * (radius**2 - away**2).clamp_min(0).sqrt()[None, None]
+
+
+def disc(op: Radon) -> Tensor:
+    """The same in the bins of a parallel beam."""
+    bins = torch.arange(op.detector_count) - (op.detector_count - 1) / 2
+    return chords(op.angles[:, None], bins.double() * op.detector_spacing + op.offset)
+
+
+def disc_of_fan(op: FanBeam) -> Tensor:
+    """The same in those of a flat fan: its lines from the source to the bins."""
+    bins = (torch.arange(op.detector_count) - (op.detector_count - 1) / 2).double() * op.detector_spacing
+    gamma = torch.atan((bins + op.offset) / (op.source_distance + op.detector_distance))
+    s = op.source_distance * gamma.sin() + op.centre_offset * gamma.cos()
+    return chords(op.angles[:, None] - gamma, s)
+
+
+def places(x: Tensor) -> tuple[str, bool]:
+    """Means at three places of an image of the disc, and whether they are one."""
+    means = [float(x[0, 0, 60:68, j : j + 8].mean()) for j in (30, 60, 90)]
+    return " ".join(f"{m:.3f}" for m in means), max(abs(m - 1) for m in means) < 0.003
+
+
+@fault("A9", "FBP of an offset detector all around, a disc of 1", before="1.79 and 1.28", right="1.000")
+def _half_beam() -> tuple[str, bool]:
+    op = Radon(128, FULL, 110, offset=40.0)
+    return places(op.fbp(disc(op)))
+
+
+@fault("A9", "FBP of a truncated detector", before="19.2 dB, silent", right="continued, with a warning")
+def _truncated() -> tuple[str, bool]:
+    op = Radon(128, FULL[:150], 80)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        inside = op.fbp(disc(op))[..., 48:80, 48:80]
+    error = float((inside - 1).square().mean().sqrt())
+    return f"error {error:.3f}, {len(seen)} warning", error < 0.1 and len(seen) == 1
+
+
+@fault("B1", "fan beam, full turns in single precision", before="refused for 160, 200, 240 ...", right="taken")
+def _single_precision() -> tuple[str, bool]:
+    counts = (160, 200, 240, 360, 777, 1000)
+    taken = 0
+    for n in counts:
+        op = FanBeam(16, np.arange(n, dtype=np.float32) * np.float32(2 * np.pi / n), 40.0, 20.0)
+        taken += bool(op.fbp(op(torch.ones(1, 1, 16, 16))).isfinite().all())
+    return f"{taken} of {len(counts)} taken", taken == len(counts)
+
+
+@fault("B10", "fan beam, clockwise, detector offset by half a beam", before="no such argument", right="1.000")
+def _half_fan() -> tuple[str, bool]:
+    op = FanBeam(128, -FULL, 256.0, 200.0, 150, offset=60.0)
+    return places(op.fbp(disc_of_fan(op)))
+
+
+@fault("B10", "fan beam, short scan, centre of rotation off", before="a full turn is needed", right="1.000")
+def _short_scan() -> tuple[str, bool]:
+    op = FanBeam(128, FULL[:200], 256.0, 200.0, centre_offset=5.0)
+    return places(op.fbp(disc_of_fan(op)))
