@@ -1,4 +1,4 @@
-"""Geometry of tomography: what detectors see, and which way things turn."""
+"""Geometry: what detectors see, which way things turn, what samples weigh, where a map lies on the sky."""
 
 import math
 import warnings
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from operators import FanBeam, Radon
+from operators import FanBeam, RadioInterferometry, Radon, uv_coverage, visibility_weights
 
 from .fault import fault
 
@@ -76,3 +76,24 @@ def _half_fan() -> tuple[str, bool]:
 def _short_scan() -> tuple[str, bool]:
     op = FanBeam(128, FULL[:200], 256.0, 200.0, centre_offset=5.0)
     return places(op.fbp(disc_of_fan(op)))
+
+
+@fault("A10", "beam with a third of the samples flagged by weights of -1", before="peak 0.51", right="that of the rest")
+def _flagged() -> tuple[str, bool]:
+    uv = uv_coverage("vla-d", samples=4)
+    bad = torch.arange(uv.shape[1]) % 3 == 0
+    op, rest = (RadioInterferometry(points, (64, 64), cell=8.0) for points in (uv, uv[:, ~bad]))
+    beam, y = op.psf(1.0 - 2.0 * bad), op(torch.ones(1, 1, 64, 64))
+    error = float((beam - rest.psf()).abs().max())
+    dirty = op.dirty_image(torch.where(bad, torch.nan, y), 1.0 - 2.0 * bad)
+    error = max(error, float((dirty - rest.dirty_image(y[..., ~bad])).abs().max() / dirty.abs().max()))
+    return f"peak {float(beam.max()):.3f}, error {error:.0e}", error < 1e-4
+
+
+@fault("A10", "Briggs' robust", before="CASA's and WSClean's + 0.15", right="theirs")
+def _briggs() -> tuple[str, bool]:
+    # ten samples in one cell, one in another: mean density (10 * 10 + 1) / 11 by hand
+    points = torch.tensor([[0.5] * 10 + [1.5], [0.5] * 10 + [0.1]], dtype=torch.float64)
+    w = visibility_weights(points, (16, 16), "briggs", robust=0.0)
+    robust = -0.5 * math.log10(float((1 / w[0] - 1) / 10) * (101 / 11) / 25)
+    return f"theirs {robust:+.2f}", abs(robust) < 1e-6

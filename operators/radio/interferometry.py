@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..fourier.nufft import NUFFT, EngineOptions, check_points
 from ..shapes import check_batch
-from .weighting import visibility_weights
+from .weighting import unflagged, visibility_weights
 
 __all__ = ["RadioInterferometry"]
 
@@ -88,16 +88,17 @@ class RadioInterferometry(NUFFT):
 
     def dirty_image(self, y: Tensor, weights: Tensor | None = None) -> Tensor:
         r"""Flux per beam, :math:`\sum_m w_m V_m e^{2 \pi i (u_m l + v_m m)} / \sum_m w_m`: the sky convolved with
-        :meth:`psf`. Weights (M,) are natural by default."""
+        :meth:`psf`. Weights (M,) are natural by default. Samples whose weight is not positive are flagged, as in UVFITS
+        files, and left out, whatever their data are."""
         check_batch("y", y, self.out_shape, complex_data=True)
         w = self._weights(weights)
-        return self.A_adjoint(w.to(y.real.dtype) * y) / float(w.sum())
+        return self.A_adjoint(torch.where(w > 0, w.to(y.real.dtype) * y, 0)) / float(w.sum())
 
     def psf(self, weights: Tensor | None = None, *, shape: tuple[int, int] | None = None) -> Tensor:
         """Dirty image of a point of flux one at pixel n // 2, (1, 1, H, W), double precision, one at its peak.
 
         Args:
-            weights: (M,), natural by default.
+            weights: (M,), natural by default; samples whose weight is not positive are left out.
             shape: of the image; (2H, 2W) covers all shifts of pixels.
         """
         w = self._weights(weights)
@@ -106,7 +107,4 @@ class RadioInterferometry(NUFFT):
         return (image.real if image.is_complex() and not self.in_dtype.is_complex else image)[None]
 
     def _weights(self, weights: Tensor | None) -> Tensor:
-        w = self.weights() if weights is None else weights.double()
-        if w.shape != (self.points.shape[1],) or not float(w.sum()) > 0:
-            raise ValueError(f"weights: expected {self.points.shape[1]} of positive sum, got shape {tuple(w.shape)}")
-        return w
+        return self.weights() if weights is None else unflagged(weights, self.points.shape[1], "weights")

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..fourier.nufft import check_points
 
-__all__ = ["visibility_weights"]
+__all__ = ["unflagged", "visibility_weights"]
 
 
 def visibility_weights(
@@ -23,7 +23,9 @@ def visibility_weights(
 
     .. math:: \frac{w}{1 + W f^2}, \qquad f^2 = \frac{(5 \cdot 10^{-R})^2}{\sum_k W_k^2 / \sum_m w_m}
 
-    with R = ``robust``, from 2 (natural) to -2 (uniform).
+    with R = ``robust``, from 2 (natural) to -2 (uniform); k runs over the cells of half a plane, which hold each sample
+    once, so R is that of CASA and WSClean. Weights ``natural`` <= 0 are those of flagged samples, as UVFITS files have
+    them; they become zero.
 
     Raises:
         ValueError: the scheme is unknown, or ``points`` or ``natural`` does not fit.
@@ -37,8 +39,7 @@ def visibility_weights(
     check_points(points)
     count = points.shape[1]
     w = torch.ones(count, dtype=torch.float64, device=points.device) if natural is None else natural.double()
-    if w.shape != (count,) or not bool(((w >= 0) & torch.isfinite(w)).all()):
-        raise ValueError(f"natural: expected {count} finite weights >= 0, got shape {tuple(w.shape)}")
+    w = unflagged(w, count, "natural")
     if scheme == "natural":
         return w
     if scheme not in ("uniform", "briggs"):
@@ -56,5 +57,17 @@ def visibility_weights(
     density = total[here]
     if scheme == "uniform":
         return torch.where(density > 0, w / density.clamp_min(torch.finfo(torch.float64).tiny), density)
-    f2 = (5 * 10.0**-robust) ** 2 / (total.square().sum() / w.sum())
-    return w / (1 + density * f2)
+    squares = (w * density).sum()  # of the cells of half a plane: each holds its samples' weight as often as it has any
+    return w / (1 + density * (5 * 10.0**-robust) ** 2 * w.sum() / squares)
+
+
+def unflagged(weights: Tensor, count: int, name: str) -> Tensor:
+    """Weights (count,) in double precision, zero where they are not positive.
+
+    Raises:
+        ValueError: a wrong shape, values that are not finite, or none that is positive.
+    """
+    w = weights.double().clamp_min(0)
+    if w.shape != (count,) or not bool(torch.isfinite(weights).all()) or not float(w.sum()) > 0:
+        raise ValueError(f"{name}: expected {count} finite weights, some of them > 0, got shape {tuple(w.shape)}")
+    return w
