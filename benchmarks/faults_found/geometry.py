@@ -1,13 +1,17 @@
 """Geometry: what detectors see, which way things turn, what samples weigh, where a map lies on the sky."""
 
 import math
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from operators import FanBeam, RadioInterferometry, Radon, uv_coverage, visibility_weights
+
+from pnp.lensing import read_map, write_map
 
 from .fault import fault
 
@@ -97,3 +101,26 @@ def _briggs() -> tuple[str, bool]:
     w = visibility_weights(points, (16, 16), "briggs", robust=0.0)
     robust = -0.5 * math.log10(float((1 / w[0] - 1) / 10) * (101 / 11) / 25)
     return f"theirs {robust:+.2f}", abs(robust) < 1e-6
+
+
+@fault("A12", "place of a source in a map of visibilities", before="14.1 arcsec off, TAN", right="where it is")
+def _place() -> tuple[str, bool]:
+    from astropy.wcs import WCS
+
+    uv, cell = uv_coverage("vla-d", samples=3, frequency=1e8), 20.0
+    op = RadioInterferometry(uv, (64, 64), cell=cell)
+    l, m = (math.radians(n * cell / 3600) for n in (9, -14))  # nine pixels east, fourteen south
+    image = op.dirty_image(torch.exp(-2j * torch.pi * (uv[0] * l + uv[1] * m))[None, None])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.fits"
+        write_map(path, image, centre=(150.0, -30.0), pixel_scale=cell / 60, east="left", unit="Jy/beam", frequency=1e8)
+        header = read_map(path).header
+    d0 = math.radians(-30)  # right ascension and declination of direction cosines
+    n = math.sqrt(1 - l * l - m * m)
+    dec = math.asin(m * math.cos(d0) + n * math.sin(d0))
+    ra = math.radians(150) + math.atan2(l, n * math.cos(d0) - m * math.sin(d0))
+    row, column = divmod(int(image.argmax()), 64)
+    found = WCS(header).celestial.pixel_to_world_values(column, row)
+    away = math.hypot((found[0] - math.degrees(ra)) * math.cos(dec), found[1] - math.degrees(dec)) * 3600
+    keys = header["CTYPE1"][-3:], header["BUNIT"], header["CRVAL3"]
+    return f"{away:.1e} arcsec off, {keys[0]}", away < 1e-6 and keys == ("SIN", "Jy/beam", 1e8)
