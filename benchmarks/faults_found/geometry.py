@@ -9,9 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from operators import FanBeam, RadioInterferometry, Radon, uv_coverage, visibility_weights
-
-from pnp.lensing import read_map, write_map
+from denoisers import MassDenoiser
+from operators import (
+    FanBeam,
+    KaiserSquires,
+    LensingConvention,
+    RadioInterferometry,
+    Radon,
+    ReducedShear,
+    shear_signs,
+    uv_coverage,
+    visibility_weights,
+)
+from pnp import PnPADMM, Stop
+from pnp.lensing import LognormalMaps, read_map, write_map
 
 from .fault import fault
 
@@ -124,3 +135,39 @@ def _place() -> tuple[str, bool]:
     away = math.hypot((found[0] - math.degrees(ra)) * math.cos(dec), found[1] - math.degrees(dec)) * 3600
     keys = header["CTYPE1"][-3:], header["BUNIT"], header["CRVAL3"]
     return f"{away:.1e} arcsec off, {keys[0]}", away < 1e-6 and keys == ("SIN", "Jy/beam", 1e8)
+
+
+@fault("A11", "signs of four catalogues, and of each drawn mirrored", before="to be guessed", right="8 of 8")
+def _signs() -> tuple[str, bool]:
+    masses = (torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)) > 0.99).float()
+    right = 0
+    for sign in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        y = KaiserSquires((96, 96), convention=LensingConvention(sign=sign))(masses)
+        right += (shear_signs(y).sign == sign) + (shear_signs(y.flip(-1)).sign == (sign[0], -sign[1]))
+    return f"{right} of 8", right == 8
+
+
+@fault("A11", "reduced shear of a peak of 0.88, 40 steps", before="diverges, silent", right="found, or a warning")
+def _reduced_shear() -> tuple[str, bool]:
+    t = torch.arange(64, dtype=torch.float64) - 32
+    kappa = 0.88 * torch.exp(-(t[:, None] ** 2 + t**2) / 128)[None, None]
+    op = KaiserSquires((64, 64))
+    model, kappa = ReducedShear(op), kappa - kappa.mean()
+    g = torch.cat((model(kappa), model(kappa) + 0.05 * torch.randn(1, 1, 64, 64, dtype=torch.complex128)))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        found = model.solve(g, lambda y: op.inverse(y, exact=True), steps=40)
+    error = float((found[0] - kappa[0]).norm() / kappa.norm())
+    return f"error {error:.0e}; with noise {len(seen)} warning", error < 1e-3 and len(seen) > 0
+
+
+@fault("A11", "prior of mass for pixels of 0.29 arcmin, maps of 0.4", before="passes", right="a warning")
+def _pixel_scale() -> tuple[str, bool]:
+    op = KaiserSquires((32, 32), pixel_scale=0.4)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        PnPADMM(op, MassDenoiser(), noise_std=0.1, stop=Stop(max_iter=2)).solve(
+            op(LognormalMaps(1, (32, 32), 0.4)[0][None])
+        )
+    told = [str(w.message) for w in seen if "arcmin" in str(w.message)]
+    return told[0] if told else "silent", len(told) == 1

@@ -7,3 +7,5 @@ from .catalogue import shape_noise_std_map as shape_noise_std_map
 from .kaiser_squires import KaiserSquires as KaiserSquires
 from .kaiser_squires import LensingConvention as LensingConvention
 from .reduced_shear import ReducedShear as ReducedShear
+from .signs import ShearSigns as ShearSigns
+from .signs import shear_signs as shear_signs

@@ -86,8 +86,8 @@ def bin_shear(
     """Maps of galaxies on the tangent plane: rows follow declination (upwards), columns right ascension (to the east,
     so towards larger values; pictures of the sky have it mirrored).
 
-    Ellipticities are taken along rows and columns as the catalogue has them. Catalogues differ in their signs: where
-    peaks come out as holes, pass other signs to :class:`LensingConvention`. Far from the centre, or near a pole, north
+    Ellipticities are taken along rows and columns as the catalogue has them. Catalogues differ in their signs:
+    :func:`shear_signs` finds them for :class:`LensingConvention`. Far from the centre, or near a pole, north
     is not upwards any more, and ellipticities would have to be turned.
 
     Args:

@@ -1,6 +1,7 @@
 """Mass maps by linear methods: Kaiser-Squires with smoothing, and the Wiener filter of masked, unevenly noisy shear."""
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from operators.base import LinearOperator
 from operators.lensing.kaiser_squires import KaiserSquires
 from operators.linalg import cg, column, dot
 from operators.shapes import check_batch
+
+from ..remarks import other_scale
 
 __all__ = ["smoothed_kaiser_squires", "wiener_reconstruction"]
 
@@ -80,7 +83,10 @@ def wiener_reconstruction(
     if not bool(torch.isfinite(y).all()):
         raise ValueError("y: holds NaN or infinite values where the noise is finite")
     right = op.A_adjoint(y * weights)
-    spectrum = WienerDenoiser(power).variances(right)
+    prior = WienerDenoiser(power)
+    if other := other_scale(op, prior):
+        warnings.warn(f"wiener_reconstruction: {other}", RuntimeWarning, stacklevel=2)
+    spectrum = prior.variances(right)
     root = spectrum.sqrt()
     signs = torch.randint(2, right.shape[1:], generator=torch.Generator().manual_seed(0)).to(right) * 2 - 1
     gain = dot(signs.expand_as(right), op.weighted_normal(signs.expand_as(right), weights)) / signs.numel()

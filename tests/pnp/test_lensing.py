@@ -17,6 +17,7 @@ from operators import (
     bin_shear,
     shape_noise_std,
     shape_noise_std_map,
+    shear_signs,
     uv_coverage,
 )
 from pnp import Expert, PnPADMM, PnPHQS, Stop
@@ -291,6 +292,28 @@ def test_a_catalogue_with_the_truth_in_it():
         for sign in ((1, 1), (-1, -1), (1, -1), (-1, 1))
     }  # fmt: skip
     assert max(found, key=lambda s: found[s]) == (-1, -1) and found[-1, -1] > 0.7
+    signs = shear_signs(shear)
+    assert signs.sign == (-1, -1) and signs.sure
+    assert shear_signs(shear.flip(-1)).sign == (-1, 1)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_prior_for_other_pixels_is_warned_of(wrapped):
+    x = LognormalMaps(1, (32, 32), 0.4)[0][None]
+    for scale, fits in ((0.4, False), (0.293, True), (None, True)):
+        op = KaiserSquires((32, 32), pixel_scale=scale)
+        op = 2.0 * (Weighted(torch.ones(1, 32, 32), dtype=torch.complex64) @ op) if wrapped else op
+        y = op(x) + 0.1 * torch.randn(1, 1, 32, 32, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+        solver = PnPADMM(op, MassDenoiser(), noise_std=0.1, stop=Stop(max_iter=3))
+        if fits:
+            told = solver.solve(y).report["pixel scale"]
+            assert ("not known" in told) == (scale is None)
+            wiener_reconstruction(op, y, convergence_table(0.29), 0.1)
+        else:
+            with pytest.warns(RuntimeWarning, match="0.4 arcmin, but the prior's power is for 0.29"):
+                solver.solve(y)
+            with pytest.warns(RuntimeWarning, match="wiener_reconstruction: .* 0.4 arcmin"):
+                wiener_reconstruction(op, y, convergence_table(0.29), 0.1)
 
 
 def test_catalogue_across_the_meridian():
