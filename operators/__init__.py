@@ -66,3 +66,6 @@ from .slices import Slices as Slices
 from .tomography.attenuation import BeerLambert as BeerLambert
 from .tomography.fanbeam import FanBeam as FanBeam
 from .tomography.radon import Radon as Radon
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -171,3 +171,13 @@ def _pixel_scale() -> tuple[str, bool]:
         )
     told = [str(w.message) for w in seen if "arcmin" in str(w.message)]
     return told[0] if told else "silent", len(told) == 1
+
+
+@fault("B12", "star imports over astropy's fits, and names such as image, noise, plot", before="replaced", right="kept")
+def _star() -> tuple[str, bool]:
+    mine = ("fits", "image", "noise", "plot", "data", "files", "maps")
+    names: dict[str, object] = dict.fromkeys(mine, "mine")
+    for package in ("pnp", "operators", "denoisers", "pnp.lensing", "pnp.train"):
+        exec(f"from {package} import *", names)
+    lost = [n for n in mine if names[n] != "mine"]
+    return f"lost: {', '.join(lost) or 'none'}", not lost
