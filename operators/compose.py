@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import LinearOperator
-from .shapes import check_batch
+from .shapes import Constant, as_constant, check_batch
 
 __all__ = ["Adjoint", "Compose", "Scaled", "Stack", "Sum", "Weighted", "stack"]
 
@@ -243,8 +243,9 @@ class Weighted(LinearOperator):
 
     weights: Tensor
 
-    def __init__(self, weights: Tensor, *, shape: tuple[int, ...] | None = None, dtype: torch.dtype = torch.float32):
+    def __init__(self, weights: Constant, *, shape: tuple[int, ...] | None = None, dtype: torch.dtype = torch.float32):
         super().__init__()
+        weights = as_constant("weights", weights)
         if weights.is_complex() or not bool(torch.isfinite(weights).all()):
             raise ValueError("weights: expected real, finite values")
         self.register_buffer("weights", weights, persistent=False)

@@ -3,9 +3,37 @@
 from operator import index
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-__all__ = ["check_batch", "constant_like", "image_axes", "with_channels"]
+__all__ = ["Constant", "as_constant", "check_batch", "constant_like", "image_axes", "with_channels"]
+
+Constant = Tensor | np.ndarray
+"""What constants of operators may be given as."""
+
+
+def as_constant(name: str, value: Any) -> Tensor:
+    """A tensor as it is; an array of numpy's as a copy, whatever its byte order and strides: columns of FITS tables are
+    big-endian, reversed views run backwards, memory maps are read-only.
+
+    Raises:
+        TypeError: neither, or an array of something else than numbers, or with a mask.
+
+    >>> as_constant("mask", np.arange(3, dtype=">i2")[::-1]).tolist()
+    [2, 1, 0]
+    """
+    if isinstance(value, Tensor):
+        return value
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a torch.Tensor or an array, got {type(value).__name__}")
+    if np.ma.isMaskedArray(value) or value.dtype.kind not in "biufc":
+        what = "a masked array; fill it first" if np.ma.isMaskedArray(value) else value.dtype
+        raise TypeError(f"{name}: expected an array of numbers, got {what}")
+    real = np.float64 if value.dtype.itemsize > 4 else np.float32
+    pair = np.complex128 if value.dtype.itemsize > 8 else np.complex64
+    kind = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": real, "c": pair}[value.dtype.kind]
+    return torch.from_numpy(np.array(value, dtype=kind, order="C"))
 
 
 def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:

@@ -11,12 +11,17 @@ from torch import Tensor
 
 from denoisers import MassDenoiser
 from operators import (
+    MRI,
+    NUFFT,
+    Blur,
     FanBeam,
+    Inpainting,
     KaiserSquires,
     LensingConvention,
     RadioInterferometry,
     Radon,
     ReducedShear,
+    Weighted,
     shear_signs,
     uv_coverage,
     visibility_weights,
@@ -181,3 +186,24 @@ def _star() -> tuple[str, bool]:
         exec(f"from {package} import *", names)
     lost = [n for n in mine if names[n] != "mine"]
     return f"lost: {', '.join(lost) or 'none'}", not lost
+
+
+@fault("B6", "big-endian arrays: angles, mask, points, coil maps, kernel, weights", before="errors", right="8 of 8")
+def _big_endian() -> tuple[str, bool]:
+    r = np.random.default_rng(0)
+    points, maps, square = r.uniform(-3, 3, (2, 9)), r.normal(size=(2, 8, 8)), r.random((8, 8))
+    cases = (
+        (lambda a: Radon(8, a), points[0]),
+        (lambda a: FanBeam(8, a, 20.0, 10.0), points[0]),
+        (Inpainting, square),
+        (MRI, square),
+        (lambda m: MRI(torch.ones(8, 8), m), maps),
+        (lambda p: NUFFT(p, (8, 8)), points),
+        (lambda k: Blur(k, (8, 8)), square[:3, :3]),
+        (lambda w: Weighted(w[None]), square),
+    )
+    x, right = torch.rand(1, 1, 8, 8), 0
+    for make, array in cases:
+        big = array.astype(array.dtype.newbyteorder(">"))
+        right += bool(torch.equal(make(big).A(x), make(torch.from_numpy(array.copy())).A(x)))
+    return f"{right} of {len(cases)}", right == len(cases)

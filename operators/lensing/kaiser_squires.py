@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import check_batch, constant_like, image_axes, with_channels
+from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes, with_channels
 
 __all__ = ["CONVENTIONS", "KaiserSquires", "LensingConvention"]
 
@@ -75,7 +75,7 @@ class KaiserSquires(LinearOperator):
         image_shape: tuple[int, int],
         *,
         convention: str | LensingConvention = "lenspack",
-        mask: Tensor | None = None,
+        mask: Constant | None = None,
         pixel_scale: float | None = None,
     ) -> None:
         super().__init__()
@@ -153,9 +153,10 @@ class KaiserSquires(LinearOperator):
         return self.modes(y, exact=exact).real
 
 
-def _checked(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if not isinstance(mask, Tensor) or mask.is_complex():
-        raise TypeError(f"mask: expected a real torch.Tensor, got {getattr(mask, 'dtype', type(mask).__name__)}")
+def _checked(mask: Constant, shape: tuple[int, ...]) -> Tensor:
+    mask = as_constant("mask", mask)
+    if mask.is_complex():
+        raise TypeError(f"mask: expected real values, got {mask.dtype}")
     full = with_channels(mask, 1)
     if full.shape[1:] != shape:
         raise ValueError(f"mask: expected (H, W) = {shape[1:]}, got {tuple(mask.shape)}")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..shapes import Constant, as_constant
 from .kaiser_squires import KaiserSquires, LensingConvention
 
 __all__ = ["ShearSigns", "shear_signs"]
@@ -33,7 +34,7 @@ class ShearSigns(NamedTuple):
         return self.excess > 4 and self.excess > self.other + 2 and self.skewness > 2
 
 
-def shear_signs(y: Tensor, *, mask: Tensor | None = None, x_axis: str = "columns") -> ShearSigns:
+def shear_signs(y: Tensor, *, mask: Constant | None = None, x_axis: str = "columns") -> ShearSigns:
     r"""The signs of gamma1 and gamma2 that make E modes of shear, complex (B, 1, H, W), and peaks of masses.
 
     Of the four choices two have more E than B modes, as lensing makes none of the latter; of those two, which differ
@@ -55,6 +56,7 @@ def shear_signs(y: Tensor, *, mask: Tensor | None = None, x_axis: str = "columns
     (1, -1)
     """
     shape, found = (y.shape[-2], y.shape[-1]), []
+    mask = None if mask is None else as_constant("mask", mask)
     seen = 1.0 if mask is None else float(mask.double().mean())
     for second in (1, -1):
         convention = LensingConvention(x_axis=x_axis, sign=(1, second))

@@ -4,17 +4,18 @@ import torch
 from torch import Tensor
 
 from ..fourier.nufft import check_points
+from ..shapes import Constant, as_constant
 
 __all__ = ["unflagged", "visibility_weights"]
 
 
 def visibility_weights(
-    points: Tensor,
+    points: Constant,
     image_shape: tuple[int, int],
     scheme: str = "natural",
     *,
     robust: float = 0.0,
-    natural: Tensor | None = None,
+    natural: Constant | None = None,
 ) -> Tensor:
     r"""Weights (M,) of Fourier samples at ``points`` (2, M), radians per pixel.
 
@@ -36,10 +37,10 @@ def visibility_weights(
     >>> visibility_weights(p, (8, 8), "uniform").tolist()
     [0.5, 0.5, 1.0]
     """
-    check_points(points)
+    points = check_points(points)
     count = points.shape[1]
-    w = torch.ones(count, dtype=torch.float64, device=points.device) if natural is None else natural.double()
-    w = unflagged(w, count, "natural")
+    ones = torch.ones(count, dtype=torch.float64, device=points.device)
+    w = ones if natural is None else unflagged(natural, count, "natural")
     if scheme == "natural":
         return w
     if scheme not in ("uniform", "briggs"):
@@ -61,12 +62,14 @@ def visibility_weights(
     return w / (1 + density * (5 * 10.0**-robust) ** 2 * w.sum() / squares)
 
 
-def unflagged(weights: Tensor, count: int, name: str) -> Tensor:
+def unflagged(weights: Constant, count: int, name: str) -> Tensor:
     """Weights (count,) in double precision, zero where they are not positive.
 
     Raises:
+        TypeError: neither a tensor nor an array.
         ValueError: a wrong shape, values that are not finite, or none that is positive.
     """
+    weights = as_constant(name, weights)
     w = weights.double().clamp_min(0)
     if w.shape != (count,) or not bool(torch.isfinite(weights).all()) or not float(w.sum()) > 0:
         raise ValueError(f"{name}: expected {count} finite weights, some of them > 0, got shape {tuple(w.shape)}")

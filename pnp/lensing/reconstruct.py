@@ -4,6 +4,7 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from denoisers.classical.wiener import WienerDenoiser, filtered
 from operators.base import LinearOperator
 from operators.lensing.kaiser_squires import KaiserSquires
 from operators.linalg import cg, column, dot
-from operators.shapes import check_batch
+from operators.shapes import as_constant, check_batch
 
 from ..remarks import other_scale
 
@@ -69,7 +70,8 @@ def wiener_reconstruction(
     torch.Size([1, 1, 8, 8])
     """
     check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
-    noise: Any = torch.as_tensor(noise_std, device=y.device)
+    given = as_constant("noise_std", noise_std) if isinstance(noise_std, np.ndarray) else noise_std
+    noise: Any = torch.as_tensor(given, device=y.device)
     try:
         fits = torch.broadcast_shapes(noise.shape, y.shape) == y.shape
     except RuntimeError:
