@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Constant", "as_constant", "check_batch", "constant_like", "image_axes", "with_channels"]
+__all__ = ["Constant", "as_constant", "check_batch", "check_broadcast", "constant_like", "image_axes", "with_channels"]
 
 Constant = Tensor | np.ndarray
 """What constants of operators may be given as."""
@@ -60,6 +60,19 @@ def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: boo
         raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
     if value.is_complex() and not complex_data:
         raise TypeError(f"{name}: this operator expects real values, got {value.dtype}")
+
+
+def check_broadcast(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless ``values``, with or without a batch axis, broadcast to data (B, *shape).
+
+    >>> check_broadcast("weights", torch.ones(1, 1, 4), (3, 4))
+    """
+    try:
+        fits = torch.broadcast_shapes(values.shape, (1, *shape))[1:] == tuple(shape)
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name}: shape {tuple(values.shape)} does not broadcast to data {('B', *shape)}")
 
 
 def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:

@@ -207,3 +207,18 @@ def _big_endian() -> tuple[str, bool]:
         big = array.astype(array.dtype.newbyteorder(">"))
         right += bool(torch.equal(make(big).A(x), make(torch.from_numpy(array.copy())).A(x)))
     return f"{right} of {len(cases)}", right == len(cases)
+
+
+@fault("B9", "weights of the sinogram's own shape; fbp behind weights and multiples",
+       before="refused; no attribute", right="taken; a place")  # fmt: skip
+def _weighted() -> tuple[str, bool]:
+    op, x = Radon(16, FULL[:20]), torch.rand(1, 1, 16, 16)
+    weights = 1 / (1 + op(x).abs())
+    error = float(((Weighted(weights) @ op).A(x) - weights * op(x)).abs().max())
+    told = []
+    for made in (Weighted(weights) @ op, 2 * op):
+        try:
+            _ = made.fbp
+        except AttributeError as missing:
+            told.append(str(missing).split("; ")[-1].split(" is ")[0])
+    return f"error {error:.0e}; {', '.join(told)}", error == 0 and told == [".inner.fbp", ".operator.fbp"]
