@@ -55,3 +55,6 @@ from .wrappers.random_equivariant import RandomEquivariant as RandomEquivariant
 from .wrappers.rescaled import Rescaled as Rescaled
 from .wrappers.slicewise import Slicewise as Slicewise
 from .wrappers.tiled import TiledDenoiser as TiledDenoiser
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

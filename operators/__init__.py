@@ -38,6 +38,8 @@ from .lensing.catalogue import shape_noise_std_map as shape_noise_std_map
 from .lensing.kaiser_squires import KaiserSquires as KaiserSquires
 from .lensing.kaiser_squires import LensingConvention as LensingConvention
 from .lensing.reduced_shear import ReducedShear as ReducedShear
+from .lensing.signs import ShearSigns as ShearSigns
+from .lensing.signs import shear_signs as shear_signs
 from .mri.cartesian import MRI as MRI
 from .mri.coils import estimate_coil_maps as estimate_coil_maps
 from .mri.density import density_compensation as density_compensation
@@ -64,3 +66,6 @@ from .slices import Slices as Slices
 from .tomography.attenuation import BeerLambert as BeerLambert
 from .tomography.fanbeam import FanBeam as FanBeam
 from .tomography.radon import Radon as Radon
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator
+from .made import Made
 from .shapes import check_batch
 
 __all__ = ["TwoChannels"]
 
 
-class TwoChannels(LinearOperator):
+class TwoChannels(Made):
     r"""An operator whose complex images, and complex data, come as real ones of twice as many channels.
 
     (B, C, ...) complex is (B, 2 C, ...): all real parts, then all imaginary parts. Real images or data stay as they

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from .base import LinearOperator
-from .shapes import check_batch
+from .made import Made
+from .shapes import Constant, as_constant, check_batch, check_broadcast
 
 __all__ = ["Adjoint", "Compose", "Scaled", "Stack", "Sum", "Weighted", "stack"]
 
@@ -24,7 +25,7 @@ def _either(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return None if a is None or b is None else a | b
 
 
-class Compose(LinearOperator):
+class Compose(Made):
     """``outer @ inner``: x -> outer(inner(x)).
 
     Raises:
@@ -68,7 +69,7 @@ class Compose(LinearOperator):
         return data.real if data.is_complex() and not self.inner.out_dtype.is_complex else data
 
 
-class Sum(LinearOperator):
+class Sum(Made):
     """``first + second``: x -> first(x) + second(x)."""
 
     def __init__(self, first: LinearOperator, second: LinearOperator) -> None:
@@ -94,7 +95,7 @@ class Sum(LinearOperator):
         return sum(parts, start=torch.zeros((), dtype=y.real.dtype, device=y.device))
 
 
-class Scaled(LinearOperator):
+class Scaled(Made):
     """``factor * operator``; closed forms of the operator stay closed forms."""
 
     def __init__(self, operator: LinearOperator, factor: float | complex) -> None:
@@ -132,7 +133,7 @@ class Scaled(LinearOperator):
         return abs(self.factor) * self.operator.norm()
 
 
-class Adjoint(LinearOperator):
+class Adjoint(Made):
     """``op.H``: the adjoint as an operator; ``op.H.H is op``."""
 
     def __init__(self, operator: LinearOperator) -> None:
@@ -155,7 +156,7 @@ class Adjoint(LinearOperator):
         return self.operator.norm()
 
 
-class Stack(LinearOperator):
+class Stack(Made):
     """Several measurements of one image: each operator's data flattened and put one after the other, (B, M).
 
     :meth:`split` gives them back in their own shapes. Data are complex if those of one operator are.
@@ -233,8 +234,8 @@ class Weighted(LinearOperator):
     r"""Multiplication of data by real weights, :math:`y \mapsto w y`: ``Weighted(1 / std) @ op`` whitens.
 
     Args:
-        weights: real, finite; of the data's shape, or one that broadcasts to it.
-        shape: of the data, without batch; default that of ``weights``.
+        weights: real, finite; of the data's shape, or one that broadcasts to it, with the batch axis or without.
+        shape: of the data, without batch; default that of ``weights``, or that of the operator that it is put before.
         dtype: ``torch.complex64`` for complex data.
 
     >>> Weighted(torch.tensor([1.0, 2.0]))(torch.ones(1, 2)).tolist()
@@ -243,12 +244,14 @@ class Weighted(LinearOperator):
 
     weights: Tensor
 
-    def __init__(self, weights: Tensor, *, shape: tuple[int, ...] | None = None, dtype: torch.dtype = torch.float32):
+    def __init__(self, weights: Constant, *, shape: tuple[int, ...] | None = None, dtype: torch.dtype = torch.float32):
         super().__init__()
+        weights = as_constant("weights", weights)
         if weights.is_complex() or not bool(torch.isfinite(weights).all()):
             raise ValueError("weights: expected real, finite values")
         self.register_buffer("weights", weights, persistent=False)
         self._squared: tuple[Tensor, int, Tensor] | None = None
+        self._given = shape is not None
         self.in_shape = self.out_shape = tuple(weights.shape if shape is None else shape)
         self.in_dtype = self.out_dtype = dtype
 
@@ -260,6 +263,13 @@ class Weighted(LinearOperator):
         return (
             taken.expand(1, *self.out_shape) if taken.ndim <= len(self.out_shape) else taken.expand(-1, *self.out_shape)
         )
+
+    def __matmul__(self, other: LinearOperator) -> LinearOperator:
+        shape = tuple(other.out_shape) if isinstance(other, LinearOperator) else self.in_shape
+        if self._given or self.in_shape == shape:
+            return super().__matmul__(other)
+        check_broadcast("weights", self.weights, shape)
+        return Compose(Weighted(self.weights, shape=shape, dtype=self.in_dtype), other)
 
     def A(self, x: Tensor) -> Tensor:
         return self.weights.to(x.real.dtype) * x

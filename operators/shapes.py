@@ -3,9 +3,37 @@
 from operator import index
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-__all__ = ["check_batch", "constant_like", "image_axes", "with_channels"]
+__all__ = ["Constant", "as_constant", "check_batch", "check_broadcast", "constant_like", "image_axes", "with_channels"]
+
+Constant = Tensor | np.ndarray
+"""What constants of operators may be given as."""
+
+
+def as_constant(name: str, value: Any) -> Tensor:
+    """A tensor as it is; an array of numpy's as a copy, whatever its byte order and strides: columns of FITS tables are
+    big-endian, reversed views run backwards, memory maps are read-only.
+
+    Raises:
+        TypeError: neither, or an array of something else than numbers, or with a mask.
+
+    >>> as_constant("mask", np.arange(3, dtype=">i2")[::-1]).tolist()
+    [2, 1, 0]
+    """
+    if isinstance(value, Tensor):
+        return value
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a torch.Tensor or an array, got {type(value).__name__}")
+    if np.ma.isMaskedArray(value) or value.dtype.kind not in "biufc":
+        what = "a masked array; fill it first" if np.ma.isMaskedArray(value) else value.dtype
+        raise TypeError(f"{name}: expected an array of numbers, got {what}")
+    real = np.float64 if value.dtype.itemsize > 4 else np.float32
+    pair = np.complex128 if value.dtype.itemsize > 8 else np.complex64
+    kind = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": real, "c": pair}[value.dtype.kind]
+    return torch.from_numpy(np.array(value, dtype=kind, order="C"))
 
 
 def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:
@@ -32,6 +60,19 @@ def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: boo
         raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
     if value.is_complex() and not complex_data:
         raise TypeError(f"{name}: this operator expects real values, got {value.dtype}")
+
+
+def check_broadcast(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless ``values``, with or without a batch axis, broadcast to data (B, *shape).
+
+    >>> check_broadcast("weights", torch.ones(1, 1, 4), (3, 4))
+    """
+    try:
+        fits = torch.broadcast_shapes(values.shape, (1, *shape))[1:] == tuple(shape)
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name}: shape {tuple(values.shape)} does not broadcast to data {('B', *shape)}")
 
 
 def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:

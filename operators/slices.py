@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator
+from .made import Made
 
 __all__ = ["Slices"]
 
 _VALUES = 2**18  # of a slab: data or pixels that are worked on at once
 
 
-class Slices(LinearOperator):
+class Slices(Made):
     r"""An operator of images on every slice of a volume: (B, C, D, H, W) to (B, C', D, ...).
 
     Slices go through in slabs of bounded memory. Closed proximal maps and preconditioners are those of ``op``.

@@ -55,12 +55,9 @@ _NAMES = {
 }
 globals().update(_NAMES)
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    {
-        n
-        for n, v in globals().items()
-        if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")
-    }
-    | {"data", "metrics", "plot"}
+    n
+    for n, v in globals().items()
+    if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")
 )
 
 

@@ -4,6 +4,7 @@ import copy
 import math
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ from operators.base import LinearOperator
 from operators.compose import Weighted
 from operators.linalg import column, dot
 from operators.nonlinear import Operator
-from operators.shapes import check_batch
+from operators.shapes import as_constant, check_batch
 
 from .arguments import positive
 from .noise_level import estimate_noise
@@ -114,6 +115,7 @@ class Gaussian(Likelihood):
         super().__init__(op)
         if isinstance(noise_std, bool | str):
             raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
+        noise_std = as_constant("noise_std", noise_std) if isinstance(noise_std, np.ndarray) else noise_std
         if isinstance(noise_std, complex) or (isinstance(noise_std, Tensor) and noise_std.is_complex()):
             raise TypeError("noise_std: a standard deviation is real, per real component, got a complex value")
         self.measured: Any = self.op

@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from denoisers.base import Denoiser
 
 from .calibration import Calibration
 
-__all__ = ["above_range", "adds_error", "drifts", "is_steep", "one_level", "out_of_range"]
+__all__ = ["above_range", "adds_error", "drifts", "is_steep", "one_level", "other_scale", "out_of_range", "pixel_scale"]
 
 _DRIFT = 0.1  # dB
 _STEEP = 2.0  # the shipped denoisers but one are below 1.8
@@ -49,6 +49,22 @@ def one_level(denoiser: Denoiser, wanted: float) -> str:
     return (
         f"the denoiser knows one noise level, {trained[0]:.3g}, where {wanted:.3g} is asked for; "
         "denoisers.Rescaled(denoiser) follows"
+    )
+
+
+def pixel_scale(module: nn.Module) -> float | None:
+    """Side of a pixel in arcmin that an operator or a prior of sky maps, or what is inside of it, is for."""
+    found = (getattr(m, "pixel_scale", None) for m in module.modules())
+    return next((float(scale) for scale in found if scale is not None), None)
+
+
+def other_scale(op: nn.Module, prior: nn.Module) -> str:
+    """Says that the pixels of an operator's maps are not those of a prior's, where they differ by more than 5 %."""
+    ours, theirs = pixel_scale(op), pixel_scale(prior)
+    if ours is None or theirs is None or abs(ours / theirs - 1) <= 0.05:
+        return ""
+    return (
+        f"maps with pixels of {ours:.4g} arcmin, but the prior's power is for {theirs:.4g} arcmin: it is wrong for them"
     )
 
 

@@ -15,7 +15,7 @@ from .health import fits_noise, unseen_scales
 from .likelihood import Gaussian
 from .prior import describe_split
 from .problem import Problem
-from .remarks import above_range, adds_error, drifts, is_steep, one_level, out_of_range
+from .remarks import above_range, adds_error, drifts, is_steep, one_level, other_scale, out_of_range, pixel_scale
 
 __all__ = ["report"]
 
@@ -66,6 +66,14 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
         "scale": facts.calibration.scale,
         "offset": facts.calibration.offset,
     }
+    if (scale := pixel_scale(denoiser)) is not None:
+        known = (
+            "" if pixel_scale(likelihood.op) else ", that of the maps is not known: KaiserSquires(..., pixel_scale=)"
+        )
+        told["pixel scale"] = f"{scale:.4g} arcmin in the prior{known}"
+    if other := other_scale(likelihood.op, denoiser):
+        told["pixel scale"] = other
+        warnings.warn(f"{run.state.method}: {other}", RuntimeWarning, stacklevel=3)
     told |= _of_the_denoiser(denoiser, run, x, sigmas, end)
     ratio = float((misfit / facts.noise_std).amin()) if isinstance(likelihood, Gaussian) else float("inf")
     if strength is not None and (close := fits_noise(ratio, strength)):

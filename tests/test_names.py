@@ -1,7 +1,9 @@
 """Names that users import stay where they are, whatever the folders do."""
 
 import importlib
+import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -37,3 +39,23 @@ def test_building_blocks_live_with_the_networks():
 def test_rooms_have_the_names_of_their_files(room):
     kinds = {"mri": "MRI", "radio": "RadioInterferometry", "lensing": "ReducedShear", "fourier": "NUFFT"}
     assert hasattr(importlib.import_module(room), kinds[room.partition(".")[2]])
+
+
+def packages() -> list[str]:
+    """Every package, by its dotted name."""
+    found = []
+    for root in ("operators", "denoisers", "pnp"):
+        path = importlib.import_module(root).__path__
+        found += [root, *(m.name for m in pkgutil.walk_packages(path, f"{root}.") if m.ispkg)]
+    return found
+
+
+@pytest.mark.parametrize("package", packages())
+def test_star_imports_bring_public_names_and_no_modules(package):
+    mine = {"fits": "astropy's", "plot": "mine", "data": "mine", "image": "mine", "noise": "mine"}
+    names: dict[str, object] = dict(mine)
+    exec(f"from {package} import *", names)
+    del names["__builtins__"]
+    assert not [n for n, v in names.items() if isinstance(v, ModuleType) or n.startswith("_")]
+    assert {n: names[n] for n in mine} == mine
+    assert set(promised().get(package, [])) <= names.keys()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +29,8 @@ class PowerTable(torch.nn.Module):
 
     def __init__(self, ell: Tensor, power: Tensor, pixel_scale: float) -> None:
         super().__init__()
-        ell, power = (torch.as_tensor(v, dtype=torch.float64) for v in (ell, power))
+        native = (v if isinstance(v, Tensor) else np.array(v, dtype=np.float64) for v in (ell, power))  # or big-endian
+        ell, power = (torch.as_tensor(v, dtype=torch.float64) for v in native)
         if ell.ndim != 1 or ell.shape != power.shape or len(ell) < 2 or not bool((ell[0] > 0) & (ell.diff() > 0).all()):
             raise ValueError("ell: expected at least two rising positive values, as many as power")
         if not bool((power > 0).all() & torch.isfinite(power).all()) or not 0 < pixel_scale < math.inf:

@@ -32,3 +32,6 @@ from .xunit import DnCNN as DnCNN
 from .xunit import XDnCNN as XDnCNN
 from .xunit import XNet as XNet
 from .xunit import XUnit as XUnit
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

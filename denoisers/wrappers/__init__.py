@@ -8,3 +8,6 @@ from .level_map import LevelMap as LevelMap
 from .level_map import Residual as Residual
 from .rescaled import Rescaled as Rescaled
 from .tiled import TiledDenoiser as TiledDenoiser
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -1,7 +1,9 @@
 """Images that are known to stay within bounds, or to be zero somewhere."""
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,6 +45,7 @@ class Bounded(Wrapper):
         if not 0 <= slack < float("inf"):
             raise ValueError(f"slack: expected a number >= 0, got {slack!r}")
         self.slack = float(slack)
+        low, high, support = (_native(v) for v in (low, high, support))
         if low is None and high is None and support is None:
             raise ValueError("low, high, support: give at least one constraint")
         for name, value in (("low", low), ("high", high)):
@@ -74,3 +77,10 @@ class Bounded(Wrapper):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise (B, C, H, W) and project; the bounds are in the units of ``x`` here."""
         return self.project(self.denoiser(x, sigma))
+
+
+def _native(value: Any) -> Any:
+    """Arrays of numpy's in this machine's byte order and running forwards, as torch takes them."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return np.array(value, dtype=value.dtype.newbyteorder("="))

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..base import LinearOperator
 from ..linalg import linear_map
+from ..shapes import as_constant
 
 __all__ = ["FunctionOperator", "cast"]
 
@@ -25,7 +27,8 @@ def cast(value: Tensor, like: Tensor, complex_values: bool | None) -> Tensor:
 
 
 def _numpy(function: Function, x: Tensor) -> Tensor:
-    return torch.as_tensor(function(x.detach().cpu().resolve_conj().resolve_neg().numpy()))
+    result = function(x.detach().cpu().resolve_conj().resolve_neg().numpy())
+    return as_constant("function", result if isinstance(result, Tensor) else np.asarray(result))
 
 
 class FunctionOperator(LinearOperator):

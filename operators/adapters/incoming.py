@@ -183,9 +183,7 @@ def as_operator(
     kind = in_dtype or torch.float32
     if _is_deepinv(obj):
         return DeepinvOperator(obj, in_shape=in_shape, in_dtype=kind)
-    if isinstance(obj, np.ndarray):
-        obj = torch.from_numpy(np.ascontiguousarray(obj, dtype=obj.dtype.newbyteorder("=")))
-    if isinstance(obj, Tensor):
+    if isinstance(obj, (Tensor, np.ndarray)):
         return MatrixOperator(obj, in_shape=in_shape, in_dtype=in_dtype)
     if all(hasattr(obj, name) for name in ("shape", "dtype")) and (hasattr(obj, "tocsr") or hasattr(obj, "rmatmat")):
         return _scipy(obj, in_shape, in_dtype)

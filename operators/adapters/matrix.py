@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..shapes import Constant, as_constant
 from .function import cast
 
 __all__ = ["MatrixOperator", "flat_shape"]
@@ -37,9 +38,10 @@ class MatrixOperator(LinearOperator):
     matrix: Tensor
 
     def __init__(
-        self, matrix: Tensor, *, in_shape: tuple[int, ...] | None = None, in_dtype: torch.dtype | None = None
+        self, matrix: Constant, *, in_shape: tuple[int, ...] | None = None, in_dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
+        matrix = as_constant("matrix", matrix)
         matrix = matrix if matrix.is_floating_point() or matrix.is_complex() else matrix.float()
         if matrix.layout != torch.strided:
             matrix = matrix.to_sparse_coo().coalesce()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base import LinearOperator
-from ..shapes import image_axes
+from ..shapes import Constant, as_constant, image_axes
 from .toeplitz import Toeplitz, lags
 
 __all__ = ["NUFFT", "EngineOptions", "Transform", "check_points"]
@@ -69,7 +69,7 @@ class NUFFT(LinearOperator):
 
     def __init__(
         self,
-        points: Tensor,
+        points: Constant,
         image_shape: tuple[int, int],
         *,
         channels: int = 1,
@@ -80,7 +80,7 @@ class NUFFT(LinearOperator):
         threads: int = 0,
     ) -> None:
         super().__init__()
-        check_points(points)
+        points = check_points(points)
         if norm not in (None, "ortho"):
             raise ValueError(f"norm: expected None or 'ortho', got {norm!r}")
         if eps is not None and not 1e-14 <= eps <= 0.1:
@@ -188,10 +188,9 @@ class NUFFT(LinearOperator):
         return TorchkbTransform(points.to(device), shape)
 
 
-def check_points(points: Any, name: str = "points") -> None:
-    """Raise unless ``points`` is a floating tensor (2, M) of finite values."""
-    if not isinstance(points, Tensor):
-        raise TypeError(f"{name}: expected a torch.Tensor (2, M), got {type(points).__name__}")
+def check_points(points: Any, name: str = "points") -> Tensor:
+    """``points`` as a tensor; raise unless it is a floating one (2, M) of finite values."""
+    points = as_constant(name, points)
     if points.ndim != 2 or points.shape[0] != 2 or points.shape[1] == 0:
         hint = "; transpose it" if points.ndim == 2 and points.shape[1] == 2 else ""
         raise ValueError(f"{name}: expected shape (2, M), got {tuple(points.shape)}{hint}")
@@ -199,6 +198,7 @@ def check_points(points: Any, name: str = "points") -> None:
         raise TypeError(f"{name}: expected floating point radians per pixel, got {points.dtype}")
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"{name}: hold NaN or infinite values")
+    return points
 
 
 def _ramps(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..linalg import linear_map
+from ..shapes import Constant, as_constant
 from .toeplitz import fast_length
 
 __all__ = ["NUFFT3D"]
@@ -43,7 +44,7 @@ class NUFFT3D(LinearOperator):
 
     def __init__(
         self,
-        points: Tensor,
+        points: Constant,
         image_shape: tuple[int, int, int],
         *,
         channels: int = 1,
@@ -51,6 +52,7 @@ class NUFFT3D(LinearOperator):
         eps: float | None = None,
     ) -> None:
         super().__init__()
+        points = as_constant("points", points)
         if points.ndim != 2 or points.shape[0] != 3 or not points.is_floating_point() or points.numel() == 0:
             raise ValueError(f"points: expected floating radians per voxel (3, M), got {tuple(points.shape)}")
         if not bool(torch.isfinite(points).all()):

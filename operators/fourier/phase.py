@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..nonlinear import Operator
-from ..shapes import constant_like, image_axes
+from ..shapes import Constant, as_constant, constant_like, image_axes
 from .fft import fft2c, ifft2c
 
 __all__ = ["PhaseRetrieval"]
@@ -30,8 +30,9 @@ class PhaseRetrieval(Operator):
     in_dtype = torch.complex64
     masks: Tensor
 
-    def __init__(self, masks: Tensor, *, start: int = 60) -> None:
+    def __init__(self, masks: Constant, *, start: int = 60) -> None:
         super().__init__()
+        masks = as_constant("masks", masks)
         if masks.ndim != 3:
             raise ValueError(f"masks: expected (K, H, W), got {tuple(masks.shape)}")
         _, height, width = image_axes((masks.shape[-2], masks.shape[-1]))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import check_batch, constant_like, image_axes
+from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes
 
 __all__ = ["Blur", "check_kernel", "kernel_axes", "kernel_spectrum"]
 
@@ -17,10 +17,9 @@ def kernel_spectrum(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
     return torch.fft.rfft2(padded.roll((-(h // 2), -(w // 2)), (-2, -1)))
 
 
-def check_kernel(kernel: Tensor, image_shape: tuple[int, int]) -> Tensor:
+def check_kernel(kernel: Constant, image_shape: tuple[int, int]) -> Tensor:
     """A kernel (h, w), (C, h, w) or (1 | B, C, h, w) with four axes; raise where it does not fit the image."""
-    if not isinstance(kernel, Tensor):
-        raise TypeError(f"kernel: expected a torch.Tensor, got {type(kernel).__name__}")
+    kernel = as_constant("kernel", kernel)
     if kernel.ndim not in (2, 3, 4) or kernel.is_complex():
         raise ValueError(f"kernel: expected real (h, w), (C, h, w) or (B, C, h, w), got {tuple(kernel.shape)}")
     if kernel.shape[-2] > image_shape[0] or kernel.shape[-1] > image_shape[1]:
@@ -70,7 +69,7 @@ class Blur(LinearOperator):
     kernel: Tensor
 
     def __init__(
-        self, kernel: Tensor, image_shape: tuple[int, int], *, channels: int = 1, boundary: str = "circular"
+        self, kernel: Constant, image_shape: tuple[int, int], *, channels: int = 1, boundary: str = "circular"
     ) -> None:
         super().__init__()
         self.image_shape = image_axes(image_shape)[1:]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import check_batch, constant_like, image_axes, with_channels
+from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes, with_channels
 
 __all__ = ["Identity", "Inpainting", "random_mask"]
 
@@ -51,7 +51,7 @@ class Inpainting(LinearOperator):
         channels: of the image, where the mask has one.
 
     Raises:
-        TypeError: the mask is not a tensor.
+        TypeError: the mask is neither a tensor nor an array.
         ValueError: it is zero everywhere (in a sample), negative, not finite, or of a wrong shape.
 
     >>> op = Inpainting(torch.tensor([[True, False]]))
@@ -61,10 +61,9 @@ class Inpainting(LinearOperator):
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, *, channels: int = 1) -> None:
+    def __init__(self, mask: Constant, *, channels: int = 1) -> None:
         super().__init__()
-        if not isinstance(mask, Tensor):
-            raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}")
+        mask = as_constant("mask", mask)
         if mask.is_complex() or not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
             raise ValueError("mask: expected booleans or finite real weights >= 0")
         full = with_channels(mask, channels)

@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import constant_like, image_axes
+from ..shapes import Constant, as_constant, constant_like, image_axes
 from .blur import check_kernel, kernel_axes
 from .kernels import gaussian_kernel
 
@@ -32,9 +32,9 @@ def bicubic_kernel(factor: int) -> Tensor:
     return (line[:, None] * line).float()
 
 
-def _kernel(filter: str | Tensor, factor: int) -> Tensor:
-    if isinstance(filter, Tensor):
-        return filter
+def _kernel(filter: str | Constant, factor: int) -> Tensor:
+    if not isinstance(filter, str):
+        return as_constant("filter", filter)
     if filter == "gaussian":
         return gaussian_kernel(0.5 * factor) if factor > 1 else torch.ones(1, 1)
     if filter == "bicubic":
@@ -71,7 +71,7 @@ class Downsampling(LinearOperator):
     kernel: Tensor
 
     def __init__(
-        self, factor: int, image_shape: tuple[int, int], *, channels: int = 1, filter: str | Tensor = "gaussian"
+        self, factor: int, image_shape: tuple[int, int], *, channels: int = 1, filter: str | Constant = "gaussian"
     ) -> None:
         super().__init__()
         try:

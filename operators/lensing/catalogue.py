@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..shapes import image_axes
+from ..shapes import Constant, as_constant, image_axes
 
 __all__ = ["ShearMap", "bin_shear", "shape_noise_std", "shape_noise_std_map"]
 
@@ -41,7 +41,7 @@ def shape_noise_std(pixel_scale: float, *, n_gal: float = 30.0, sigma_e: float =
     return sigma_e / math.sqrt(components * n_gal * pixel_scale**2)
 
 
-def shape_noise_std_map(counts: Tensor, *, sigma_e: float = 0.37, components: int = 2) -> Tensor:
+def shape_noise_std_map(counts: Constant, *, sigma_e: float = 0.37, components: int = 2) -> Tensor:
     r"""The same for pixels of ``counts`` galaxies, :math:`\sigma_e / \sqrt{2 N}`; infinite where there is none.
 
     >>> shape_noise_std_map(torch.tensor([0.0, 2.0]), sigma_e=0.4).tolist()
@@ -51,6 +51,7 @@ def shape_noise_std_map(counts: Tensor, *, sigma_e: float = 0.37, components: in
         raise ValueError(f"sigma_e: expected a positive finite number, got {sigma_e}")
     if components not in (1, 2):
         raise ValueError(f"components: expected 1 or 2, got {components}")
+    counts = as_constant("counts", counts)
     if not bool((counts >= 0).all()):
         raise ValueError("counts: expected numbers of galaxies >= 0")
     return sigma_e / (components * counts).sqrt()
@@ -86,8 +87,8 @@ def bin_shear(
     """Maps of galaxies on the tangent plane: rows follow declination (upwards), columns right ascension (to the east,
     so towards larger values; pictures of the sky have it mirrored).
 
-    Ellipticities are taken along rows and columns as the catalogue has them. Catalogues differ in their signs: where
-    peaks come out as holes, pass other signs to :class:`LensingConvention`. Far from the centre, or near a pole, north
+    Ellipticities are taken along rows and columns as the catalogue has them. Catalogues differ in their signs:
+    :func:`shear_signs` finds them for :class:`LensingConvention`. Far from the centre, or near a pole, north
     is not upwards any more, and ellipticities would have to be turned.
 
     Args:

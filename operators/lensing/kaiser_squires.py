@@ -1,12 +1,13 @@
 """Weak lensing: convergence to shear (Kaiser-Squires)."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import check_batch, constant_like, image_axes, with_channels
+from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes, with_channels
 
 __all__ = ["CONVENTIONS", "KaiserSquires", "LensingConvention"]
 
@@ -42,12 +43,14 @@ class KaiserSquires(LinearOperator):
 
     .. math:: D(k) = \frac{k_1^2 - k_2^2 + 2 i\, k_1 k_2}{k_1^2 + k_2^2}, \qquad \gamma = \gamma_1 + i \gamma_2
 
-    Periodic borders. A mask multiplies the shear. The pixel scale does not enter: shear and convergence have no unit.
+    Periodic borders. A mask multiplies the shear. The pixel scale does not enter: shear and convergence have no unit;
+    where it is given, solvers compare it with that of a prior.
 
     Args:
         image_shape: (H, W).
         convention: ``"lenspack"``, ``"jax-lensing"``, ``"lofi"`` or a :class:`LensingConvention`.
         mask: where shear is measured, (H, W) or (1 | B, 1, H, W), values 0 and 1.
+        pixel_scale: side of a pixel in arcmin, if known.
 
     Raises:
         ValueError: unknown convention, wrong shape or values.
@@ -72,10 +75,14 @@ class KaiserSquires(LinearOperator):
         image_shape: tuple[int, int],
         *,
         convention: str | LensingConvention = "lenspack",
-        mask: Tensor | None = None,
+        mask: Constant | None = None,
+        pixel_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.in_shape = self.out_shape = image_axes(image_shape)
+        if pixel_scale is not None and not 0 < pixel_scale < math.inf:
+            raise ValueError(f"pixel_scale: expected a positive number of arcmin, got {pixel_scale!r}")
+        self.pixel_scale = pixel_scale
         self.out_dtype = torch.complex64
         if isinstance(convention, str):
             if convention not in CONVENTIONS:
@@ -146,9 +153,10 @@ class KaiserSquires(LinearOperator):
         return self.modes(y, exact=exact).real
 
 
-def _checked(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if not isinstance(mask, Tensor) or mask.is_complex():
-        raise TypeError(f"mask: expected a real torch.Tensor, got {getattr(mask, 'dtype', type(mask).__name__)}")
+def _checked(mask: Constant, shape: tuple[int, ...]) -> Tensor:
+    mask = as_constant("mask", mask)
+    if mask.is_complex():
+        raise TypeError(f"mask: expected real values, got {mask.dtype}")
     full = with_channels(mask, 1)
     if full.shape[1:] != shape:
         raise ValueError(f"mask: expected (H, W) = {shape[1:]}, got {tuple(mask.shape)}")

@@ -1,5 +1,7 @@
 """The reduced shear that galaxies show."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -58,14 +60,38 @@ class ReducedShear(Operator):
         r"""Convergence from reduced shear with any solver of the linear problem, by :math:`\gamma \leftarrow
         g\,(1 - \kappa)` in turn with ``kappa = solver(gamma)``. Seitz, Schneider 1995, astro-ph/9408050.
 
-        ``solver`` may be ``op.inverse``; on even sides its last frequencies keep an error unless ``exact=True``.
+        ``solver`` may be ``op.inverse``; on even sides its last frequencies keep an error unless ``exact=True``, which
+        magnifies them, so that many steps diverge. Of each sample the iterate of the smallest change comes back; a
+        RuntimeWarning says where that is not a solution, as the steps diverged, or the convergence reaches 1.
         """
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
-        kappa = solver(g)
+        kappa = best = solver(g)
+        least = last = torch.full((len(kappa),), float("inf"), dtype=kappa.real.dtype, device=kappa.device)
         for _ in range(steps - 1):
-            kappa = solver(g * (1 - kappa))
-        return kappa
+            before, kappa = kappa, solver(g * (1 - kappa))
+            last = _change(kappa.detach(), before.detach())
+            best = torch.where((last < least).reshape(-1, 1, 1, 1), kappa, best)
+            least = torch.fmin(last, least)
+        settled = (least < 1e-4) | ((last <= least) & (least < 0.1))
+        if steps > 1 and not bool(settled.all()):
+            warnings.warn(
+                f"ReducedShear.solve: diverges, the smallest change in {steps} steps was {float(least.max()):.2g} of "
+                "the convergence; smooth the map, or mask the cores of clusters",
+                RuntimeWarning, stacklevel=2,
+            )  # fmt: skip
+        if not bool((best.detach() < 1).all()):
+            warnings.warn(
+                "ReducedShear.solve: the convergence reaches 1 or is not finite; reduced shear has no meaning there",
+                RuntimeWarning, stacklevel=2,
+            )  # fmt: skip
+        return best
+
+
+def _change(new: Tensor, old: Tensor) -> Tensor:
+    """Norm of the difference over that of ``new``, (B,)."""
+    size = torch.linalg.vector_norm(new.flatten(1), dim=1)
+    return torch.linalg.vector_norm((new - old).flatten(1), dim=1) / size.clamp_min(torch.finfo(size.dtype).tiny)
 
 
 def _check_weak(kappa: Tensor, shear: KaiserSquires) -> None:

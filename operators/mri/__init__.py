@@ -10,3 +10,6 @@ from .sampling import random_columns as random_columns
 from .trajectories import load_trajectory as load_trajectory
 from .trajectories import radial_trajectory as radial_trajectory
 from .trajectories import spiral_trajectory as spiral_trajectory
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

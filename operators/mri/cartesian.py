@@ -5,15 +5,14 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..fourier.fft import fft2c, ifft2c
-from ..shapes import check_batch, constant_like
+from ..shapes import Constant, as_constant, check_batch, constant_like
 
 __all__ = ["MRI"]
 
 
-def _check_mask(mask: Tensor) -> Tensor:
+def _check_mask(mask: Constant) -> Tensor:
     """Mask with four axes, (1 | B, 1 | coils, H, W), of real numbers, a copy."""
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}")
+    mask = as_constant("mask", mask)
     if mask.ndim not in (2, 4):
         raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}")
     if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
@@ -24,10 +23,9 @@ def _check_mask(mask: Tensor) -> Tensor:
     return mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
 
 
-def check_maps(coil_maps: Tensor, image_shape: tuple[int, int]) -> Tensor:
+def check_maps(coil_maps: Constant, image_shape: tuple[int, int]) -> Tensor:
     """Coil maps with four axes, (1 | B, coils, H, W), a copy."""
-    if not isinstance(coil_maps, Tensor):
-        raise TypeError(f"coil_maps: expected a torch.Tensor, got {type(coil_maps).__name__}")
+    coil_maps = as_constant("coil_maps", coil_maps)
     if coil_maps.ndim not in (3, 4) or tuple(coil_maps.shape[-2:]) != image_shape:
         raise ValueError(
             f"coil_maps: expected (coils, H, W) or (B, coils, H, W) with H, W = {image_shape}, "
@@ -61,7 +59,7 @@ class MRI(LinearOperator):
         coil_maps: sensitivities s, (coils, H, W) or (1 | B, coils, H, W), complex; ``None``: one coil, s = 1.
 
     Raises:
-        TypeError: mask or maps are not tensors.
+        TypeError: mask or maps are neither tensors nor arrays.
         ValueError: the mask is zero everywhere (in a sample), negative or not finite, or shapes do not fit.
 
     >>> op = MRI(torch.ones(4, 6))
@@ -76,7 +74,7 @@ class MRI(LinearOperator):
     mask: Tensor
     coil_maps: Tensor | None
 
-    def __init__(self, mask: Tensor, coil_maps: Tensor | None = None) -> None:
+    def __init__(self, mask: Constant, coil_maps: Constant | None = None) -> None:
         super().__init__()
         mask = _check_mask(mask)
         image_shape = (mask.shape[-2], mask.shape[-1])

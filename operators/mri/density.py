@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from ..fourier.nufft import NUFFT, check_points
+from ..shapes import Constant
 
 __all__ = ["density_compensation"]
 
 
 def density_compensation(
-    points: Tensor,
+    points: Constant,
     image_shape: tuple[int, int],
     method: Literal["pipe", "voronoi"] = "pipe",
     *,
@@ -37,7 +38,7 @@ def density_compensation(
     >>> [density_compensation(grid, (8, 8), m).sub(1).abs().max().item() < 0.01 for m in ("pipe", "voronoi")]
     [True, True]
     """
-    check_points(points)
+    points = check_points(points)
     if method == "pipe":
         return _pipe(points.detach(), image_shape, iterations)
     if method == "voronoi":

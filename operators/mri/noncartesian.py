@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
-from ..shapes import check_batch, constant_like, image_axes
+from ..shapes import Constant, check_batch, constant_like, image_axes
 from .cartesian import check_maps, seen_by
 from .density import density_compensation
 
@@ -44,9 +44,9 @@ class NonCartesianMRI(LinearOperator):
 
     def __init__(
         self,
-        points: Tensor,
+        points: Constant,
         image_shape: tuple[int, int],
-        coil_maps: Tensor | None = None,
+        coil_maps: Constant | None = None,
         **engine: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class NonCartesianMRI(LinearOperator):
             coils = coil_maps.shape[1]
         self.nufft = NUFFT(points, image_shape, channels=coils, norm="ortho", **engine)
         self.register_buffer("coil_maps", coil_maps, persistent=False)
-        self.out_shape = (coils, points.shape[1])
+        self.out_shape = (coils, self.nufft.points.shape[1])
         self.in_dtype = self.out_dtype = torch.complex64
 
     @property

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
-from ..shapes import constant_like
+from ..shapes import Constant, as_constant, constant_like
 from .cartesian import seen_by
 
 __all__ = ["StackedMRI", "VolumeMRI"]
@@ -21,11 +21,10 @@ def _centred(x: Tensor, axes: tuple[int, ...], *, inverse: bool = False) -> Tens
     return torch.fft.fftshift(transform(torch.fft.ifftshift(x, axes), dim=axes, norm="ortho"), axes)
 
 
-def _maps(coil_maps: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+def _maps(coil_maps: Constant | None, shape: tuple[int, ...]) -> Tensor | None:
     if coil_maps is None:
         return None
-    if not isinstance(coil_maps, Tensor):
-        raise TypeError(f"coil_maps: expected a torch.Tensor, got {type(coil_maps).__name__}")
+    coil_maps = as_constant("coil_maps", coil_maps)
     if coil_maps.ndim not in (4, 5) or tuple(coil_maps.shape[-3:]) != shape:
         raise ValueError(f"coil_maps: expected (coils, D, H, W) with {shape}, got {tuple(coil_maps.shape)}")
     if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()) or not bool((coil_maps != 0).any()):
@@ -40,7 +39,7 @@ class _Coils(LinearOperator):
     in_dtype = out_dtype = torch.complex64
     coil_maps: Tensor | None
 
-    def _set(self, coil_maps: Tensor | None, image_shape: tuple[int, ...], data_shape: tuple[int, ...]) -> None:
+    def _set(self, coil_maps: Constant | None, image_shape: tuple[int, ...], data_shape: tuple[int, ...]) -> None:
         maps = _maps(coil_maps, image_shape)
         self.register_buffer("coil_maps", maps, persistent=False)
         self.in_shape, self.out_shape = (1, *image_shape), (1 if maps is None else maps.shape[1], *data_shape)
@@ -100,9 +99,10 @@ class VolumeMRI(_Coils):
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, coil_maps: Tensor | None = None) -> None:
+    def __init__(self, mask: Constant, coil_maps: Constant | None = None) -> None:
         super().__init__()
-        if not isinstance(mask, Tensor) or mask.ndim != 3 or mask.is_complex():
+        mask = as_constant("mask", mask)
+        if mask.ndim != 3 or mask.is_complex():
             raise ValueError("mask: expected (D, H, W), booleans or weights >= 0")
         mask = mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
         if not bool((torch.isfinite(mask) & (mask >= 0)).all()) or not bool((mask > 0).any()):
@@ -147,9 +147,9 @@ class StackedMRI(_Coils):
 
     def __init__(
         self,
-        points: Tensor,
+        points: Constant,
         image_shape: tuple[int, int, int],
-        coil_maps: Tensor | None = None,
+        coil_maps: Constant | None = None,
         **engine: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class StackedMRI(_Coils):
             raise ValueError(f"image_shape: expected (D, H, W), got {image_shape!r}")
         depth, height, width = (int(n) for n in image_shape)
         self.nufft = NUFFT(points, (height, width), norm="ortho", **engine)
-        self._set(coil_maps, (depth, height, width), (depth, points.shape[1]))
+        self._set(coil_maps, (depth, height, width), (depth, self.nufft.points.shape[1]))
 
     def _planes(self, function, v: Tensor) -> Tensor:
         return function(v.flatten(0, 2)[:, None])[:, 0].unflatten(0, tuple(v.shape[:3]))

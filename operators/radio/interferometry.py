@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ..fourier.nufft import NUFFT, EngineOptions, check_points
-from ..shapes import check_batch
-from .weighting import visibility_weights
+from ..shapes import Constant, check_batch
+from .weighting import unflagged, visibility_weights
 
 __all__ = ["RadioInterferometry"]
 
@@ -55,7 +55,7 @@ class RadioInterferometry(NUFFT):
 
     def __init__(
         self,
-        uv: Tensor,
+        uv: Constant,
         image_shape: tuple[int, int],
         *,
         cell: float | None = None,
@@ -64,7 +64,7 @@ class RadioInterferometry(NUFFT):
         channels: int = 1,
         **engine: Unpack[EngineOptions],
     ) -> None:
-        check_points(uv, "uv")
+        uv = check_points(uv, "uv")
         if unit not in ("wavelengths", "rad/pixel"):
             raise ValueError(f"unit: expected 'wavelengths' or 'rad/pixel', got {unit!r}")
         if (unit == "wavelengths") != (cell is not None):
@@ -82,22 +82,23 @@ class RadioInterferometry(NUFFT):
         super().__init__(points, image_shape, channels=channels, real=real, **engine)
         self.cell = cell
 
-    def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Tensor | None = None) -> Tensor:
+    def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Constant | None = None) -> Tensor:
         """Weights (M,) for :meth:`dirty_image`; see :func:`operators.radio.weighting.visibility_weights`."""
         return visibility_weights(self.points.detach(), self.image_shape, scheme, robust=robust, natural=natural)
 
-    def dirty_image(self, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    def dirty_image(self, y: Tensor, weights: Constant | None = None) -> Tensor:
         r"""Flux per beam, :math:`\sum_m w_m V_m e^{2 \pi i (u_m l + v_m m)} / \sum_m w_m`: the sky convolved with
-        :meth:`psf`. Weights (M,) are natural by default."""
+        :meth:`psf`. Weights (M,) are natural by default. Samples whose weight is not positive are flagged, as in UVFITS
+        files, and left out, whatever their data are."""
         check_batch("y", y, self.out_shape, complex_data=True)
         w = self._weights(weights)
-        return self.A_adjoint(w.to(y.real.dtype) * y) / float(w.sum())
+        return self.A_adjoint(torch.where(w > 0, w.to(y.real.dtype) * y, 0)) / float(w.sum())
 
-    def psf(self, weights: Tensor | None = None, *, shape: tuple[int, int] | None = None) -> Tensor:
+    def psf(self, weights: Constant | None = None, *, shape: tuple[int, int] | None = None) -> Tensor:
         """Dirty image of a point of flux one at pixel n // 2, (1, 1, H, W), double precision, one at its peak.
 
         Args:
-            weights: (M,), natural by default.
+            weights: (M,), natural by default; samples whose weight is not positive are left out.
             shape: of the image; (2H, 2W) covers all shifts of pixels.
         """
         w = self._weights(weights)
@@ -105,8 +106,5 @@ class RadioInterferometry(NUFFT):
         image = self._transform(samples, shape or self.image_shape).adjoint(samples)
         return (image.real if image.is_complex() and not self.in_dtype.is_complex else image)[None]
 
-    def _weights(self, weights: Tensor | None) -> Tensor:
-        w = self.weights() if weights is None else weights.double()
-        if w.shape != (self.points.shape[1],) or not float(w.sum()) > 0:
-            raise ValueError(f"weights: expected {self.points.shape[1]} of positive sum, got shape {tuple(w.shape)}")
-        return w
+    def _weights(self, weights: Constant | None) -> Tensor:
+        return self.weights() if weights is None else unflagged(weights, self.points.shape[1], "weights")

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..shapes import Constant, as_constant
 from .antennas import LATITUDES, antenna_positions
 
 __all__ = ["uv_coverage"]
@@ -14,7 +15,7 @@ _LIGHT = 299_792_458.0  # m / s
 
 
 def uv_coverage(
-    array: str | Tensor = "meerkat",
+    array: str | Constant = "meerkat",
     *,
     declination: float = -30.0,
     hours: tuple[float, float] = (-0.5, 0.5),
@@ -52,7 +53,7 @@ def uv_coverage(
         positions, known = antenna_positions(array, **options), LATITUDES[array.split("-")[0]]
         latitude = known if latitude is None else latitude
     else:
-        positions = torch.as_tensor(array, dtype=torch.float64)
+        positions = as_constant("array", array).double()
     if latitude is None:
         raise ValueError("latitude: needed where the positions are given")
     if positions.ndim != 2 or positions.shape[1] not in (2, 3) or len(positions) < 2:

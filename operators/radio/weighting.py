@@ -4,17 +4,18 @@ import torch
 from torch import Tensor
 
 from ..fourier.nufft import check_points
+from ..shapes import Constant, as_constant
 
-__all__ = ["visibility_weights"]
+__all__ = ["unflagged", "visibility_weights"]
 
 
 def visibility_weights(
-    points: Tensor,
+    points: Constant,
     image_shape: tuple[int, int],
     scheme: str = "natural",
     *,
     robust: float = 0.0,
-    natural: Tensor | None = None,
+    natural: Constant | None = None,
 ) -> Tensor:
     r"""Weights (M,) of Fourier samples at ``points`` (2, M), radians per pixel.
 
@@ -23,7 +24,9 @@ def visibility_weights(
 
     .. math:: \frac{w}{1 + W f^2}, \qquad f^2 = \frac{(5 \cdot 10^{-R})^2}{\sum_k W_k^2 / \sum_m w_m}
 
-    with R = ``robust``, from 2 (natural) to -2 (uniform).
+    with R = ``robust``, from 2 (natural) to -2 (uniform); k runs over the cells of half a plane, which hold each sample
+    once, so R is that of CASA and WSClean. Weights ``natural`` <= 0 are those of flagged samples, as UVFITS files have
+    them; they become zero.
 
     Raises:
         ValueError: the scheme is unknown, or ``points`` or ``natural`` does not fit.
@@ -34,11 +37,10 @@ def visibility_weights(
     >>> visibility_weights(p, (8, 8), "uniform").tolist()
     [0.5, 0.5, 1.0]
     """
-    check_points(points)
+    points = check_points(points)
     count = points.shape[1]
-    w = torch.ones(count, dtype=torch.float64, device=points.device) if natural is None else natural.double()
-    if w.shape != (count,) or not bool(((w >= 0) & torch.isfinite(w)).all()):
-        raise ValueError(f"natural: expected {count} finite weights >= 0, got shape {tuple(w.shape)}")
+    ones = torch.ones(count, dtype=torch.float64, device=points.device)
+    w = ones if natural is None else unflagged(natural, count, "natural")
     if scheme == "natural":
         return w
     if scheme not in ("uniform", "briggs"):
@@ -56,5 +58,19 @@ def visibility_weights(
     density = total[here]
     if scheme == "uniform":
         return torch.where(density > 0, w / density.clamp_min(torch.finfo(torch.float64).tiny), density)
-    f2 = (5 * 10.0**-robust) ** 2 / (total.square().sum() / w.sum())
-    return w / (1 + density * f2)
+    squares = (w * density).sum()  # of the cells of half a plane: each holds its samples' weight as often as it has any
+    return w / (1 + density * (5 * 10.0**-robust) ** 2 * w.sum() / squares)
+
+
+def unflagged(weights: Constant, count: int, name: str) -> Tensor:
+    """Weights (count,) in double precision, zero where they are not positive.
+
+    Raises:
+        TypeError: neither a tensor nor an array.
+        ValueError: a wrong shape, values that are not finite, or none that is positive.
+    """
+    weights = as_constant(name, weights)
+    w = weights.double().clamp_min(0)
+    if w.shape != (count,) or not bool(torch.isfinite(weights).all()) or not float(w.sum()) > 0:
+        raise ValueError(f"{name}: expected {count} finite weights, some of them > 0, got shape {tuple(w.shape)}")
+    return w

@@ -1,6 +1,7 @@
 """Fan-beam tomography: parallel projections, interpolated within their band to the rays of a fan."""
 
 import math
+import warnings
 from typing import Any, Literal, Unpack
 
 import torch
@@ -10,9 +11,18 @@ from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..shapes import check_batch
+from .fbp import continued, warn_of_cut
 from .radon import Radon, check_angles, sinc
+from .rebin import even_views, ray_weights
 
-__all__ = ["FanBeam"]
+__all__ = ["FanBeam", "FanOptions"]
+
+
+class FanOptions(EngineOptions, total=False):
+    """Where detector and axis are off their places, and what :class:`NUFFT` takes for its engine."""
+
+    offset: float
+    centre_offset: float
 
 
 class FanBeam(LinearOperator):
@@ -21,7 +31,7 @@ class FanBeam(LinearOperator):
     Images (B, 1, H, W), real -> sinograms (B, 1, angles, detectors). At angle :math:`\beta` the source stands at
     :math:`R (\sin\beta, -\cos\beta)`, the detector's centre opposite to it, its bins along
     :math:`(\cos\beta, \sin\beta)`; x points right, y up. A ray at the angle :math:`\gamma` from the central one is the
-    parallel ray :math:`\theta = \beta - \gamma,\ s = R \sin\gamma`.
+    parallel ray :math:`\theta = \beta - \gamma,\ s = R \sin\gamma + c \cos\gamma`, c = ``centre_offset``.
 
     Projections are periodic in the angle and limited in band: the Fourier slice theorem gives their two-dimensional
     Fourier series, a second :class:`NUFFT` evaluates it at the rays. So nothing is lost by interpolation, and the
@@ -30,14 +40,16 @@ class FanBeam(LinearOperator):
 
     Args:
         image_shape: (H, W), or an int for a square.
-        angles: of the source, radians.
+        angles: of the source, radians, counter-clockwise; falling ones turn clockwise.
         source_distance: R, from the source to the centre of rotation, in the unit of ``pixel_size``.
         detector_distance: from the centre of rotation to the detector.
         detector_count: number of bins; by default as many as see all of the image.
         detector_spacing: width of a bin on the detector.
         pixel_size: side of a pixel.
         curved: bins lie on a circle around the source, at equal angles, instead of on a line.
-        engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
+        options: ``offset``, by which the detector is shifted along its bins, in the unit of ``pixel_size``;
+            ``centre_offset``, at which distance the central ray passes the centre of rotation: source and detector are
+            shifted together (a centre of rotation that is off); ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
         TypeError, ValueError: an argument does not fit, or the source stands within the image.
@@ -66,7 +78,7 @@ class FanBeam(LinearOperator):
         detector_spacing: float = 1.0,
         pixel_size: float = 1.0,
         curved: bool = False,
-        **engine: Unpack[EngineOptions],
+        **options: Unpack[FanOptions],
     ) -> None:
         super().__init__()
         angles = check_angles(angles)
@@ -78,29 +90,50 @@ class FanBeam(LinearOperator):
             raise ValueError(f"detector_distance: expected a number >= 0, got {detector_distance!r}")
         if not 0 < detector_spacing < math.inf:
             raise ValueError(f"detector_spacing: expected a positive number, got {detector_spacing!r}")
-        far = source_distance + detector_distance
+        self.offset, self.centre_offset = options.pop("offset", 0.0), options.pop("centre_offset", 0.0)
+        for name, value in (("offset", self.offset), ("centre_offset", self.centre_offset)):
+            if not (isinstance(value, (int, float)) and math.isfinite(value)):
+                raise ValueError(f"{name}: expected a finite number, got {value!r}")
+        self.source_distance, self.detector_distance, self.curved = source_distance, detector_distance, curved
+        self.detector_spacing = detector_spacing
         if detector_count is None:
-            opening = math.asin(radius / source_distance)
-            half = far * (opening if curved else math.tan(opening))
-            detector_count = math.ceil(2 * half / detector_spacing) | 1
+            reach = self._places(torch.tensor([-radius, radius], dtype=torch.float64))
+            detector_count = 2 * math.ceil(float(reach.abs().max()) - 0.5) + 1
         if not isinstance(detector_count, int) or detector_count < 1:
             raise ValueError(f"detector_count: expected an int >= 1, got {detector_count!r}")
-        self.source_distance, self.detector_distance, self.curved = source_distance, detector_distance, curved
-        self.detector_count, self.detector_spacing = detector_count, detector_spacing
-        position = (torch.arange(detector_count, dtype=torch.float64) - (detector_count - 1) / 2) * detector_spacing
-        gamma = position / far if curved else torch.atan(position / far)
+        self.detector_count = detector_count
         self.register_buffer("angles", angles, persistent=False)
         # parallel projections all around, densely enough for every frequency that the image has
         views = 2 * fast_length(math.ceil(math.pi * radius / pixel_size) + 16)
         self.parallel = Radon(
             image_shape, 2 * math.pi / views * torch.arange(views).double(), pixel_size=pixel_size,
-            detector_spacing=pixel_size, **engine,
+            detector_spacing=pixel_size, **options,
         )  # fmt: skip
         self.in_shape, self.out_dtype = self.parallel.in_shape, torch.float32
         self.out_shape = (1, len(angles), detector_count)
-        self._series(angles[:, None] - gamma, (source_distance * gamma.sin()).expand(len(angles), -1), engine)
+        bins = torch.arange(detector_count, dtype=torch.float64) - (detector_count - 1) / 2
+        gamma, s = self._rays(bins)
+        self._series(angles[:, None] - gamma, s.expand(len(angles), -1), options)
 
-    def _series(self, theta: Tensor, s: Tensor, engine: EngineOptions) -> None:
+    def _rays(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Angle from the central ray and distance from the centre of rotation of the rays to places on the detector, in
+        bins from its middle."""
+        far = self.source_distance + self.detector_distance
+        along = (place * self.detector_spacing + self.offset) / far
+        gamma = along if self.curved else along.atan()
+        return gamma, self.source_distance * gamma.sin() + self.centre_offset * gamma.cos()
+
+    def _fan_angles(self, s: Tensor) -> Tensor:
+        """Angle from the central ray of the rays at the distances ``s``."""
+        longest = math.hypot(self.source_distance, self.centre_offset)
+        return (s / longest).clamp(-1, 1).asin() - math.atan2(self.centre_offset, self.source_distance)
+
+    def _places(self, s: Tensor) -> Tensor:
+        """Places on the detector, in bins from its middle, of the rays at the distances ``s``."""
+        far, gamma = self.source_distance + self.detector_distance, self._fan_angles(s)
+        return (far * (gamma if self.curved else gamma.tan()) - self.offset) / self.detector_spacing
+
+    def _series(self, theta: Tensor, s: Tensor, engine: Any) -> None:
         """The Fourier series of the parallel projections, to be summed at the rays (theta, s)."""
         line, views, columns = self.parallel, len(self.parallel.angles), self.parallel.length // 2 + 1
         frequency = 2 * math.pi / (line.length * line.pixel_size)
@@ -130,27 +163,53 @@ class FanBeam(LinearOperator):
         return self.parallel.nufft.A_adjoint(polar.flatten(-2))
 
     def rebin(self, y: Tensor) -> Tensor:
-        """Parallel sinogram of :attr:`parallel` from that of a full turn of evenly spaced angles, by cubic
-        interpolation; zero for rays that the fan lacks."""
+        """Parallel sinogram of :attr:`parallel` from one of evenly spaced angles, by cubic interpolation; zero for rays
+        that the fan lacks."""
         check_batch("y", y, self.out_shape, complex_data=False)
-        views = len(self.angles)
-        if not torch.allclose(self.angles.diff(), torch.full((views - 1,), 2 * math.pi / views).to(self.angles)):
-            raise ValueError("angles: rebinning needs a full turn of evenly spaced, rising angles")
-        line = self.parallel
-        s = (torch.arange(line.detector_count).to(self.angles) - (line.detector_count - 1) / 2) * line.detector_spacing
-        gamma = torch.asin((s / self.source_distance).clamp(-1, 1))
-        far = self.source_distance + self.detector_distance
-        column = far * (gamma if self.curved else gamma.tan()) / self.detector_spacing
-        row = (line.angles[:, None] + gamma - self.angles[0]) * (views / (2 * math.pi)) % views
-        margin = 4
-        around = torch.cat((y[..., -margin:, :], y, y[..., :margin, :]), -2)
+        views, line = even_views(self.angles.cpu()), self.parallel
+        s = line._bins()
+        column = self._places(s)
+        row = views.from_first(line.angles.cpu()[:, None] + self._fan_angles(s))
+        y, margin = views.merged(y), 4
+        if views.full:
+            before, after = y[..., -margin:, :], y[..., :margin, :]
+        else:
+            before, after = (end.expand(-1, -1, margin, -1) for end in (y[..., :1, :], y[..., -1:, :]))
+        around = torch.cat((before, y, after), -2)
         grid = torch.stack((
             (2 * column / self.detector_count).expand_as(row), (2 * (row + margin) + 1) / around.shape[-2] - 1,
         ), -1).to(y)  # fmt: skip
-        return torch.nn.functional.grid_sample(
-            around, grid.expand(len(y), -1, -1, -1), mode="bicubic", align_corners=False
+        rays = torch.nn.functional.grid_sample(
+            around, grid.expand(len(y), -1, -1, -1), mode="bicubic", padding_mode="border", align_corners=False
         )
+        known = (column.abs() <= self.detector_count / 2) & (row <= views.count - 0.5)
+        return torch.where(known.to(y.device), rays, 0)
 
     def fbp(self, y: Tensor, filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann"] = "ram-lak"):
-        """Filtered backprojection of a full turn, after :meth:`rebin`."""
-        return self.parallel.fbp(self.rebin(y), filter)
+        """Filtered backprojection, after :meth:`rebin`, of a full turn or of a short scan, 180 degrees and the fan's
+        opening. Rays that are seen twice share their weight, as Parker has it; those of an offset detector that are
+        seen once in a full turn count for both. What no view sees continues what the detector's outermost bins hold,
+        with a warning.
+
+        Raises:
+            TypeError, ValueError: ``y`` or ``filter`` does not fit, angles are unevenly spaced or too few.
+        """
+        rays, line = self.rebin(y), self.parallel
+        s, half = line._bins(), self.detector_count / 2
+        known = (self._places(s).abs() <= half).nonzero().flatten()
+        known = slice(int(known[0]), int(known[-1]) + 1)
+        low, high = (float(v) for v in self._rays(torch.tensor([-half, half], dtype=torch.float64))[1])
+        views = even_views(self.angles.cpu())
+        weights, seen = ray_weights(views, line.angles.cpu(), self._fan_angles(s), s, low, high)
+        circle = min(line.image_shape) / 2 * line.pixel_size
+        unseen = ~seen[:, known].all(0) & (s[known].abs() < math.hypot(*line.image_shape) / 2 * line.pixel_size)
+        if bool((unseen & (s[known].abs() < circle)).any()):
+            raise ValueError(
+                f"angles: filtered backprojection needs a full turn, or 180 degrees and the fan's opening; "
+                f"{math.degrees(views.count * views.step):.4g} degrees leave rays unseen; A_dagger and solvers take any"
+            )
+        if bool(unseen.any()):
+            warnings.warn("fbp: the scan is too short for the image's corners", stacklevel=2)
+        rays = 2 * weights.to(y) * continued(rays, s, known, circle)
+        warn_of_cut(rays, known)
+        return line.fbp(rays, filter)

@@ -13,7 +13,7 @@ from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..shapes import check_batch, image_axes
-from .fbp import angle_weights, filter_sinogram
+from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut
 
 __all__ = ["Radon", "check_angles", "sinc"]
 
@@ -171,7 +171,9 @@ class Radon(LinearOperator):
         differentiable; in the units of the image.
 
         Every angle counts with its distance to its neighbours. Backprojection interpolates within the band of the
-        detector, without loss.
+        detector, without loss. Where the detector does not cover the image, lines that it sees from one side only
+        count for both, as those of an offset detector over a full turn do, and what no side sees continues what the
+        outermost bins hold, with a warning.
 
         Raises:
             TypeError, ValueError: ``y`` or ``filter`` does not fit.
@@ -179,10 +181,44 @@ class Radon(LinearOperator):
         Kak, Slaney 1988, doi:10.1137/1.9780898719277 (chapter 3).
         """
         check_batch("y", y, self.out_shape, complex_data=False)
-        filtered = filter_sinogram(y, self.detector_spacing, filter)
-        filtered = filtered * angle_weights(self.angles).to(y)[:, None]
+        either = angle_weights(self.angles.cpu())[:, None]
+        if self.covers:
+            return self._backprojected(filter_sinogram(y, self.detector_spacing, filter) * either.to(y))
+        wide, known = self._covering()
+        s = wide._bins()
+        y = torch.nn.functional.pad(y, (known.start, wide.detector_count - known.stop))
+        y = continued(y, s, known, min(self.image_shape) / 2 * self.pixel_size)
+        once = angle_weights(self.angles.cpu(), 2 * math.pi)[:, None]
+        low, high = (self.offset + side * self.detector_count / 2 * self.detector_spacing for side in (-1, 1))
+        y = y * (either + (once - either) * one_sided(s, low, high)).to(y)
+        warn_of_cut(y, known)
+        return wide.to(y.device)._backprojected(filter_sinogram(y, self.detector_spacing, filter))
+
+    def _backprojected(self, filtered: Tensor) -> Tensor:
         # the sum over frequencies of A* lacks a factor: multiplicity holds the 1 / length of an inverse FFT
         return self._masked(self._summed(filtered, self._within_band()))
+
+    def _bins(self) -> Tensor:
+        """Centres of the detector's bins along s."""
+        places = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        return places * self.detector_spacing + self.offset
+
+    def _covering(self) -> tuple["Radon", slice]:
+        """The same with a detector that covers the image, and the place of its own bins there."""
+        s, radius = self._bins(), math.hypot(*self.image_shape) / 2 * self.pixel_size
+        left, right = (
+            max(0, math.ceil((radius - reach) / self.detector_spacing + 0.5 - 1e-9))
+            for reach in (-float(s[0]), float(s[-1]))
+        )
+        count = fast_length(left + self.detector_count + right, odd=True)
+        right = count - left - self.detector_count
+        engine: Any = {name: getattr(self.nufft, name) for name in ("eps", "backend", "threads")}
+        wide = Radon(
+            self.image_shape, self.angles.cpu() % (2 * math.pi), count, detector_spacing=self.detector_spacing,
+            pixel_size=self.pixel_size, offset=self.offset + (right - left) / 2 * self.detector_spacing,
+            circle=self.mask is not None, channels=self.in_shape[0], **engine,
+        )  # fmt: skip
+        return wide, slice(left, left + self.detector_count)
 
     def _within_band(self) -> Tensor:
         """Phases alone, for frequencies that pixels can show."""

@@ -13,3 +13,6 @@ from .maps import peak_counts as peak_counts
 from .maps import radial_power as radial_power
 from .reconstruct import smoothed_kaiser_squires as smoothed_kaiser_squires
 from .reconstruct import wiener_reconstruction as wiener_reconstruction
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -1,5 +1,6 @@
 """Maps in FITS files, with their place on the sky."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,23 +53,65 @@ def read_map(path: str | Path) -> SkyMap:
 
 
 def write_map(
-    path: str | Path, x: Tensor, *, centre: tuple[float, float], pixel_scale: float, east: str = "right"
+    path: str | Path,
+    x: Tensor,
+    *,
+    centre: tuple[float, float],
+    pixel_scale: float,
+    east: str = "right",
+    projection: str | None = None,
+    unit: str | None = None,
+    beam: tuple[float, float, float] | None = None,
+    frequency: float | None = None,
 ) -> None:
-    """Write a map (1, 1, H, W) on the tangent plane around ``centre`` (right ascension and declination, degrees); rows
-    go to the north, columns to the east as :func:`operators.bin_shear` has it (``east="left"``: to the west).
+    """Write a map (1, 1, H, W) with its place on the sky; rows go to the north.
+
+    Columns go to the east and ``centre`` is the middle of the map on the tangent plane, as :func:`operators.bin_shear`
+    has it; or with ``east="left"`` they go to the west, ``centre`` is at pixel (H // 2, W // 2) and the coordinates are
+    direction cosines (FITS' SIN projection), as :class:`operators.RadioInterferometry` has them.
+
+    Args:
+        path: written over.
+        centre: right ascension and declination, degrees.
+        pixel_scale: arcmin.
+        east: ``"right"`` or ``"left"``.
+        projection: ``"TAN"`` or ``"SIN"``, by default as above.
+        unit: of the values, such as ``"Jy/beam"`` or ``"Jy/pixel"`` (BUNIT).
+        beam: full widths at half maximum of the major and the minor axis in arcsec, and the position angle in degrees,
+            from north to east (BMAJ, BMIN, BPA).
+        frequency: Hz; the third axis of the file.
 
     Raises:
-        ValueError: more than one map, or a value that does not fit.
+        ValueError: more than one map, or a value that does not fit. ImportError: astropy is missing.
+
+    Calabretta, Greisen 2002, doi:10.1051/0004-6361:20021327.
     """
     if x.ndim != 4 or x.shape[:2] != (1, 1) or x.is_complex():
         raise ValueError(f"x: expected a real map (1, 1, H, W), got {x.dtype}, {tuple(x.shape)}")
-    if east not in ("left", "right") or not pixel_scale > 0:
+    if east not in ("left", "right") or not 0 < pixel_scale < math.inf:
         raise ValueError("east: expected 'left' or 'right'; pixel_scale: a positive number")
+    if projection not in (None, "TAN", "SIN"):
+        raise ValueError(f"projection: expected 'TAN' or 'SIN', got {projection!r}")
+    if beam is not None and not (len(beam) == 3 and beam[0] >= beam[1] > 0 and all(map(math.isfinite, beam))):
+        raise ValueError(f"beam: expected (major, minor, angle), arcsec and degrees, major >= minor > 0, got {beam!r}")
+    if frequency is not None and not 0 < frequency < math.inf:
+        raise ValueError(f"frequency: expected a positive number of Hz, got {frequency!r}")
     fits, wcs_type = _astropy()
     height, width = x.shape[-2:]
-    wcs = wcs_type(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = list(centre)
-    wcs.wcs.crpix = [width / 2 + 0.5, height / 2 + 0.5]
-    wcs.wcs.cdelt = [(1 if east == "right" else -1) * pixel_scale / 60, pixel_scale / 60]
-    fits.writeto(path, x[0, 0].detach().cpu().numpy(), wcs.to_header(), overwrite=True)
+    radio = east == "left"
+    kind = projection or ("SIN" if radio else "TAN")
+    axes = 2 if frequency is None else 3
+    wcs = wcs_type(naxis=axes)
+    wcs.wcs.ctype = [f"RA---{kind}", f"DEC--{kind}", "FREQ"][:axes]
+    wcs.wcs.cunit = ["deg", "deg", "Hz"][:axes]
+    wcs.wcs.crval = [*centre, frequency][:axes]
+    middle = [n // 2 + 1 if radio else (n + 1) / 2 for n in (width, height)]
+    wcs.wcs.crpix = [*middle, 1][:axes]
+    wcs.wcs.cdelt = [(-1 if radio else 1) * pixel_scale / 60, pixel_scale / 60, 1.0][:axes]
+    header = wcs.to_header()
+    if unit is not None:
+        header["BUNIT"] = unit
+    if beam is not None:
+        header["BMAJ"], header["BMIN"], header["BPA"] = beam[0] / 3600, beam[1] / 3600, beam[2]
+    data = x[0, 0] if frequency is None else x[0]
+    fits.writeto(path, data.detach().cpu().numpy(), header, overwrite=True)

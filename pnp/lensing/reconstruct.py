@@ -1,8 +1,10 @@
 """Mass maps by linear methods: Kaiser-Squires with smoothing, and the Wiener filter of masked, unevenly noisy shear."""
 
 import math
+import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +13,9 @@ from denoisers.classical.wiener import WienerDenoiser, filtered
 from operators.base import LinearOperator
 from operators.lensing.kaiser_squires import KaiserSquires
 from operators.linalg import cg, column, dot
-from operators.shapes import check_batch
+from operators.shapes import as_constant, check_batch
+
+from ..remarks import other_scale
 
 __all__ = ["smoothed_kaiser_squires", "wiener_reconstruction"]
 
@@ -66,7 +70,8 @@ def wiener_reconstruction(
     torch.Size([1, 1, 8, 8])
     """
     check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
-    noise: Any = torch.as_tensor(noise_std, device=y.device)
+    given = as_constant("noise_std", noise_std) if isinstance(noise_std, np.ndarray) else noise_std
+    noise: Any = torch.as_tensor(given, device=y.device)
     try:
         fits = torch.broadcast_shapes(noise.shape, y.shape) == y.shape
     except RuntimeError:
@@ -80,7 +85,10 @@ def wiener_reconstruction(
     if not bool(torch.isfinite(y).all()):
         raise ValueError("y: holds NaN or infinite values where the noise is finite")
     right = op.A_adjoint(y * weights)
-    spectrum = WienerDenoiser(power).variances(right)
+    prior = WienerDenoiser(power)
+    if other := other_scale(op, prior):
+        warnings.warn(f"wiener_reconstruction: {other}", RuntimeWarning, stacklevel=2)
+    spectrum = prior.variances(right)
     root = spectrum.sqrt()
     signs = torch.randint(2, right.shape[1:], generator=torch.Generator().manual_seed(0)).to(right) * 2 - 1
     gain = dot(signs.expand_as(right), op.weighted_normal(signs.expand_as(right), weights)) / signs.numel()

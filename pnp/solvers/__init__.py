@@ -15,3 +15,6 @@ from .red import RED as RED
 from .snore import SNORE as SNORE
 from .tv import tv_reconstruction as tv_reconstruction
 from .ula import PnPULA as PnPULA
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

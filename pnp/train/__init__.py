@@ -30,3 +30,6 @@ from .tasks.supervised import Pairs as Pairs
 from .unrolled import FixedPoint as FixedPoint
 from .unrolled import Unrolled as Unrolled
 from .untrained import fit_untrained as fit_untrained
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from operators.shapes import as_constant
+
 __all__ = ["ENDINGS", "Slice", "read_fastmri", "read_images", "read_measurements"]
 
 
@@ -77,7 +79,7 @@ def read_fastmri(path: str | Path) -> list[Slice]:
 
 def _slices(path: str | Path) -> list[Slice]:
     with _package("h5py", "io").File(path) as file:
-        kspace = torch.from_numpy(file["kspace"][()]).to(torch.complex64)
+        kspace = torch.from_numpy(file["kspace"][()].astype(np.complex64))
         kind = "reconstruction_rss" if "reconstruction_rss" in file else "reconstruction_esc"
         target = torch.from_numpy(file[kind][()].astype(np.float32))
         maximum = float(file.attrs.get("max", target.max()))
@@ -111,7 +113,7 @@ def read_measurements(folder: str | Path) -> list[tuple[Tensor, Tensor]]:
     pairs = []
     for path in files:
         with _named(path), np.load(path, allow_pickle=False) as loaded:
-            pair = [torch.from_numpy(loaded[name]) for name in ("y", "x")]
+            pair = [as_constant(name, loaded[name]) for name in ("y", "x")]
             pair = [v.to(torch.complex64 if v.is_complex() else torch.float32) for v in pair]
             for name, value in zip("yx", pair):
                 if not bool(torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all()):

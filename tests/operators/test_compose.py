@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from operators import Identity, RadioInterferometry, Radon, Slices, TwoChannels
 from operators.compose import Compose, Scaled, Stack, Sum, Weighted, stack
 from operators.image.gradient import Gradient
 from tests.contracts import dense, operator_laws, random_data, random_image, relative
@@ -90,6 +91,61 @@ def test_whitening_is_weighted_least_squares():
     )
     x = op.prox_l2(torch.zeros(3, 1, 5, 6, dtype=torch.float64), w.sqrt() * y, 2.0)
     assert relative(x[:1].flatten(1), target[None]) < 1e-8
+
+
+SINOGRAM = Radon(6, torch.arange(5) * 0.6, 9, threads=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 5, 9), (1, 5, 9), (5, 9), (5, 1), (9,), ()])
+def test_weights_have_the_shape_of_the_data_with_or_without_its_leading_axes(shape):
+    weights = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.1
+    op = Weighted(weights) @ SINOGRAM
+    x = random_image(SINOGRAM, batch=2)
+    torch.testing.assert_close(op.A(x), weights * SINOGRAM.A(x))
+    operator_laws(op)
+
+
+def test_weights_of_each_sample_and_of_visibilities():
+    weights = torch.tensor([1.0, 2.0, 0.0], dtype=torch.float64).reshape(3, 1, 1, 1).expand(3, 1, 5, 9)
+    op, x = Weighted(weights) @ SINOGRAM, random_image(SINOGRAM)
+    torch.testing.assert_close(op.A(x), weights * SINOGRAM.A(x))
+    assert op.measured is not None and torch.equal(op.measured, weights > 0)
+    g = torch.Generator().manual_seed(0)
+    uv, std = 3 * torch.rand(2, 20, generator=g), torch.rand(20, generator=g, dtype=torch.float64) + 0.1
+    radio = RadioInterferometry(uv, (6, 6), unit="rad/pixel", threads=1)
+    whitened, sky = Weighted(1 / std, dtype=torch.complex64) @ radio, random_image(radio)
+    torch.testing.assert_close(whitened.A(sky), radio.A(sky) / std)
+    operator_laws(whitened)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 5, 9), (9, 5), (1, 1, 1, 5, 9), (4,)])
+def test_weights_of_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match=r"weights: shape .* does not broadcast to data \('B', 1, 5, 9\)"):
+        _ = Weighted(torch.ones(shape)) @ SINOGRAM
+    with pytest.raises(ValueError, match="outer operator is not"):
+        _ = Weighted(torch.ones(9), shape=(9,)) @ SINOGRAM
+
+
+@pytest.mark.parametrize(
+    ("op", "place"),
+    [
+        (2.0 * SINOGRAM, r"Scaled has no fbp; \.operator\.fbp is that of the Radon"),
+        (Weighted(torch.ones(9)) @ SINOGRAM, r"Compose has no fbp; \.inner\.fbp"),
+        (-(Weighted(torch.ones(9)) @ (3.0 * SINOGRAM)), r"Scaled has no fbp; \.operator\.inner\.operator\.fbp"),
+        (SINOGRAM + SINOGRAM, r"Sum has no fbp; \.first\.fbp"),
+        (SINOGRAM.H, r"Adjoint has no fbp; \.operator\.fbp"),
+        (stack(CONV @ Identity((5, 6)), stack(MaskedFFT(mask()))), None),
+        (stack(Gradient((6, 6)), 2.0 * SINOGRAM), r"Stack has no fbp; \.operators\[1\]\.operator\.fbp"),
+        (Slices(2.0 * SINOGRAM, 3), r"Slices has no fbp; \.op\.operator\.fbp"),
+        (TwoChannels(3.0 * ComplexFFT(mask())), None),
+    ],
+)
+def test_names_of_operators_inside_are_found(op, place):
+    assert not hasattr(op, "fbp")
+    with pytest.raises(AttributeError, match=place or "no attribute 'fbp'"):
+        _ = op.fbp
+    with pytest.raises(AttributeError, match="no attribute 'fpb'"):
+        _ = op.fpb
 
 
 def test_what_does_not_fit_is_said():

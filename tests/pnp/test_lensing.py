@@ -9,7 +9,17 @@ import pytest
 import torch
 
 from denoisers import LoFiDenoiser, MassDenoiser, PowerTable, WienerDenoiser
-from operators import KaiserSquires, LensingConvention, Weighted, bin_shear, shape_noise_std, shape_noise_std_map
+from operators import (
+    KaiserSquires,
+    LensingConvention,
+    RadioInterferometry,
+    Weighted,
+    bin_shear,
+    shape_noise_std,
+    shape_noise_std_map,
+    shear_signs,
+    uv_coverage,
+)
 from pnp import Expert, PnPADMM, PnPHQS, Stop
 from pnp.lensing import (
     LognormalMaps,
@@ -282,6 +292,28 @@ def test_a_catalogue_with_the_truth_in_it():
         for sign in ((1, 1), (-1, -1), (1, -1), (-1, 1))
     }  # fmt: skip
     assert max(found, key=lambda s: found[s]) == (-1, -1) and found[-1, -1] > 0.7
+    signs = shear_signs(shear)
+    assert signs.sign == (-1, -1) and signs.sure
+    assert shear_signs(shear.flip(-1)).sign == (-1, 1)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_prior_for_other_pixels_is_warned_of(wrapped):
+    x = LognormalMaps(1, (32, 32), 0.4)[0][None]
+    for scale, fits in ((0.4, False), (0.293, True), (None, True)):
+        op = KaiserSquires((32, 32), pixel_scale=scale)
+        op = 2.0 * (Weighted(torch.ones(1, 32, 32), dtype=torch.complex64) @ op) if wrapped else op
+        y = op(x) + 0.1 * torch.randn(1, 1, 32, 32, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+        solver = PnPADMM(op, MassDenoiser(), noise_std=0.1, stop=Stop(max_iter=3))
+        if fits:
+            told = solver.solve(y).report["pixel scale"]
+            assert ("not known" in told) == (scale is None)
+            wiener_reconstruction(op, y, convergence_table(0.29), 0.1)
+        else:
+            with pytest.warns(RuntimeWarning, match="0.4 arcmin, but the prior's power is for 0.29"):
+                solver.solve(y)
+            with pytest.warns(RuntimeWarning, match="wiener_reconstruction: .* 0.4 arcmin"):
+                wiener_reconstruction(op, y, convergence_table(0.29), 0.1)
 
 
 def test_catalogue_across_the_meridian():
@@ -307,8 +339,61 @@ def test_fits_round_trip(tmp_path):
         read_map(tmp_path / "b.fits")
     with pytest.raises(ValueError, match="map"):
         write_map(tmp_path / "c.fits", x[0], centre=(0.0, 0.0), pixel_scale=1.0)
+    for wrong in ({"east": "up"}, {"projection": "CAR"}, {"beam": (1.0, 2.0, 0.0)}, {"frequency": 0.0}):
+        usual: Any = {"centre": (0.0, 0.0), "pixel_scale": 1.0}
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            write_map(tmp_path / "c.fits", x, **(usual | wrong))
     with pytest.raises(FileNotFoundError):
         read_map(tmp_path / "none.fits")
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (31, 33), (24, 31)])
+def test_a_map_of_visibilities_lies_where_its_sources_are(shape, tmp_path):
+    """Sources at known right ascension and declination, visibilities by a sum over their direction cosines."""
+    pytest.importorskip("astropy", reason="needs astropy: pip install 'pnp-imaging[io]'")
+    from astropy.wcs import WCS
+
+    from pnp.lensing import write_map
+
+    cell, centre = 600.0, (150.0, -30.0)  # wide pixels: five degrees from the centre SIN and TAN differ by a pixel
+    op = RadioInterferometry(uv_coverage("vla-d", samples=3, frequency=2e6), shape, cell=cell)
+    uv = uv_coverage("vla-d", samples=3, frequency=2e6)
+    for ra, dec in ((150.0, -30.0), (148.5, -28.2), (151.2, -31.6)):
+        a, d, d0 = np.radians(ra - centre[0]), np.radians(dec), np.radians(centre[1])
+        l, m = np.cos(d) * np.sin(a), np.sin(d) * np.cos(d0) - np.cos(d) * np.sin(d0) * np.cos(a)
+        image = op.dirty_image(torch.exp(-2j * torch.pi * (uv[0] * l + uv[1] * m))[None, None])
+        write_map(tmp_path / "r.fits", image, centre=centre, pixel_scale=cell / 60, east="left", unit="Jy/beam",
+                  beam=(30.0, 20.0, 45.0), frequency=2e6)  # fmt: skip
+        again = read_map(tmp_path / "r.fits")
+        assert torch.equal(again.map, image.float()) and again.pixel_scale == pytest.approx(10)
+        wcs = WCS(again.header)
+        column, row, _ = wcs.world_to_pixel_values(ra, dec, 2e6)
+        peak = divmod(int(image.argmax()), shape[1])
+        assert peak == (round(float(row)), round(float(column)))
+        side = np.radians(cell / 3600)
+        assert float(column) == pytest.approx(shape[1] // 2 - l / side, abs=1e-6)
+        assert float(row) == pytest.approx(shape[0] // 2 + m / side, abs=1e-6)
+        keys = [again.header[k] for k in ("CTYPE1", "BUNIT", "BMAJ", "BMIN", "BPA", "CRVAL3")]
+        assert keys == ["RA---SIN", "Jy/beam", 30 / 3600, 20 / 3600, 45.0, 2e6]
+
+
+@pytest.mark.parametrize("shape", [(8, 10), (9, 7)])
+def test_a_map_of_a_catalogue_lies_where_its_galaxies_are(shape, tmp_path):
+    pytest.importorskip("astropy", reason="needs astropy: pip install 'pnp-imaging[io]'")
+    from astropy.wcs import WCS
+
+    from pnp.lensing import write_map
+
+    g = torch.Generator().manual_seed(0)
+    ra, dec = (v + 0.06 * (torch.rand(50, generator=g, dtype=torch.float64) - 0.5) for v in (150.0, 2.0))
+    binned = bin_shear(ra, dec, (ra, dec), image_shape=shape, pixel_scale=0.6, centre=(150.0, 2.0))
+    write_map(tmp_path / "k.fits", binned.counts[None, None], centre=(150.0, 2.0), pixel_scale=0.6)
+    again = read_map(tmp_path / "k.fits")
+    column, row = WCS(again.header).world_to_pixel_values(ra.numpy(), dec.numpy())
+    counts = np.zeros(shape)
+    inside = (abs(column - (shape[1] - 1) / 2) < shape[1] / 2) & (abs(row - (shape[0] - 1) / 2) < shape[0] / 2)
+    np.add.at(counts, (np.rint(row[inside]).astype(int), np.rint(column[inside]).astype(int)), 1)
+    assert np.array_equal(counts, again.map[0, 0].numpy())
 
 
 def test_whitened_shear_solves_as_weighted():

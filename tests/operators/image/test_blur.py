@@ -86,7 +86,7 @@ def test_motion_kernels_point_along_the_path():
 @pytest.mark.parametrize(
     ("call", "error", "word"),
     [
-        (lambda: Blur(np.ones((3, 3)), (8, 8)), TypeError, "kernel"),  # pyright: ignore
+        (lambda: Blur([[1.0]], (8, 8)), TypeError, "kernel"),  # pyright: ignore
         (lambda: Blur(torch.ones(3), (8, 8)), ValueError, "kernel"),
         (lambda: Blur(torch.full((3, 3), float("nan")), (8, 8)), ValueError, "kernel"),
         (lambda: Blur(torch.ones(3, 3), 8), ValueError, "image_shape"),  # pyright: ignore

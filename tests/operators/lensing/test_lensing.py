@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators import MRI, KaiserSquires, LensingConvention, ReducedShear, Weighted
+from operators import MRI, KaiserSquires, LensingConvention, ReducedShear, Weighted, shear_signs
 from operators.lensing.kaiser_squires import CONVENTIONS
 
 from ...contracts import operator_laws, random_image, relative
@@ -115,11 +115,74 @@ def test_reduced_shear_is_inverted():
     assert (found - kappa).abs().max() < 0.02 < (op.inverse(g) - kappa).abs().max()
 
 
+def cluster(peak: float, width: float, n: int = 64) -> torch.Tensor:
+    t = torch.arange(n, dtype=torch.float64) - n // 2
+    kappa = peak * torch.exp(-(t[:, None] ** 2 + t[None] ** 2) / (2 * width**2))[None, None]
+    return kappa - kappa.mean()
+
+
+@pytest.mark.parametrize("peak", [0.88, 0.95])
+@pytest.mark.parametrize("steps", [4, 20, 100])
+def test_strong_clusters_are_inverted_however_many_steps(peak, steps):
+    """Many exact steps magnify rounding in the last frequencies without bound: 4e4 times the map after 40."""
+    op = KaiserSquires((64, 64))
+    kappa = cluster(peak, 8.0)
+    found = ReducedShear(op).solve(ReducedShear(op)(kappa), lambda y: op.inverse(y, exact=True), steps=steps)
+    assert relative(found, kappa) < 0.005
+
+
+def test_diverging_steps_say_so():
+    op = KaiserSquires((64, 64))
+    kappa = torch.cat((cluster(0.3, 8.0), cluster(0.95, 8.0)))
+    noise = 0.05 * torch.randn(1, 1, 64, 64, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    g = ReducedShear(op)(kappa)
+    g[1] += noise[0]
+    with pytest.warns(RuntimeWarning, match=r"solve: diverges, the smallest change in 30 steps"):
+        found = ReducedShear(op).solve(g, lambda y: op.inverse(y, exact=True), steps=30)
+    assert torch.isfinite(found).all() and relative(found[:1], kappa[:1]) < 1e-6
+    assert relative(found[1:], kappa[1:]) < 0.5
+    with pytest.warns(RuntimeWarning, match="reaches 1"):
+        ReducedShear(op).solve(5 * g[1:], op.inverse, steps=1)
+    with pytest.warns(RuntimeWarning, match="not finite"):
+        ReducedShear(op).solve(g[:1], lambda y: torch.nan * y.real, steps=1)
+
+
+def lumps(n: int = 96, seed: int = 0) -> torch.Tensor:
+    """Masses on an empty sky."""
+    places = torch.rand(1, 1, n, n, generator=torch.Generator().manual_seed(seed)) > 0.995
+    kernel = cluster(1.0, 2.0, n)[0, 0].clamp_min(0)
+    return torch.fft.ifft2(torch.fft.fft2(places.double()) * torch.fft.fft2(kernel)).real
+
+
+@pytest.mark.parametrize("sign", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_signs_are_found(sign, noise):
+    op = KaiserSquires((96, 96), convention=LensingConvention(sign=sign))
+    g = torch.Generator().manual_seed(1)
+    y = op(lumps()) + noise * torch.randn(1, 1, 96, 96, dtype=torch.complex128, generator=g)
+    seen = half_mask(96, 96)
+    for shear, mask in ((y, None), (torch.where(seen > 0, y, torch.nan), seen)):
+        found = shear_signs(shear, mask=mask)
+        assert found.sign == sign and found.sure, found
+    assert shear_signs(y.flip(-1)).sign == (sign[0], -sign[1])  # a mirrored map
+    assert shear_signs(y.flip(-2)).sign == (sign[0], -sign[1])
+    assert shear_signs(y, x_axis="rows").sign == (-sign[0], sign[1])
+
+
+def test_signs_of_noise_are_not_found():
+    noise = torch.randn(1, 1, 64, 64, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(UserWarning, match="too little to be sure"):
+        assert not shear_signs(noise).sure
+    with pytest.raises(ValueError, match="mask="):
+        shear_signs(torch.full_like(noise, torch.nan))
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ({"convention": "upside down"}, "convention"),
         ({"convention": LensingConvention(x_axis="x")}, "x_axis"),
+        ({"pixel_scale": 0.0}, "pixel_scale"),
         ({"convention": LensingConvention(nyquist="half")}, "nyquist"),
         ({"convention": LensingConvention(sign=(1, 2))}, "sign"),
         ({"mask": torch.ones(3, 3)}, "mask"),

@@ -126,12 +126,12 @@ def test_maps_of_a_measured_brain(source):
 @pytest.mark.parametrize(
     ("call", "error", "word"),
     [
-        (lambda: MRI(np.ones((4, 4))), TypeError, "mask"),  # pyright: ignore
+        (lambda: MRI([[1.0]]), TypeError, "mask"),  # pyright: ignore
         (lambda: MRI(torch.ones(4, 4) + 0j), ValueError, "mask"),
         (lambda: MRI(torch.ones(2, 4, 4)), ValueError, "mask"),
         (lambda: MRI(torch.ones(0, 1, 4, 4)), ValueError, "mask"),
         (lambda: MRI(torch.arange(2.0)[:, None, None, None].expand(2, 1, 4, 4)), ValueError, "mask"),
-        (lambda: MRI(torch.ones(4, 4), np.ones((2, 4, 4))), TypeError, "coil_maps"),  # pyright: ignore
+        (lambda: MRI(torch.ones(4, 4), [[[1.0]]]), TypeError, "coil_maps"),  # pyright: ignore
         (lambda: MRI(torch.ones(4, 4), torch.zeros(2, 4, 4)), ValueError, "coil_maps: zero"),
         (lambda: MRI(torch.ones(4, 4), torch.full((2, 4, 4), math.nan)), ValueError, "coil_maps"),
         (lambda: MRI(torch.ones(3, 1, 4, 4), random(2, 2, 4, 4)), ValueError, "coil_maps: hold 2"),

@@ -79,13 +79,32 @@ def test_weights_by_counting():
         own.append(cell[here] / (2 if here == there else 1))
     total = torch.tensor(own, dtype=torch.float64)
     assert torch.allclose(visibility_weights(p, (n, n), "uniform"), 1 / total)
-    squares = sum((c / (2 if k == tuple(-i % n for i in k) else 1)) ** 2 for k, c in cell.items())
-    f2 = (5 * 10**0.5) ** 2 / (squares / 300)
-    assert torch.allclose(visibility_weights(p, (n, n), "briggs", robust=-0.5), 1 / (1 + total * f2))
+    half: dict[tuple[int, ...], float] = {}  # half a plane, each sample in it once, as WSClean's grid has it
+    for u, v in p.T.tolist():
+        here, there = (tuple(round(sign * k * n / (2 * math.pi)) % n for k in (u, v)) for sign in (1, -1))
+        half[max(here, there)] = half.get(max(here, there), 0) + 1
+    for robust in (-0.5, 0.0, 2.0):
+        f2 = (5 * 10**-robust) ** 2 / (sum(c**2 for c in half.values()) / 300)
+        assert torch.allclose(visibility_weights(p, (n, n), "briggs", robust=robust), 1 / (1 + total * f2))
     natural = torch.linspace(0.5, 2, 300, dtype=torch.float64)
     assert torch.equal(visibility_weights(p, (n, n), natural=natural), natural)
     nearly = visibility_weights(p, (n, n), "briggs", robust=5.0)
     assert torch.allclose(nearly, torch.ones(300, dtype=torch.float64), atol=1e-3)
+
+
+@pytest.mark.parametrize("scheme", ["natural", "uniform", "briggs"])
+@pytest.mark.parametrize("flag", [-1.0, 0.0])
+def test_flagged_samples_are_left_out(scheme, flag):
+    uv = uv_coverage("random", samples=4, count=8)
+    x, bad = random(1, 1, 20, 20).abs(), torch.arange(uv.shape[1]) % 3 == 0
+    op, rest = (RadioInterferometry(points, (20, 20), cell=2.0) for points in (uv, uv[:, ~bad]))
+    natural = torch.where(bad, flag, 0.5 + random(uv.shape[1], seed=2).abs())
+    y = torch.where(bad, torch.nan, op(x))
+    w, expected = op.weights(scheme, natural=natural), rest.weights(scheme, natural=natural[~bad])
+    assert torch.allclose(w[~bad], expected) and not w[bad].any()
+    assert torch.allclose(op.dirty_image(y, w), rest.dirty_image(rest(x), expected))
+    assert torch.allclose(op.dirty_image(y, natural), rest.dirty_image(rest(x), natural[~bad]))
+    assert torch.allclose(op.psf(natural), rest.psf(natural[~bad])) and op.psf(natural).max().item() == pytest.approx(1)
 
 
 def test_a_sharper_weighting_has_a_narrower_beam():
@@ -135,6 +154,8 @@ def test_arrays():
         (lambda: visibility_weights(torch.zeros(2, 3), (4, 4), "robust"), "scheme"),
         (lambda: visibility_weights(torch.zeros(2, 3), (4, 4), natural=torch.ones(2)), "natural"),
         (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), cell=1.0).psf(torch.zeros(3)), "weights"),
+        (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), cell=1.0).psf(-torch.ones(3)), "weights"),
+        (lambda: RadioInterferometry(torch.zeros(2, 2), (4, 4), cell=1.0).psf(torch.tensor([1, math.nan])), "weights"),
     ],
 )
 def test_bad_arguments_are_named(call, word):

@@ -200,6 +200,60 @@ def test_fbp_weighs_angles_by_what_they_stand_for():
         assert (op.fbp(exact) - x).square().mean() < 4e-3
 
 
+DISC = [(1.0, 0.8, 0.8, 0.05, 0.03, 0.0)]
+FULL = 2 * half_circle(300)
+
+
+def back_of_disc(angles: Tensor, detector_count: int, **options) -> tuple[Tensor, Tensor]:
+    """What filtered backprojection makes of the exact sinogram of a disc of one, and the disc."""
+    op = Radon(128, angles, detector_count, **options)
+    exact = torch.from_numpy(sinogram(128, op.angles.numpy(), edges(op), DISC) * op.pixel_size)[None, None]
+    return op.fbp(exact), torch.from_numpy(image(128, DISC))[None, None]
+
+
+@pytest.mark.parametrize(
+    ("angles", "detector_count", "options"),
+    [
+        (FULL, 110, {"offset": 40.0}),
+        (FULL.flip(0) + 0.3, 110, {"offset": -40.0}),
+        (FULL.float(), 90, {"offset": 40.0}),
+        (FULL, 100, {"offset": 45.25}),
+        (2 * half_circle(301), 80, {"offset": 17.0, "detector_spacing": 0.5, "pixel_size": 0.5}),
+        (FULL, 101, {"offset": 30.0, "circle": True}),
+        (FULL, 110, {"offset": 1.0}),
+    ],
+)
+def test_an_offset_detector_all_around_sees_everything_once(angles, detector_count, options):
+    back, disc = back_of_disc(angles, detector_count, **options)
+    assert (back - disc)[..., 40:88, 40:88].square().mean().sqrt() < 0.01
+    for columns in (slice(30, 40), slice(60, 68), slice(90, 98)):
+        assert (back - 1)[..., 60:68, columns].mean().abs() < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("angles", "detector_count", "options"),
+    [
+        (half_circle(180), 70, {}),
+        (FULL, 70, {}),
+        (FULL, 80, {"offset": 10.0}),
+        (half_circle(180), 90, {"offset": 12.0}),
+        (half_circle(180), 70, {"detector_spacing": 0.25, "pixel_size": 0.25}),
+    ],
+)
+def test_a_cut_object_is_continued_and_warned_of(angles, detector_count, options):
+    with pytest.warns(UserWarning, match="fbp: the detector cuts the object off"):
+        back, disc = back_of_disc(angles, detector_count, **options)
+    assert (back - disc)[..., 48:80, 48:80].square().mean().sqrt() < 0.1  # zeros beyond the detector make it 0.5
+
+
+def test_continuing_is_linear_and_says_nothing_of_objects_within_the_detector():
+    op = Radon(5, half_circle(4), 4, offset=0.3, threads=1)
+    with pytest.warns(UserWarning, match="cuts"):
+        assert torch.autograd.gradcheck(op.fbp, random(1, *op.out_shape).abs().requires_grad_())
+    back, disc = back_of_disc(half_circle(180), 128)
+    assert (back - disc)[..., 40:88, 40:88].square().mean().sqrt() < 0.01
+
+
 def test_ramp_kills_a_constant_and_keeps_parabolas():
     s = torch.arange(-200, 201, dtype=torch.float64)
     disc = 2 * (100.0**2 - s**2).clamp_min(0).sqrt()  # projection of a disc of one
