@@ -19,7 +19,6 @@ from denoisers.weights import load_weights, save_weights
 from ..reconstructor import Reconstructor
 from .checkpoint import alone, fit_weights, interruptible, load_checkpoint, save_checkpoint
 from .evaluation import mean_scores, score
-from .files import ENDINGS
 from .log import TrainingLog
 from .loop import Record, Trainer
 from .recipes import DenoiserRecipe, Recipe
@@ -89,7 +88,7 @@ def train(
             average=recipe.average, accumulate=accumulate, fabric=fabric,
         )  # fmt: skip
         settings = recipe.describe() | {
-            "images": [len(images), *(_names_and_sizes(folder) for folder in folders)],
+            "images": "simulated" if folders[0] is None else _content(images),
             "accumulate": accumulate,
             "precision": trainer.precision,
         }
@@ -195,14 +194,14 @@ class _Keeper:
         return mean._asdict() | judged
 
 
-def _names_and_sizes(data: str | Path | None) -> str:
-    """Hash of the names and sizes of the files that a recipe reads: cheap, and the same on another machine."""
-    if data is None:
-        return "simulated"
-    root = Path(data)
-    files = [f for part in ("*", "given/*", "wanted/*") for f in root.glob(part) if f.suffix.lower() in ENDINGS]
-    told = sorted(f"{f.relative_to(root).as_posix()} {f.stat().st_size}" for f in files)
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+def _content(images: Sequence[Any]) -> str:
+    """Hash of the images, or pairs of them, in their order: shapes, types, values; not their files."""
+    digest = hashlib.sha256()
+    for image in images:
+        for part in (image,) if isinstance(image, torch.Tensor) else image:
+            digest.update(f"{tuple(part.shape)} {part.dtype}".encode())
+            digest.update(part.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _averaged(trainer: Trainer) -> nn.Module:
