@@ -21,13 +21,15 @@ def main(arguments: list[str] | None = None) -> None:
     p = commands.add_parser("export", help="weights from a checkpoint", description=_export.__doc__)
     p.add_argument("checkpoint", help="NAME.pt of a training")
     p.add_argument("--to", help="weight file; default: beside the checkpoint, as NAME-stepN.safetensors")
+    p.add_argument("--force", action="store_true", help="replace a file of that name")
     options = parser.parse_args(arguments)
     try:
         {"train": _train, "evaluate": _evaluate, "export": _export}[options.command](options)
     except (OSError, ValueError, ImportError, FloatingPointError) as error:
         parser.exit(2, f"pnp {options.command}: {error}\n")
     except KeyboardInterrupt as interrupt:
-        parser.exit(130, f"pnp {options.command}: {interrupt or 'stopped'}\n")
+        status = 128 + getattr(interrupt, "number", 2)
+        parser.exit(status, f"pnp {options.command}: {interrupt or 'stopped'}\n")
 
 
 def _train_options(p: argparse.ArgumentParser) -> None:
@@ -128,17 +130,21 @@ def _export(options: argparse.Namespace) -> None:
     """The averaged weights of a checkpoint as a weight file."""
     from pathlib import Path
 
+    from denoisers.weights.filling import mismatch
+
     from .train.by_recipe import save_trained
-    from .train.checkpoint import load_checkpoint
+    from .train.checkpoint import check_kept, load_checkpoint
     from .train.evaluation import recipe_of
 
     path = Path(options.checkpoint)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     state = load_checkpoint(path)
-    if "card" not in state:
-        raise ValueError(f"{path.name}: no checkpoint of a recipe")
-    recipe = recipe_of(state["card"], path.name)
+    check_kept(state)
+    model = (recipe := recipe_of(state["card"], path.name)).build()
+    if wrong := mismatch(state["averaged"], model.state_dict()):
+        raise ValueError(f"{path.name}: not of the network of the recipe {recipe.name}, {wrong}")
     target = options.to or path.with_name(f"{path.stem}-step{state['step']}.safetensors")
-    save_trained(target, recipe.build(), state["averaged"], state["card"] | {"steps made": state["step"]})
+    card = state["card"] | {"steps made": state["step"]}
+    save_trained(target, model, state["averaged"], card, overwrite=options.force)
     print(target)

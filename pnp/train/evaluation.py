@@ -1,6 +1,5 @@
 """How well a trained model does on examples: scores of its input and of its answer."""
 
-import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from denoisers.weights import load_weights
+from denoisers.weights import family_of, load_weights
+from denoisers.weights.filling import fill
 
 from ..metrics import psnr, ssim
 from ..reconstructor import Reconstructor
@@ -66,12 +66,14 @@ def recipe_of(card: dict[str, Any], source: str) -> Recipe:
     Raises:
         ValueError: the card names none that is there.
     """
-    name = str(card.get("name", ""))
+    name = str(card.get("name", "")) if isinstance(card, dict) else ""
     recipe = RECIPES.get(name.removesuffix("-tiny"))
     if recipe is None:
         raise ValueError(f"{source}: made by no recipe that is there (name {name!r} in its card)")
     recipe = recipe.tiny() if name.endswith("-tiny") else recipe
-    return replace(recipe, normalise=card.get("recipe", {}).get("normalise", recipe.normalise))
+    settings = card.get("recipe")
+    known = settings if isinstance(settings, dict) else {}
+    return replace(recipe, normalise=known.get("normalise", recipe.normalise))
 
 
 def load_trained(weights: str | Path) -> tuple[nn.Module, Recipe]:
@@ -83,25 +85,11 @@ def load_trained(weights: str | Path) -> tuple[nn.Module, Recipe]:
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    state, card = load_weights(str(path.resolve()), family=_family(path))
+    state, card = load_weights(str(path.resolve()), family=family_of(path))
     recipe = recipe_of(card, path.name)
     model = recipe.build()
-    try:
-        (model.network if isinstance(model, Reconstructor) else model).load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path.name}: not of the network of the recipe {recipe.name}; {error}") from error
+    fill(model.network if isinstance(model, Reconstructor) else model, state, path.name)
     return model.eval(), recipe
-
-
-def _family(path: Path) -> str:
-    """Kind of network by the card; empty where there is none, of which :func:`load_weights` says why."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return str(json.loads((file.metadata() or {})["card"])["family"])
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError):
-        return ""
 
 
 def evaluate(weights: str | Path, data: str | Path, *, skip_broken: bool = False) -> list[Scores]:
