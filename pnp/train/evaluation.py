@@ -1,7 +1,7 @@
 """How well a trained model does on examples: scores of its input and of its answer."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from denoisers.weights import family_of, load_weights
 from denoisers.weights.filling import fill
 
+from ..io import image_files
 from ..metrics import psnr, ssim
 from ..reconstructor import Reconstructor
-from .recipes import RECIPES, Recipe
+from .recipes import RECIPES, DenoiserRecipe, Recipe
 from .tasks.base import Drawn
 
-__all__ = ["Scores", "evaluate", "load_trained", "recipe_of", "score"]
+__all__ = ["Scores", "evaluate", "evaluated", "load_trained", "recipe_of", "score"]
 
 
 class Scores(NamedTuple):
@@ -93,6 +94,35 @@ def load_trained(weights: str | Path) -> tuple[nn.Module, Recipe]:
 
 
 def evaluate(weights: str | Path, data: str | Path, *, skip_broken: bool = False) -> list[Scores]:
-    """Scores of a weight file on each image of a folder, measured or spoilt as in its training."""
+    """Scores of a weight file on each image of a folder, measured or corrupted as in its training."""
+    return [scores for _, scores, _ in evaluated(weights, data, skip_broken=skip_broken)]
+
+
+def evaluated(
+    weights: str | Path,
+    data: str | Path,
+    *,
+    sigma: float | None = None,
+    skip_broken: bool = False,
+    recursive: bool = False,
+) -> Iterator[tuple[str, Scores, Tensor]]:
+    """The same, one image after the other, with its name (its number, where files do not hold one image each) and the
+    answer (C, H, W); ``sigma``: noise level of a denoiser, instead of the middle of its training's.
+
+    Raises:
+        ValueError: ``sigma`` for what is not a denoiser, or outside the levels of its training.
+    """
     model, recipe = load_trained(weights)
-    return score(model, recipe.examples(recipe.read(data, skip_broken=skip_broken, whole=True)))[0]
+    if sigma is not None:
+        if not isinstance(recipe, DenoiserRecipe):
+            raise ValueError(f"sigma: {recipe.name} does not denoise images of any level")
+        low, high = recipe.sigmas
+        if not low / 1.001 <= sigma <= high * 1.001:
+            raise ValueError(f"sigma: {sigma:.4g}, but {recipe.name} was trained for {low:.4g} to {high:.4g}")
+        recipe = replace(recipe, sigmas=(sigma, sigma))
+    images = replace(recipe, recursive=recursive).read(data, skip_broken=skip_broken, whole=True)
+    files = [f.relative_to(data).as_posix() for f in image_files(data, recursive=recursive)]
+    names = files if len(files) == len(images) else [str(number) for number in range(len(images))]
+    for name, example in zip(names, recipe.examples(images)):
+        (scores,), pictures = score(model, [example])
+        yield name, scores, pictures[-2]

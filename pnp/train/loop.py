@@ -216,7 +216,7 @@ class Trainer:
             scaler.load_state_dict(state["scaler"])
         try:
             torch.set_rng_state(state["random"])
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             raise ValueError(f"state: random is no state of random numbers, {error}") from error
 
 

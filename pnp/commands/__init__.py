@@ -1,0 +1,1 @@
+"""What ``pnp`` does: one file for each subcommand, with its options and what it runs."""
