@@ -29,13 +29,14 @@ def options(p: argparse.ArgumentParser) -> None:
 @torch.no_grad()
 def run(given: argparse.Namespace) -> None:
     """Denoise every file."""
-    several = given.to is not None and (len(given.images) > 1 or Path(given.to).is_dir())
+    to = None if given.to is None else Path(given.to)
+    several = to is not None and (len(given.images) > 1 or to.is_dir())
     for file in map(Path, given.images):
         ending = file.suffix.lower() if file.suffix.lower() in WRITTEN else ".npy"
-        place = file.with_name(f"{file.stem}-denoised{ending}") if given.to is None else Path(given.to)
-        if several:
-            Path(given.to).mkdir(parents=True, exist_ok=True)
-            place = Path(given.to) / f"{file.stem}{ending}"
+        place = to or file.with_name(f"{file.stem}-denoised{ending}")
+        if several and to is not None:
+            to.mkdir(parents=True, exist_ok=True)
+            place = to / f"{file.stem}{ending}"
         answers = []
         for image in read_images(file, None):
             x = as_float(image)[None]

@@ -58,6 +58,9 @@ def _values(file: Any, name: str, path: str | Path) -> np.ndarray:
     if not hasattr(file.get(name), "shape"):
         raise ValueError(f"holds no {name}")
     within(path, file[name].shape, file[name].dtype.itemsize)
+    types = package("h5py.h5t", "io")
+    if file[name].dtype.kind not in "biufc" or not file[name].id.get_type().equal(types.py_create(file[name].dtype)):
+        raise ValueError(f"{name} is not of a usual type of numbers")  # HDF5 may write past its memory converting these
     return np.asarray(file[name][()])
 
 

@@ -22,10 +22,12 @@ def read_tiff(path: Path) -> list[np.ndarray]:
     are neither colours nor transparency are as many images.
     """
     tifffile = package("tifffile", "train")
+    tifffile.logger().setLevel("CRITICAL")  # what it makes of broken tags; what matters is raised
     found: list[np.ndarray] = []
     with tifffile.TiffFile(path) as file:
-        within(path, (sum(max(int(p.nbytes), 1) for p in file.pages),))
-        for number, page in enumerate(file.pages):
+        pages = _pages(file)
+        within(path, (sum(max(int(p.nbytes), 1) for p in pages),))
+        for number, page in enumerate(pages):
             if int(page.subfiletype) & _REDUCED_OR_MASK:
                 continue
             plain = page.compression in _PLAIN and page.photometric in (_WHITE, _BLACK, _RGB)
@@ -34,6 +36,17 @@ def read_tiff(path: Path) -> list[np.ndarray]:
             else:
                 found.append(upright(_by_pillow(path, number), 1))
     return found
+
+
+def _pages(file: Any) -> list[Any]:
+    """The pages in their order; each names the next one, and broken files go round in circles."""
+    pages, places = [], set()
+    for page in file.pages:
+        if page.offset in places:
+            raise ValueError(f"page {len(pages)} is one of those before")
+        places.add(page.offset)
+        pages.append(page)
+    return pages
 
 
 def _page(page: Any) -> list[np.ndarray]:

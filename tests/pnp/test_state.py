@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from operators import Identity
+from operators import Identity, LinearOperator
 from pnp import PnPADMM, PnPHQS, State, Stop
+from pnp.calibration import Calibration
+from pnp.remarks import out_of_range
 
 Y = torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
 
@@ -46,3 +48,32 @@ def test_what_is_not_finite_or_missing_is_refused(kept):
 def test_a_state_that_fits_continues(kept):
     kind, parts = kept
     assert solver(kind).solve(Y, state=State.from_dict(parts)).state.step == 6
+
+
+def test_operators_that_are_not_finite_are_told_from_those_of_zeros():
+    class Bad(LinearOperator):
+        in_shape = (1, 4, 4)
+
+        def __init__(self, a, back):
+            super().__init__()
+            self.a, self.back = a, back
+
+        def A(self, x):
+            return self.a * x
+
+        def A_adjoint(self, y):
+            return self.back * y
+
+    for a, back, words in (
+        (float("nan"), 1.0, "NaN or infinite data"),
+        (float("inf"), 1.0, "NaN or infinite data"),
+        (1.0, float("nan"), "A_adjoint.* is not finite"),
+        (0.0, 0.0, "everything to zero"),
+    ):
+        with pytest.raises(ValueError, match=f"op: .*{words}"):
+            PnPADMM(Bad(a, back), lambda x, sigma: x / 2, noise_std=0.1).solve(Y)
+
+
+def test_the_remark_on_wide_answers_names_the_denoiser_among_its_causes():
+    calibration = Calibration(torch.ones(1), torch.zeros(1))
+    assert "or the denoiser enlarges what it is given" in out_of_range(10 * Y, calibration)
