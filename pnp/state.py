@@ -103,7 +103,8 @@ def _check_tensor(like: Tensor, kept: Any) -> None:
     if not isinstance(kept, Tensor) or kept.shape != like.shape or kept.dtype != like.dtype:
         got = f"{tuple(kept.shape)} of {kept.dtype}" if isinstance(kept, Tensor) else type(kept).__name__
         raise ValueError(f"state: expected a tensor {tuple(like.shape)} of {like.dtype}, got {got}")
-    if not bool(torch.isfinite(torch.view_as_real(kept) if kept.is_complex() else kept).all()):
+    parts = torch.view_as_real(kept) if kept.is_complex() else kept
+    if kept.ndim > 1 and not bool(torch.isfinite(parts).all()):  # sizes (B,) are infinite before the first step
         raise ValueError("state: holds NaN or infinite values")
 
 
