@@ -218,7 +218,7 @@ def test_own_denoisers_are_folded_and_follow_changes():
         lambda: None,
         lambda: net[1].eps,
         lambda: setattr(net[1], "eps", 0.5),
-        lambda: net[0].weight.mul_(2),
+        lambda: net[0].weight.mul_(2),  # pyright: ignore
     ):
         with torch.no_grad():
             change()
