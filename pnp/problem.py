@@ -145,6 +145,10 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
 
 def _within_range(size: float, dtype: torch.dtype) -> float:
     widest = torch.finfo(dtype).max ** 0.375  # squares, and squares over the limit, stay in range
+    if size != size or size == float("inf"):
+        raise ValueError(
+            f"op: its norm is {size}: A_adjoint(A(x)) is not finite in {dtype}; operators.check(op) tells more"
+        )
     if not 1 / widest <= size <= widest:
         raise ValueError(
             f"op: its norm, {size:.3g}, is out of the range {1 / widest:.1g} ... {widest:.1g} of {dtype}; "

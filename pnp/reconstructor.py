@@ -127,13 +127,16 @@ class Reconstructor(nn.Module):
 
     # ---- on disk
 
-    def save(self, path: str | Path, card: dict[str, Any] | None = None) -> None:
+    def save(self, path: str | Path, card: dict[str, Any] | None = None, *, overwrite: bool = False) -> None:
         """Write the weights, with a description of the operator and these settings in the card.
 
         The network's weights are kept under their own names; those of a preprocessing module and of an operator that
         has any stand beside them.
+
+        Raises:
+            FileExistsError: there is a file of this name; ``overwrite`` replaces it.
         """
-        from denoisers.weights import save_weights
+        from denoisers.weights import refuse_existing, save_weights
 
         name = self.preprocess if isinstance(self.preprocess, str) else _FUNCTION + _name(self.preprocess)
         own = {
@@ -144,10 +147,11 @@ class Reconstructor(nn.Module):
             "normalise": self.normalise,
             "operator": describe(self.op),
         }
+        refuse_existing(path, overwrite=overwrite)
         state = dict(self.network.state_dict())
         for part, module in self._other_parts().items():
             state |= {f"{part}:{key}": value for key, value in module.state_dict().items()}
-        save_weights(path, state, {**(card or {}), **own})
+        save_weights(path, state, {**(card or {}), **own}, overwrite=overwrite)
 
     @classmethod
     def load(
@@ -163,11 +167,12 @@ class Reconstructor(nn.Module):
 
         Raises:
             ValueError: the operator does not do what that of the training did, or the network or the preprocessing is
-                another one.
+                another one; ``denoisers.weights.WeightFileError``: the file is damaged.
         """
-        from denoisers.weights import load_weights
+        from denoisers.weights import load_weights, mismatch
 
         state, card = load_weights(str(Path(path).resolve()), family="reconstructor")
+        _check_card(card, Path(path).name)
         saved = card["preprocess"]
         own = (
             None if preprocess is None else preprocess if isinstance(preprocess, str) else _FUNCTION + _name(preprocess)
@@ -182,11 +187,10 @@ class Reconstructor(nn.Module):
             values = {k.removeprefix(f"{part}:"): v for k, v in state.items() if k.startswith(f"{part}:")}
             if not part:
                 values = {k: v for k, v in state.items() if k.partition(":")[0] not in ("preprocess", "op")}
-            try:
-                module.load_state_dict(values)
-            except RuntimeError as error:
+            if wrong := mismatch(values, module.state_dict()):
                 name = part or "network"
-                raise ValueError(f"{name}: not the one of the training, {card['network']}; {error}") from error
+                raise ValueError(f"{name}: not the one of the training, {card['network']}; {wrong}")
+            module.load_state_dict(values)
         difference = compare(card["operator"], describe(model.op))
         if difference:
             raise ValueError(f"op: not the operator of the training: {difference}; give another one to model(y, op)")
@@ -196,6 +200,21 @@ class Reconstructor(nn.Module):
         """Modules beside the network whose weights belong to the model."""
         parts = {"preprocess": self.preprocess, "op": self.op}
         return {name: part for name, part in parts.items() if isinstance(part, nn.Module) and part.state_dict()}
+
+
+def _check_card(card: dict[str, Any], source: str) -> None:
+    """Raise where a card lacks what :meth:`Reconstructor.save` writes, or has it of another kind."""
+    from denoisers.weights import WeightFileError
+
+    kinds = {"network": str, "preprocess": str, "residual": bool, "normalise": bool, "operator": dict}
+    operator = {"kind": str, "in_shape": list, "out_shape": list, "probes": list}
+    given = card.get("operator")
+    for told, expected in ((card, kinds), (given if isinstance(given, dict) else {}, operator)):
+        for name, kind in expected.items():
+            if not isinstance(told.get(name), kind):
+                raise WeightFileError(f"weights: {source} has an impossible card, {name}: got {told.get(name)!r}")
+    if not card["operator"]["probes"] or not all(type(v) in (int, float) for v in card["operator"]["probes"]):
+        raise WeightFileError(f"weights: {source} has an impossible card, probes: expected numbers")
 
 
 _FUNCTION = "function "  # stands before the names of functions, which may be called as a method is

@@ -28,7 +28,7 @@ def above_range(denoiser: Denoiser, sigma: float) -> str:
 
 def out_of_range(x: Tensor, calibration: Calibration) -> str:
     """Says by how much the answer's intensities are spread wider than those of the rough estimate that the solver began
-    with, where it is more than three times: a few bright places are none, stripes all over are."""
+    with, where it is more than three times. A few bright pixels do not trigger it; artefacts all over do."""
     flat = (x.detach().abs() if x.is_complex() else x.detach()).flatten(1)
     ordered = flat.sort(1).values
     low, high = (ordered[:, round(q * (flat.shape[1] - 1))] for q in (0.02, 0.98))
@@ -36,8 +36,9 @@ def out_of_range(x: Tensor, calibration: Calibration) -> str:
     if not widest > 3:
         return ""
     return (
-        f"the answer's intensities are spread {widest:.3g} times as wide as those of a rough estimate: the data are "
-        "not this operator's (borders, units, geometry), or noise_std is too small"
+        f"the answer's intensities are spread {widest:.3g} times as wide as those of a rough estimate: either the "
+        "data are not this operator's (borders, units, geometry), or noise_std is too small, or the denoiser enlarges "
+        "what it is given"
     )
 
 

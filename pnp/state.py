@@ -77,13 +77,35 @@ def _plain(tree: Any) -> Any:
 
 
 def rebuilt(like: T, kept: Any) -> T:
-    """Named tuples of the kind of ``like`` from the dictionaries that were made of others."""
+    """Named tuples of the kind of ``like`` from themselves, or from the dictionaries that were made of them.
+
+    Raises:
+        ValueError: a tensor is missing, has another shape or kind of numbers, or is not finite.
+    """
     kind: Any = type(like)
-    if isinstance(kept, list):
-        return kind(rebuilt(a, b) for a, b in zip(like, kept, strict=True))  # pyright: ignore
-    if not isinstance(kept, Mapping):
+    if isinstance(like, Tensor):
+        _check_tensor(like, kept)
         return kept
-    return kind(**{name: rebuilt(getattr(like, name), value) for name, value in kept.items()})
+    if hasattr(like, "_asdict"):
+        names = like._asdict().keys()  # pyright: ignore
+        parts = kept._asdict() if hasattr(kept, "_asdict") else kept
+        if not isinstance(parts, Mapping) or parts.keys() != names:
+            raise ValueError(f"state: expected the tensors {', '.join(names)} of this method")
+        return kind(**{name: rebuilt(getattr(like, name), parts[name]) for name in names})
+    if not isinstance(like, tuple):
+        return kept
+    if not isinstance(kept, list | tuple) or len(kept) != len(like):
+        raise ValueError(f"state: expected {len(like)} tensors of this method")
+    return kind(rebuilt(a, b) for a, b in zip(like, kept))
+
+
+def _check_tensor(like: Tensor, kept: Any) -> None:
+    if not isinstance(kept, Tensor) or kept.shape != like.shape or kept.dtype != like.dtype:
+        got = f"{tuple(kept.shape)} of {kept.dtype}" if isinstance(kept, Tensor) else type(kept).__name__
+        raise ValueError(f"state: expected a tensor {tuple(like.shape)} of {like.dtype}, got {got}")
+    parts = torch.view_as_real(kept) if kept.is_complex() else kept
+    if kept.ndim > 1 and not bool(torch.isfinite(parts).all()):  # sizes (B,) are infinite before the first step
+        raise ValueError("state: holds NaN or infinite values")
 
 
 class State(NamedTuple):
@@ -138,11 +160,18 @@ class State(NamedTuple):
         """The state of which :meth:`to_dict` made ``kept``.
 
         Raises:
-            ValueError: a part is missing.
+            ValueError: a part is missing or of another kind, or parts are of batches of different sizes.
         """
         try:
             facts = kept["facts"] | {"calibration": Calibration(**kept["facts"]["calibration"])}
             parts: dict[str, Any] = {**kept, "facts": Facts(**facts)}
-            return cls(**parts)
-        except (KeyError, TypeError) as error:
+            state = cls(**parts)
+            samples = [state.x, state.residual, state.pace, state.facts.back, state.facts.gain, state.facts.alive]
+            batches = {len(part) for part in samples}
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"kept: not the dictionary of a State, {error}") from error
+        if type(state.step) is not int or state.step < 0:
+            raise ValueError(f"kept: step is {state.step!r}, expected a number of iterations")
+        if len(batches) > 1:
+            raise ValueError(f"kept: its parts are of batches of {', '.join(map(str, sorted(batches)))} samples")
+        return state

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,31 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+def test_command_line(folder, tmp_path, monkeypatch, capsys):
+    """Every line of the page runs; files are there that it names."""
+    from denoisers.weights import load_weights
+    from operators import Inpainting, random_mask
+    from pnp import data
+    from pnp.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    x = data.sample("camera")[..., 100:148, 180:228]
+    Image.fromarray((x[0, 0] * 255).byte().numpy()).save("photo.png")
+    mask = random_mask((48, 48), 0.5, seed=0)
+    np.savez("measured.npz", y=Inpainting(mask)(x)[0].numpy(), mask=mask.squeeze().numpy())
+    Path("my_operator.py").write_text("from operators import Identity\n\nop = Identity((6, 7))\n")
+    (text,) = re.findall(r"```bash\n(.*?)```", (DOCS / "command_line.md").read_text(), re.DOTALL)
+    for line in text.splitlines():
+        words = line.partition("#")[0].replace("IMAGES", str(folder)).split()[1:]
+        try:
+            main(words)
+        except SystemExit as end:
+            assert words == ["--version"] and not end.code, capsys.readouterr().err
+    assert load_weights("mine.safetensors", family="lofi")[1]["recipe"]["sigmas"] == [5 / 255, 25 / 255]
+    assert {p.name for p in tmp_path.iterdir()} >= {"clean.png", "photo-denoised.png", "image.npy"}
+    assert len(list(Path("answers").iterdir())) == 6
 
 
 @pytest.fixture

@@ -25,6 +25,12 @@ def _stamp(tensors: Iterable[Tensor]) -> list[tuple[Any, ...]]:
     return [(t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype, t.device) for t in tensors]
 
 
+def _settings(model: nn.Module) -> list[Any]:
+    """Numbers and words that modules hold as attributes."""
+    plain = (int, float, str, bool, tuple)
+    return [(k, v) for m in model.modules() for k, v in vars(m).items() if isinstance(v, plain)]
+
+
 def _perceptron(members: Iterable[nn.Module], axis: int = -1) -> Perceptron | None:
     """Linear, GELU, Linear as one; along another axis than the last if a wide hidden layer is worth the copies."""
     match [*members]:
@@ -114,7 +120,8 @@ def layout(model: nn.Module) -> torch.memory_format:
 class Folded:
     """Evaluates a network through its folded copy where derivatives are not asked for; follows changed weights.
 
-    Changes are seen by the tensors' versions: writing through ``tensor.data`` leaves none, and takes a new ``Folded``.
+    Changes are seen by the tensors' versions, and by numbers and words that are attributes of modules: writing through
+    ``tensor.data`` or into lists leaves none, and takes a new ``Folded``. What cannot be copied is evaluated as it is.
 
     Args:
         model: the network, or what holds it.
@@ -142,9 +149,13 @@ class Folded:
         tensors = [*model.parameters(), *model.buffers()]
         if model.training or not no_derivatives((x, *tensors)):
             return model(x)
-        key = [model, _stamp(tensors)]
+        key = [model, _stamp(tensors), _settings(model)]
         if self._copy is None or key != self._key:
-            self._copy, self._key = folded(model), key
+            try:
+                self._copy = folded(model)
+            except (RuntimeError, TypeError):  # of what deepcopy does not take: parametrised weights, locks, files
+                self._copy = model
+            self._key = key
         last = x.ndim == 4 and layout(self._copy) is torch.channels_last
         return self._copy(nhwc(x) if last else x.contiguous())
 

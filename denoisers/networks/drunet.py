@@ -6,6 +6,8 @@ from typing import Literal, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..weights.filling import mismatch
+
 __all__ = ["DRUNet"]
 
 
@@ -126,10 +128,10 @@ class DRUNet(nn.Module):
         if state.keys() != own.keys():
             odd = sorted(state.keys() ^ own.keys())[:4]
             raise ValueError(f"weights: not a DRUNet of {self.scales} scales and {self.blocks} blocks; names: {odd}")
-        try:
-            self.load_state_dict({own[name]: value for name, value in state.items()})
-        except RuntimeError as error:
-            raise ValueError(f"weights: a DRUNet of another size; {error}") from error
+        named = {own[name]: value for name, value in state.items()}
+        if wrong := mismatch(named, self.state_dict()):
+            raise ValueError(f"weights: a DRUNet of another size; {wrong}")
+        self.load_state_dict(named)
 
 
 def _released_names(scales: int, blocks: int) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ..evaluation.precision import has_bfloat16, wants_full_precision
 from ..evaluation.tiles import reflect_to, run_in_tiles
 from ..networks.drunet import DRUNet, released_size
 from ..weights import WeightFileError, available, load_weights
+from ..weights.filling import fill
 from .card import settled
 
 __all__ = ["DRUNetDenoiser"]
@@ -106,9 +107,10 @@ class DRUNetDenoiser(Denoiser):
         self.to(memory_format=torch.channels_last)
         self._half: tuple[Any, DRUNet] | None = None
         if state is not None:
-            self.net.load_released(state) if released else self.load_state_dict(
-                {k: v.float() for k, v in state.items()}
-            )
+            if released:
+                self.net.load_released(state)
+            else:
+                fill(self, state, str(weights))
             self.eval().requires_grad_(False)  # requires_grad_() again to fine-tune
 
     @property

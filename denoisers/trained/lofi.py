@@ -14,6 +14,7 @@ from ..evaluation.strips import conv_strips
 from ..evaluation.tiles import reflect_to, run_in_tiles
 from ..networks.lofi_geometry import sample
 from ..weights import load_weights
+from ..weights.filling import fill
 from .card import settled
 
 __all__ = ["Field", "LoFiDenoiser"]
@@ -159,7 +160,7 @@ class LoFiDenoiser(Denoiser):
         nn.init.zeros_(cast(Tensor, last.bias))
         self.to(memory_format=torch.channels_last)
         if state is not None:
-            self.load_state_dict(state)
+            fill(self, state, str(weights))
             self.eval().requires_grad_(False)  # requires_grad_() again to fine-tune
 
     @property

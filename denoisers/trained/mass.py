@@ -7,7 +7,8 @@ from ..base import sigma_column
 from ..classical.power import PowerTable
 from ..classical.wiener import WienerDenoiser
 from ..networks.xunit import XNet
-from ..weights import load_weights
+from ..weights import WeightFileError, load_weights
+from ..weights.filling import fill
 
 __all__ = ["MassDenoiser"]
 
@@ -39,7 +40,10 @@ class MassDenoiser(WienerDenoiser):
     def __init__(self, weights: str | None = "lognormal", *, power: PowerTable | None = None) -> None:
         state, card = (None, {}) if weights is None else load_weights(weights, family="mass")
         if state is not None:
-            power = PowerTable(state["table.ell"], state["table.power"], float(state["table.pixel_scale"]))
+            try:
+                power = PowerTable(state["table.ell"], state["table.power"], float(state["table.pixel_scale"]))
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise WeightFileError(f"weights: {weights} holds no power of maps, {error}") from error
         if power is None:
             raise ValueError("power: an untrained network needs the power of the maps")
         super().__init__(power)
@@ -47,7 +51,7 @@ class MassDenoiser(WienerDenoiser):
         self.sigma_range = tuple(card["sigma_range"]) if "sigma_range" in card else None
         self.net = XNet(3, 1, width=24, depth=5)
         if state is not None:
-            self.load_state_dict(state)
+            fill(self, state, str(weights))
             self.requires_grad_(False)
         self.train(weights is None)
 

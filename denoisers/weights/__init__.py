@@ -11,15 +11,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from .filling import WeightFileError as WeightFileError
+from .filling import mismatch as mismatch
+from .filling import not_finite
+from .writing import refuse_existing as refuse_existing
+from .writing import written
 
 __all__ = ["WeightFileError", "available", "load_weights", "save_weights", "tensors_hash", "weights_path"]
 
 _FOLDER = Path(__file__).parent
-
-
-class WeightFileError(ValueError):
-    """A weight file that is truncated, altered, or not one of ours."""
+_MOST_CHANNELS = 1000  # of an image; a number from a file decides how much is allocated
 
 
 def tensors_hash(state: dict[str, Tensor]) -> str:
@@ -28,7 +32,7 @@ def tensors_hash(state: dict[str, Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy has no bfloat16
     return digest.hexdigest()
 
 
@@ -40,14 +44,16 @@ def _card_hash(card: dict[str, Any]) -> str:
 def _fault(card: dict[str, Any]) -> str:
     """What a card says that no network can be; empty where all is well."""
     channels = card.get("channels", 1)
-    if type(channels) is not int or channels < 1:
-        return f"channels: expected a positive whole number, got {channels!r}"
+    if type(channels) is not int or not 1 <= channels <= _MOST_CHANNELS:
+        return f"channels: expected a whole number, 1 to {_MOST_CHANNELS}, got {channels!r}"
+    if not isinstance(card.get("preset", ""), str):
+        return f"preset: expected a name, got {card['preset']!r}"
+    if type(card.get("complex", False)) is not bool:
+        return f"complex: expected true or false, got {card['complex']!r}"
     levels = card.get("sigma_range", (0.0, 1.0))
-    try:
-        low, high = map(float, levels)
-    except (TypeError, ValueError):
-        low, high = math.nan, math.nan
-    return "" if 0 <= low <= high < math.inf else f"sigma_range: expected 0 <= lowest <= highest, got {levels!r}"
+    numbers = isinstance(levels, list | tuple) and [type(v) for v in levels if type(v) in (int, float)]
+    fine = numbers and len(numbers) == len(levels) == 2 and 0 <= levels[0] <= levels[1] < math.inf
+    return "" if fine else f"sigma_range: expected 0 <= lowest <= highest, got {levels!r}"
 
 
 def available(family: str) -> dict[str, Path]:
@@ -100,7 +106,7 @@ def load_weights(name: str, *, family: str) -> tuple[dict[str, Tensor], dict[str
         card = json.loads(metadata["card"])
     except KeyError as error:
         raise WeightFileError(f"weights: {path.name} carries no card; save it with save_weights") from error
-    except (SafetensorError, ValueError, OSError) as error:
+    except (SafetensorError, ValueError, OSError, RecursionError, OverflowError, TypeError) as error:
         raise WeightFileError(f"weights: {path.name} is damaged or no safetensors file ({error})") from error
     if not isinstance(card, dict):
         raise WeightFileError(f"weights: {path.name} is damaged: its card is {type(card).__name__}, expected a dict")
@@ -113,14 +119,31 @@ def load_weights(name: str, *, family: str) -> tuple[dict[str, Tensor], dict[str
         raise WeightFileError(f"weights: {path.name} holds a {card.get('family')!r} network, expected {family!r}")
     if _fault(card):
         raise WeightFileError(f"weights: {path.name} has an impossible card, {_fault(card)}")
+    if not_finite(state):
+        raise WeightFileError(f"weights: {path.name} holds NaN or infinite values in {not_finite(state)}")
     return state, card
 
 
-def save_weights(path: str | Path, state: dict[str, Tensor], card: dict[str, Any]) -> None:
+def family_of(path: str | Path) -> str:
+    """Kind of network by the card in a file; empty where there is none, of which :func:`load_weights` says why."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str(json.loads((file.metadata() or {})["card"])["family"])
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError):
+        return ""
+
+
+def save_weights(path: str | Path, state: dict[str, Tensor], card: dict[str, Any], *, overwrite: bool = False) -> None:
     """Write tensors and their card (which gets the hashes of both) to a safetensors file, atomically.
 
+    Weights of the same family are replaced; ``overwrite``: whatever is there.
+
     Raises:
-        ValueError: ``card`` does not name its ``family``, or its ``channels`` or ``sigma_range`` are impossible.
+        ValueError: ``card`` does not name its ``family``, or its ``channels``, ``preset`` or ``sigma_range`` are
+            impossible; a tensor holds NaN or infinite values.
+        FileExistsError: another file is there. OSError: it cannot be written; it is named.
     """
     from safetensors.torch import save_file
 
@@ -128,13 +151,13 @@ def save_weights(path: str | Path, state: dict[str, Tensor], card: dict[str, Any
         raise ValueError("card: needs the key 'family', the kind of network, such as 'lofi'")
     if _fault(card):
         raise ValueError(f"card: {_fault(card)}")
+    if not_finite(state):
+        raise ValueError(f"state: holds NaN or infinite values in {not_finite(state)}")
+    if not Path(path).is_dir() and family_of(path) != card["family"]:
+        refuse_existing(path, overwrite=overwrite)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     card = json.loads(json.dumps({**card, "sha256": tensors_hash(state)}))  # as it will be read
     card.pop("card_sha256", None)
     card["card_sha256"] = _card_hash(card)
-    partial = Path(path).with_suffix(".partial")
-    partial.touch()  # with the rights of the user's new files; safetensors' own are narrower
-    mode = partial.stat().st_mode & 0o777
-    save_file(state, partial, metadata={"card": json.dumps(card)})
-    partial.chmod(mode)
-    os.replace(partial, path)
+    with written(path) as partial:
+        save_file(state, partial, metadata={"card": json.dumps(card)})

@@ -1,7 +1,8 @@
-"""Networks that are told the noise level by a map beside the image, or know one level alone."""
+"""Noise-conditioned networks: the noise level is an extra, constant input channel (FFDNet)."""
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,10 +11,15 @@ from torch import Tensor, nn
 from ..base import Denoiser, check_images, sigma_column
 from ..evaluation.fold import Folded
 from ..trained.card import settled
-from ..weights import load_weights
+from ..weights import WeightFileError, load_weights, save_weights
+from ..weights.filling import fill
+from ..weights.writing import refuse_existing
 from .fixed_size import InSquares
 
 __all__ = ["LevelMap", "LevelMapDenoiser", "Residual"]
+
+
+_FAMILY = "level-map"
 
 
 class Residual(nn.Module):
@@ -39,6 +45,7 @@ class LevelMap(Denoiser):
 
     The network gives the image, as :class:`XDnCNN` does; one that gives the noise goes in as :class:`Residual`. Train
     it with :class:`pnp.train.DenoiseCrops` over ``sigma_range``, and call ``eval()`` before you solve.
+    :meth:`save` keeps it with a card. Where no derivative is asked for, a folded copy is evaluated (:func:`folded`).
 
     Args:
         net: (B, channels + 1, H, W) to (B, channels, H, W).
@@ -58,6 +65,8 @@ class LevelMap(Denoiser):
     torch.Size([1, 1, 16, 16])
     """
 
+    card: dict[str, Any]
+
     def __init__(
         self, net: nn.Module, *, sigma_range: tuple[float, float] = (0.0, 56 / 255), channels: int = 1
     ) -> None:
@@ -67,6 +76,7 @@ class LevelMap(Denoiser):
             raise ValueError(f"sigma_range: expected 0 <= lowest <= highest noise level, not both 0, got {(low, high)}")
         self.net, self.channels, self.sigma_range = net, _positive(channels), (low, high)
         self.told = low < high  # the network knows the level
+        self.fast, self.card = Folded(self, "net"), {}
         if any(isinstance(module, InSquares) for module in net.modules()):
             self.radius = math.inf
 
@@ -76,7 +86,7 @@ class LevelMap(Denoiser):
 
     def estimate(self, x: Tensor, level: Tensor) -> Tensor:
         """Denoised images (B, C, H, W), ``level`` (B, 1, 1, 1); kinds of networks have faster ways."""
-        return self.net(self.seen(x, level))
+        return self.fast(self.seen(x, level))
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
@@ -88,6 +98,43 @@ class LevelMap(Denoiser):
         if out.shape != x.shape:
             raise ValueError(f"net: expected images of {tuple(x.shape)}, it gives {tuple(out.shape)}")
         return out
+
+    def save(self, path: str | Path, card: dict[str, Any] | None = None, *, overwrite: bool = False) -> None:
+        """Write the network's weights to a safetensors file, with their noise levels and channels in its card.
+
+        Args:
+            card: what else is to be said of them: data, recipe, scores.
+            overwrite: replace a file of this name.
+
+        Raises:
+            FileExistsError: there is a file of this name. ValueError: a weight is not finite.
+        """
+        refuse_existing(path, overwrite=overwrite)
+        own = {"family": _FAMILY, "network": type(self.net).__name__, "channels": self.channels}
+        own["sigma_range"] = [*(self.sigma_range or ())]
+        save_weights(path, self.net.state_dict(), {**(card or {}), **own}, overwrite=overwrite)
+
+    @staticmethod
+    def load(path: str | Path, net: nn.Module) -> "LevelMap":
+        """The denoiser that :meth:`save` wrote around a network of the same kind, in evaluation mode; its ``card`` is
+        that of the file.
+
+        Raises:
+            FileNotFoundError: no such file. ``denoisers.weights.WeightFileError``: damaged, or of another network.
+
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "mine.safetensors"
+        >>> LevelMap(nn.Conv2d(2, 1, 3, padding=1), sigma_range=(0.0, 0.1)).save(file, {"data": "mine"})
+        >>> LevelMap.load(file, nn.Conv2d(2, 1, 3, padding=1)).card["data"]
+        'mine'
+        """
+        state, card = load_weights(str(Path(path).resolve()), family=_FAMILY)
+        if "sigma_range" not in card:
+            raise WeightFileError(f"weights: {Path(path).name} has an impossible card, sigma_range: missing")
+        denoiser = LevelMap(net, sigma_range=card["sigma_range"], channels=card.get("channels", 1))
+        fill(net, state, Path(path).name)
+        denoiser.card = card
+        return denoiser.eval()
 
 
 class LevelMapDenoiser(LevelMap):
@@ -121,10 +168,9 @@ class LevelMapDenoiser(LevelMap):
         super().__init__(make(known, channels, int(low < high)), sigma_range=(low, high), channels=channels)
         self.card = card
         if state is not None:
-            self.load_state_dict(state)
+            fill(self, state, str(weights))
             self.requires_grad_(False)
         self.train(weights is None)
-        self.fast = Folded(self, "net")
 
 
 def _positive(channels: int) -> int:

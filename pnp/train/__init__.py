@@ -1,13 +1,13 @@
 """Training: numbered samples with their own random streams, a loop that is a generator, whole checkpoints, recipes."""
 
+from ..io import read_fastmri as read_fastmri
+from ..io import read_images as read_images
+from ..io import read_measurements as read_measurements
 from .by_recipe import train as train
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint
 from .drawing import Drawing as Drawing
 from .evaluation import evaluate as evaluate
-from .files import read_fastmri as read_fastmri
-from .files import read_images as read_images
-from .files import read_measurements as read_measurements
 from .images import ImageFolder as ImageFolder
 from .images import random_crop as random_crop
 from .loop import Record as Record

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import math
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -15,11 +16,11 @@ from tqdm import tqdm
 
 from denoisers.networks.drunet import DRUNet
 from denoisers.weights import load_weights, save_weights
+from denoisers.weights.writing import refuse_existing, remove_partial
 
 from ..reconstructor import Reconstructor
-from .checkpoint import alone, fit_weights, interruptible, load_checkpoint, save_checkpoint
+from .checkpoint import Interrupted, alone, check_kept, fit_weights, interruptible, load_checkpoint, save_checkpoint
 from .evaluation import mean_scores, score
-from .files import ENDINGS
 from .log import TrainingLog
 from .loop import Record, Trainer
 from .recipes import DenoiserRecipe, Recipe
@@ -41,6 +42,8 @@ def train(
     tensorboard: bool = False,
     accumulate: int = 1,
     fabric: Any = None,
+    seconds: float | None = None,
+    quiet: bool = False,
 ) -> Path:
     """Train by ``recipe`` on the images in ``data``, a folder or several (``None``: simulated, where the recipe can);
     returns the weight file, ``out/NAME-vVERSION.safetensors``.
@@ -48,34 +51,36 @@ def train(
     Every ``save_every`` steps ``out/NAME.pt`` takes the whole state and ``out/NAME.csv`` a row; with ``valid``, a
     folder of images, these are scored too, a picture is drawn, and the best weights so far are kept in
     ``out/NAME-best.safetensors``. With one process on the CPU a training that was stopped anywhere ends with the same
-    bits as if it had not. Ctrl-C ends it after the step, with a checkpoint and ``KeyboardInterrupt``; a second one at
-    once. Only one process trains a NAME in ``out`` at a time.
+    bits as if it had not. Ctrl-C and SIGTERM end it after the step, with a checkpoint and ``KeyboardInterrupt``; again
+    at once. Only one process trains a NAME in ``out`` at a time.
 
     Args:
         start: weight file of a network of the same kind to start from, instead of random weights.
-        resume: go on from ``out/NAME.pt`` where there is one, with the same images and settings (``steps`` may grow,
-            processes may become more or fewer); without, such a file is an error.
+        resume: continue from ``out/NAME.pt`` where there is one, with the same images (by their content) and settings
+            (``steps`` may grow, processes may become more or fewer); without, such a file is an error.
         skip_broken: leave out files that cannot be read or are too small, with a warning.
         tensorboard: write TensorBoard's files to ``out/NAME``.
         accumulate, fabric: as in :class:`Trainer`.
+        seconds: end after the step in which this time has passed, with a checkpoint and the weights as they are then.
+        quiet: no progress and no lines of checkpoints on the error stream.
 
     Raises:
-        FileExistsError: a training of this name lies in ``out``, or is at work there.
+        FileExistsError: a training of this name, or its weights, lie in ``out``, or another process trains there.
         ValueError: it has other settings, images or beginnings, or has made more steps than are asked for.
     """
+    begin = time.monotonic()
     if save_every < 1:
         raise ValueError(f"save_every: expected a positive number of steps, got {save_every}")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds: expected a positive time, got {seconds}")
+    folders = [data] if data is None or isinstance(data, str | Path) else [*data]
+    if not folders:
+        raise ValueError("data: expected a folder, or several, got none")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     leader = fabric is None or fabric.is_global_zero
     with alone(out / f"{recipe.name}.lock") if leader else nullcontext():
-        checkpoint = out / f"{recipe.name}.pt"
-        if checkpoint.exists() and not resume:
-            raise FileExistsError(f"{checkpoint} is there: go on from it (--resume), or choose another folder (--out)")
-        found = load_checkpoint(checkpoint) if checkpoint.exists() else None
-        folders = [data] if data is None or isinstance(data, str | Path) else [*data]
-        if not folders:
-            raise ValueError("data: expected a folder, or several, got none")
+        found = _found(recipe, out, resume=resume, leader=leader)
         images = [image for folder in folders for image in recipe.read(folder, skip_broken=skip_broken)]
         torch.manual_seed(recipe.seed)
         model = recipe.build()
@@ -89,53 +94,88 @@ def train(
             average=recipe.average, accumulate=accumulate, fabric=fabric,
         )  # fmt: skip
         settings = recipe.describe() | {
-            "images": [len(images), *(_names_and_sizes(folder) for folder in folders)],
+            "images": "simulated" if folders[0] is None else _content(images),
             "accumulate": accumulate,
             "precision": trainer.precision,
         }
-        keeper = _Keeper(trainer, recipe, out, card, settings)
+        keeper = _Keeper(trainer, recipe, out, card, settings, quiet=quiet)
         if found is not None:
             keeper.go_on(found, given=start is not None)
         if leader:
             examples = None if valid is None else recipe.read(valid, skip_broken=skip_broken, whole=True)
             keeper.open(examples, out / recipe.name if tensorboard else None)
-        _run(trainer, recipe.steps, save_every, keeper if leader else None)
-        target = out / f"{recipe.name}-v{recipe.version}.safetensors"
+        until = math.inf if seconds is None else begin + seconds
+        _run(trainer, recipe.steps, save_every, keeper if leader else None, until=until)
         if leader:
-            save_trained(target, model, trainer.averaged, keeper.card)
-    return target
+            made = {} if trainer.step == recipe.steps else {"steps made": trainer.step}
+            save_trained(_weights(recipe, out), model, trainer.averaged, keeper.card | made)
+    return _weights(recipe, out)
 
 
-def _run(trainer: Trainer, steps: int, save_every: int, keeper: "_Keeper | None") -> None:
-    """The loop of a process; the one that writes has a keeper."""
+def _weights(recipe: Recipe, out: Path) -> Path:
+    return out / f"{recipe.name}-v{recipe.version}.safetensors"
+
+
+def _found(recipe: Recipe, out: Path, *, resume: bool, leader: bool) -> dict[str, Any] | None:
+    """The checkpoint of an earlier training, if there is one; without, there may not be weights of one either."""
+    checkpoint, best = out / f"{recipe.name}.pt", out / f"{recipe.name}-best.safetensors"
+    if leader:
+        for path in (checkpoint, best, _weights(recipe, out), out / f"{recipe.name}.csv"):
+            remove_partial(path)
+    if checkpoint.exists():
+        if not resume:
+            raise FileExistsError(f"{checkpoint} is there: continue it (--resume), or choose another folder (--out)")
+        return load_checkpoint(checkpoint)
+    for path in (best, _weights(recipe, out)) if leader else ():
+        if path.exists():
+            raise FileExistsError(f"{path} is there, without its checkpoint: choose another folder (--out)")
+    return None
+
+
+def _run(trainer: Trainer, steps: int, save_every: int, keeper: "_Keeper | None", *, until: float) -> None:
+    """The loop of a process; the one that writes has a keeper. It ends after the step in which the clock passes
+    ``until``."""
     with interruptible() as caught:
         for record in trainer.run(steps):
             stopped = trainer.agree(bool(caught))
+            late = trainer.agree(until < math.inf and time.monotonic() >= until)
             if keeper is not None:
-                keeper.note(record, due=record.step % save_every == 0 or record.step == steps, stopped=stopped)
+                due = record.step % save_every == 0 or record.step == steps
+                keeper.note(record, due=due, stopped=stopped or late)
             if stopped and keeper is None:
                 raise SystemExit(130)  # one process says it
             if stopped:
-                raise KeyboardInterrupt(f"stopped after step {record.step}; --resume goes on from there")
+                raise Interrupted(f"stopped after step {record.step}; --resume goes on from there", *caught[:1])
+            if late:
+                break
 
 
 class _Keeper:
     """What is written beside a training: rows, pictures, the best weights, checkpoints."""
 
     def __init__(
-        self, trainer: Trainer, recipe: Recipe, out: Path, card: dict[str, Any], settings: dict[str, Any]
+        self,
+        trainer: Trainer,
+        recipe: Recipe,
+        out: Path,
+        card: dict[str, Any],
+        settings: dict[str, Any],
+        *,
+        quiet: bool,
     ) -> None:
         self.trainer, self.recipe, self.out, self.card, self.settings = trainer, recipe, out, card, settings
+        self.quiet = quiet
         self.best, self.total, self.count = float("-inf"), 0.0, 0
 
     def go_on(self, state: dict[str, Any], *, given: bool) -> None:
         """Continue from a checkpoint, whose card says where the training began; ``given``: the user says so too."""
+        check_kept(state)
         later = {k: self.settings[k] for k in ("images", "accumulate", "precision")}  # older checkpoints lack them
         saved = later | state["recipe"]
         names = [k for k in sorted(saved.keys() | self.settings.keys()) if saved.get(k) != self.settings.get(k)]
         old, new = state["card"], self.card
         if "images" in names:
-            raise ValueError(f"resume: the checkpoint was made of other images: {old['data']}, now {new['data']}")
+            raise ValueError(f"resume: the checkpoint was made of other images: {old.get('data')}, now {new['data']}")
         if names := [k for k in names if k != "steps"]:
             raise ValueError(f"resume: the checkpoint was made with other settings: {', '.join(names)}")
         if given and old.get("start") != new["start"]:
@@ -147,13 +187,15 @@ class _Keeper:
         self.card |= {name: old[name] for name in kept if name in old}
         self.trainer.load_state_dict(state)
         self.best, self.total, self.count = float(state["best"]), *state.get("since", (0.0, 0))
-        print(f"continuing {self.recipe.name} at step {self.trainer.step}")
+        if not self.quiet:
+            print(f"continuing {self.recipe.name} at step {self.trainer.step}", file=sys.stderr)
 
     def open(self, examples: Any, board: Path | None) -> None:
         """Begin to write; ``examples`` are scored at every checkpoint."""
         self.examples = examples
         self.log = TrainingLog(self.out / f"{self.recipe.name}.csv", step=self.trainer.step, tensorboard=board)
-        self.bar = tqdm(total=self.recipe.steps, initial=self.trainer.step, desc=self.recipe.name, mininterval=10)
+        self.bar = tqdm(total=self.recipe.steps, initial=self.trainer.step, desc=self.recipe.name, mininterval=10,
+                        disable=self.quiet)  # fmt: skip
         self.begin, self.first = time.perf_counter(), self.count
 
     def note(self, record: Record, *, due: bool, stopped: bool) -> None:
@@ -175,7 +217,8 @@ class _Keeper:
             row |= self._scores(record.step)
         self.log.write(record.step, **row)
         words = ", ".join(f"{k} {v:.4g}" for k, v in row.items())
-        self.bar.write(f"step {record.step}, {pace:.2f} steps/s, {words}")
+        if not self.quiet:
+            self.bar.write(f"step {record.step}, {pace:.2f} steps/s, {words}", file=sys.stderr)
         self.total, self.count, self.first, self.begin = 0.0, 0, 0, time.perf_counter()
 
     def _scores(self, step: int) -> dict[str, float]:
@@ -195,14 +238,14 @@ class _Keeper:
         return mean._asdict() | judged
 
 
-def _names_and_sizes(data: str | Path | None) -> str:
-    """Hash of the names and sizes of the files that a recipe reads: cheap, and the same on another machine."""
-    if data is None:
-        return "simulated"
-    root = Path(data)
-    files = [f for part in ("*", "given/*", "wanted/*") for f in root.glob(part) if f.suffix.lower() in ENDINGS]
-    told = sorted(f"{f.relative_to(root).as_posix()} {f.stat().st_size}" for f in files)
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+def _content(images: Sequence[Any]) -> str:
+    """Hash of the images, or pairs of them, in their order: shapes, types, values; not their files."""
+    digest = hashlib.sha256()
+    for image in images:
+        for part in (image,) if isinstance(image, torch.Tensor) else image:
+            digest.update(f"{tuple(part.shape)} {part.dtype}".encode())
+            digest.update(part.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _averaged(trainer: Trainer) -> nn.Module:
@@ -228,11 +271,14 @@ def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     return f"{origin.get('name', Path(start).stem)}, {origin['sha256'][:12]}"
 
 
-def save_trained(path: str | Path, model: nn.Module, state: dict[str, Any], card: dict[str, Any]) -> None:
+def save_trained(
+    path: str | Path, model: nn.Module, state: dict[str, Any], card: dict[str, Any], *, overwrite: bool = True
+) -> None:
     """Write the weights ``state`` of ``model`` with their card."""
     if isinstance(model, Reconstructor):
         whole = copy.deepcopy(model).cpu()
         whole.load_state_dict(state)
-        whole.save(path, card)
+        whole.save(path, card, overwrite=overwrite)
     else:
-        save_weights(path, state, card)
+        refuse_existing(path, overwrite=overwrite)
+        save_weights(path, state, card, overwrite=overwrite)

@@ -1,6 +1,7 @@
 """Checkpoints that are whole or absent: written beside the old one and renamed over it, by one training at a time."""
 
 import os
+import pickle
 import signal
 import socket
 import threading
@@ -12,12 +13,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from denoisers.weights.filling import mismatch, not_finite
+from denoisers.weights.writing import written
+
 try:
     import fcntl
 except ImportError:  # Windows, which has no such locks
     fcntl = None
 
-__all__ = ["alone", "fit_weights", "interruptible", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Interrupted",
+    "alone",
+    "check_kept",
+    "check_state",
+    "fit_weights",
+    "interruptible",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 
 @contextmanager
@@ -61,42 +74,88 @@ def alone(path: str | Path) -> Iterator[None]:
         file.close()
 
 
+class Interrupted(KeyboardInterrupt):
+    """A training that was told to stop, and did; ``number`` is the signal's."""
+
+    def __init__(self, words: str, number: int = signal.SIGINT) -> None:
+        super().__init__(words)
+        self.number = int(number)
+
+
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Ctrl-C is noted in the list, so that what is being done may come to an end; once more, and it stops at once."""
-    before = signal.getsignal(signal.SIGINT)
+    """Ctrl-C and SIGTERM (of SLURM, Docker, kill) are noted in the list, so that what is being done may come to an end;
+    once more, and it stops at once. What is ignored stays ignored."""
     caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+    if threading.current_thread() is not threading.main_thread():
         yield caught
         return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def note(number: int, frame: Any) -> None:
         caught.append(number)
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    signal.signal(signal.SIGINT, note)
+    for number in before:
+        signal.signal(number, note)
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     """Write ``state`` so that a reader sees the old file or the new one, also after a crash in between."""
-    path = Path(path)
-    partial = path.with_suffix(path.suffix + ".partial")
-    with open(partial, "wb") as file:
+    with written(path) as partial, open(partial, "wb") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+
+
+def check_state(state: Any, like: dict[str, Tensor]) -> None:
+    """Raise unless ``state`` has the parts of :meth:`pnp.train.Trainer.state_dict`, for a network whose own weights are
+    ``like``."""
+    if not isinstance(state, dict):
+        raise ValueError(f"state: expected a dictionary, got {type(state).__name__}")
+    kinds = {"model": dict, "averaged": dict, "optimizer": dict, "step": int, "random": Tensor}
+    for name, kind in kinds.items():
+        if name not in state:
+            raise ValueError(f"state: {name} is missing")
+        if type(state[name]) is bool or not isinstance(state[name], kind):
+            raise ValueError(f"state: {name} is {type(state[name]).__name__}, expected {kind.__name__}")
+    if state["step"] < 0:
+        raise ValueError(f"state: step is {state['step']}, expected at least 0")
+    for name in ("model", "averaged"):
+        if wrong := mismatch(state[name], like):
+            raise ValueError(f"state: {name} is not of this network, {wrong}")
+        if wrong := not_finite(state[name]):
+            raise ValueError(f"state: {name} holds NaN or infinite values in {wrong!r}")
+
+
+def check_kept(state: Any) -> None:
+    """Raise unless ``state`` has what a training by recipe keeps beside the trainer's parts."""
+    parts = {"recipe": dict, "card": dict, "best": float, "step": int, "averaged": dict}
+    for name, kind in parts.items():
+        found = state.get(name) if isinstance(state, dict) else None
+        if not isinstance(found, (float, int) if kind is float else kind):
+            raise ValueError(f"checkpoint: not of a training by recipe, {name} is missing or no {kind.__name__}")
+    if state["step"] < 0:
+        raise ValueError(f"checkpoint: step is {state['step']}, expected at least 0")
+    since = state.get("since", [0.0, 0])
+    if not (isinstance(since, list | tuple) and [type(v) for v in since] in ([float, int], [int, int])):
+        raise ValueError(f"checkpoint: since is {since!r}, expected a sum and a count")
+    if type(state["card"].get("data", "")) is not str:
+        raise ValueError("checkpoint: its card does not say of which data it is")
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read what :func:`save_checkpoint` wrote; tensors and plain values only, never code.
 
     Raises:
-        ValueError: the file is no checkpoint.
+        FileNotFoundError: no such file. ValueError: the file is not a checkpoint.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "state.pt"
@@ -108,8 +167,13 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
-    except Exception as error:  # torch and zipfile raise anything for what is no checkpoint
-        raise ValueError(f"{path}: no checkpoint, or a damaged one ({error})") from error
+    except pickle.UnpicklingError as error:  # whose words advise to run its code
+        raise ValueError(
+            f"{path}: no checkpoint: it holds more than tensors and plain values, or is damaged"
+        ) from error
+    except Exception as error:  # torch and zipfile raise anything for what is not a checkpoint
+        words = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: no checkpoint, or a damaged one ({words})") from error
 
 
 def fit_weights(

@@ -1,8 +1,7 @@
 """How well a trained model does on examples: scores of its input and of its answer."""
 
-import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,14 +9,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from denoisers.weights import load_weights
+from denoisers.weights import family_of, load_weights
+from denoisers.weights.filling import fill
 
+from ..io import image_files
 from ..metrics import psnr, ssim
 from ..reconstructor import Reconstructor
-from .recipes import RECIPES, Recipe
+from .recipes import RECIPES, DenoiserRecipe, Recipe
 from .tasks.base import Drawn
 
-__all__ = ["Scores", "evaluate", "load_trained", "recipe_of", "score"]
+__all__ = ["Scores", "evaluate", "evaluated", "load_trained", "recipe_of", "score"]
 
 
 class Scores(NamedTuple):
@@ -66,12 +67,14 @@ def recipe_of(card: dict[str, Any], source: str) -> Recipe:
     Raises:
         ValueError: the card names none that is there.
     """
-    name = str(card.get("name", ""))
+    name = str(card.get("name", "")) if isinstance(card, dict) else ""
     recipe = RECIPES.get(name.removesuffix("-tiny"))
     if recipe is None:
         raise ValueError(f"{source}: made by no recipe that is there (name {name!r} in its card)")
     recipe = recipe.tiny() if name.endswith("-tiny") else recipe
-    return replace(recipe, normalise=card.get("recipe", {}).get("normalise", recipe.normalise))
+    settings = card.get("recipe")
+    known = settings if isinstance(settings, dict) else {}
+    return replace(recipe, normalise=known.get("normalise", recipe.normalise))
 
 
 def load_trained(weights: str | Path) -> tuple[nn.Module, Recipe]:
@@ -83,28 +86,43 @@ def load_trained(weights: str | Path) -> tuple[nn.Module, Recipe]:
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    state, card = load_weights(str(path.resolve()), family=_family(path))
+    state, card = load_weights(str(path.resolve()), family=family_of(path))
     recipe = recipe_of(card, path.name)
     model = recipe.build()
-    try:
-        (model.network if isinstance(model, Reconstructor) else model).load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"{path.name}: not of the network of the recipe {recipe.name}; {error}") from error
+    fill(model.network if isinstance(model, Reconstructor) else model, state, path.name)
     return model.eval(), recipe
 
 
-def _family(path: Path) -> str:
-    """Kind of network by the card; empty where there is none, of which :func:`load_weights` says why."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return str(json.loads((file.metadata() or {})["card"])["family"])
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError):
-        return ""
-
-
 def evaluate(weights: str | Path, data: str | Path, *, skip_broken: bool = False) -> list[Scores]:
-    """Scores of a weight file on each image of a folder, measured or spoilt as in its training."""
+    """Scores of a weight file on each image of a folder, measured or corrupted as in its training."""
+    return [scores for _, scores, _ in evaluated(weights, data, skip_broken=skip_broken)]
+
+
+def evaluated(
+    weights: str | Path,
+    data: str | Path,
+    *,
+    sigma: float | None = None,
+    skip_broken: bool = False,
+    recursive: bool = False,
+) -> Iterator[tuple[str, Scores, Tensor]]:
+    """The same, one image after the other, with its name (its number, where files do not hold one image each) and the
+    answer (C, H, W); ``sigma``: noise level of a denoiser, instead of the middle of its training's.
+
+    Raises:
+        ValueError: ``sigma`` for what is not a denoiser, or outside the levels of its training.
+    """
     model, recipe = load_trained(weights)
-    return score(model, recipe.examples(recipe.read(data, skip_broken=skip_broken, whole=True)))[0]
+    if sigma is not None:
+        if not isinstance(recipe, DenoiserRecipe):
+            raise ValueError(f"sigma: {recipe.name} does not denoise images of any level")
+        low, high = recipe.sigmas
+        if not low / 1.001 <= sigma <= high * 1.001:
+            raise ValueError(f"sigma: {sigma:.4g}, but {recipe.name} was trained for {low:.4g} to {high:.4g}")
+        recipe = replace(recipe, sigmas=(sigma, sigma))
+    images = replace(recipe, recursive=recursive).read(data, skip_broken=skip_broken, whole=True)
+    files = [f.relative_to(data).as_posix() for f in image_files(data, recursive=recursive)]
+    names = files if len(files) == len(images) else [str(number) for number in range(len(images))]
+    for name, example in zip(names, recipe.examples(images)):
+        (scores,), pictures = score(model, [example])
+        yield name, scores, pictures[-2]

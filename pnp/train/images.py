@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..io import image_files, read_images
 from .drawing import USUAL, Drawing
-from .files import ENDINGS, read_images
 
 __all__ = [
     "ImageFolder",
     "Normalise",
     "as_float",
     "check_least",
+    "check_units",
     "numbered_crop",
     "random_crop",
     "random_place",
@@ -28,10 +29,11 @@ Normalise = bool | Literal["maximum"]
 
 
 class ImageFolder:
-    """All images of a folder, (C, H, W) each, sizes may differ; see :func:`pnp.train.files.read_images`.
+    """All images of a folder, (C, H, W) each, sizes may differ; see :func:`pnp.train.read_images`.
 
     Args:
-        folder: its files, not those in folders below.
+        folder: its files, in the order of their names; hidden ones are left out.
+        recursive: and those in the folders below.
         channels: 1 or 3.
         normalise: map each image from its smallest and largest value to [0, 1]; ``"maximum"``: divide it by
             its largest magnitude.
@@ -51,12 +53,11 @@ class ImageFolder:
         normalise: Normalise = False,
         skip_broken: bool = False,
         least: int = 1,
+        recursive: bool = False,
     ) -> None:
-        if not Path(folder).is_dir():
-            raise FileNotFoundError(f"no folder {folder}")
         self.names: list[str] = []
         self.images: list[Tensor] = []
-        for file in sorted(f for f in Path(folder).glob("*") if f.suffix.lower() in ENDINGS):
+        for file in image_files(folder, recursive=recursive):
             try:
                 found = read_images(file, channels)
                 check_least(file, found, least)
@@ -65,10 +66,12 @@ class ImageFolder:
                     raise
                 warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
                 continue
-            self.names += [file.name] if len(found) == 1 else [f"{file.name}[{i}]" for i in range(len(found))]
+            name = file.relative_to(folder).as_posix()
+            self.names += [name] if len(found) == 1 else [f"{name}[{i}]" for i in range(len(found))]
             self.images += [unit_range(x, normalise) for x in found]
         if not self.images:
-            raise FileNotFoundError(f"no images in {folder}")
+            below = not recursive and Path(folder).is_dir() and image_files(folder, recursive=True)
+            raise FileNotFoundError(f"no images in {folder}" + ("; those below it need recursive" if below else ""))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -84,6 +87,25 @@ def check_least(path: str | Path, images: Sequence[Tensor], least: int) -> None:
         if min(image.shape[-2:]) < least:
             height, width = image.shape[-2:]
             raise ValueError(f"{path}: an image of {height} x {width} pixels, smaller than {least} x {least}")
+
+
+def check_units(images: Sequence[Tensor], names: Sequence[str]) -> None:
+    """Raise where images are far from the range [0, 1], which recipes and their noise levels are for.
+
+    Raises:
+        ValueError: one has values below -1 or above 2, or all of them are constant up to 1/255, but not zero.
+    """
+    hint = "expected about [0, 1], which the noise levels are for; --normalise (normalise=True) maps images to it"
+    widest, largest = 0.0, 0.0
+    for image, name in zip(images, names):
+        if image.dtype == torch.uint8:
+            return
+        low, high = float(image.min()), float(image.max())
+        if low < -1 or high > 2:
+            raise ValueError(f"{name}: values from {low:.4g} to {high:.4g}, {hint}")
+        widest, largest = max(widest, high - low), max(largest, abs(low), abs(high))
+    if largest > 0 and widest < 1 / 255:
+        raise ValueError(f"{names[0]}: values within {widest:.2g}, and so are those of all other images, {hint}")
 
 
 def unit_range(image: Tensor, normalise: Normalise) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from denoisers.weights.writing import written
+
 __all__ = ["TrainingLog", "save_picture"]
 
 
@@ -45,12 +47,10 @@ class TrainingLog:
         """Add a row; the table on disk is the old or the new one, whole."""
         self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in values.items()}})
         names = list(dict.fromkeys(name for row in self.rows for name in row))
-        partial = self.path.with_suffix(".partial")
-        with open(partial, "w", newline="") as file:
+        with written(self.path) as partial, open(partial, "w", newline="") as file:
             writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        partial.replace(self.path)
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
@@ -69,4 +69,5 @@ def save_picture(path: str | Path, images: list[Tensor]) -> None:
     low, high = last.amin(), last.amax()
     shown = [((x - low) / (high - low).clamp_min(1e-12)).clamp(0, 1) for x in images]
     row = (torch.cat([x.expand(3, -1, -1) for x in shown], -1) * 255).round().to(torch.uint8)
-    Image.fromarray(row.permute(1, 2, 0).cpu().numpy()).save(path)
+    with written(path) as partial:
+        Image.fromarray(row.permute(1, 2, 0).cpu().numpy()).save(partial, format="png")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from denoisers.evaluation.precision import has_bfloat16
 
+from .checkpoint import check_state
 from .tasks.base import Drawn, Task
 
 __all__ = ["PRECISIONS", "Record", "Trainer"]
@@ -197,14 +198,26 @@ class Trainer:
         return copy.deepcopy(state) | {"random": torch.get_rng_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`."""
+        """Continue from :meth:`state_dict`.
+
+        Raises:
+            ValueError: a part is missing or of another kind, or the weights are of another network, or not finite; it
+                is named.
+        """
+        check_state(state, self.model.state_dict())
         self.model.load_state_dict(state["model"])
         self.averaged = {name: value.to(self.averaged[name], copy=True) for name, value in state["averaged"].items()}
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"state: its optimizer is not that of this training, {error}") from error
         self.step = int(state["step"])
         if (scaler := self._scaler()) is not None and state.get("scaler"):
             scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"])
+        try:
+            torch.set_rng_state(state["random"])
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"state: random is no state of random numbers, {error}") from error
 
 
 class _Sealed:

@@ -34,6 +34,9 @@ def solver(**others) -> PnPADMM:
     return PnPADMM(Identity((6, 5), channels=2), Spin(), **{**settings, **others})
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*raise strength:RuntimeWarning")  # so low, to circle
+
+
 @pytest.fixture
 def y() -> Tensor:
     return torch.randn(3, 2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -4,11 +4,11 @@ from .course import COURSE
 from .lofi import LOFI
 from .mass import MASS
 from .mixer import MIXER
+from .pairs import PairRecipe as PairRecipe
 from .prior import DRUNET
 from .prior import PriorRecipe as PriorRecipe
 from .recipe import DenoiserRecipe as DenoiserRecipe
 from .recipe import MeasuredRecipe as MeasuredRecipe
-from .recipe import PairRecipe as PairRecipe
 from .recipe import PixelRecipe as PixelRecipe
 from .recipe import Recipe as Recipe
 from .xunit import XUNIT

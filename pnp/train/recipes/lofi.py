@@ -46,7 +46,8 @@ LOFI: tuple[Recipe, ...] = (
     ),
     _field("lofi-ten", "RGB, no filter", lambda: LoFi.paper(3), with_noise(0.15), channels=3, batch=9),
     _field(
-        "lofi-galaxies", "gray, filter", lambda: LoFi.paper(1, filtered="real"), with_noise(0.15, relative=True)
+        "lofi-galaxies", "gray, filter", lambda: LoFi.paper(1, filtered="real"), with_noise(0.15, relative=True),
+        any_units=True,
     ),
     _field(
         "lofi-ct", "gray, filter", lambda: LoFi.paper(1, filtered="real"), low_dose_ct, normalise=True,

@@ -12,7 +12,8 @@ from denoisers.wrappers.level_map import Residual
 from ...reconstructor import Reconstructor
 from ..drawing import Drawing
 from ..losses import Clamped, SSIMLoss
-from .recipe import DenoiserRecipe, MeasuredRecipe, PairRecipe, Recipe
+from .pairs import PairRecipe
+from .recipe import DenoiserRecipe, MeasuredRecipe, Recipe
 from .simulate import accelerated_mri, smooth_phase
 
 __all__ = ["MIXER"]

@@ -1,6 +1,5 @@
 """The settings of one training, as a plain record; kinds of trainings say what is learned from the images."""
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..drawing import USUAL, Drawing
-from ..files import ENDINGS, read_images
-from ..images import ImageFolder, Normalise, check_least, squared, unit_range
+from ..images import ImageFolder, Normalise, check_units, squared
 from ..rates import RATES
 from ..tasks.base import Drawn, Task
-from ..tasks.supervised import DenoiseCrops, DenoisePixels, Measured, Pairs, factor_between
+from ..tasks.supervised import DenoiseCrops, DenoisePixels, Measured
 
-__all__ = ["DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "Recipe"]
+__all__ = ["DenoiserRecipe", "MeasuredRecipe", "PixelRecipe", "Recipe"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,7 +36,8 @@ class Recipe:
         precision: of the training, where the user names none: in Fabric's words, or ``"auto"``, bfloat16 where the
             processor has instructions for it.
         size: side of the training images, central squares scaled to it; ``None``: as they are.
-        normalise: see :class:`pnp.train.ImageFolder`.
+        normalise, recursive: see :class:`pnp.train.ImageFolder`.
+        any_units: images need not be in [0, 1], as the noise follows them.
         drawing: how samples are drawn, where it is not the tasks' default.
         simulate: makes the images, which no folder has then.
         small: settings of :meth:`tiny` beside its own, for networks that are too large or belong to one size.
@@ -61,6 +60,8 @@ class Recipe:
     precision: str = "32-true"
     size: int | None = None
     normalise: Normalise = False
+    recursive: bool = False
+    any_units: bool = False
     drawing: Drawing = USUAL
     simulate: Callable[[], Sequence[Tensor]] | None = None
     small: Mapping[str, Any] = field(default_factory=dict)
@@ -76,8 +77,10 @@ class Recipe:
             raise ValueError("data: this recipe needs a folder of images")
         found = ImageFolder(
             folder, channels=self.channels, normalise=self.normalise, skip_broken=skip_broken,
-            least=1 if whole else self._least(),
+            least=1 if whole else self._least(), recursive=self.recursive,
         )  # fmt: skip
+        if not self.any_units and self.simulate is None:
+            check_units(found.images, [f"{folder}/{name}" for name in found.names])
         if self.size is None or self.simulate is not None:
             return found.images
         return [squared(found[i], self.size) for i in range(len(found))]
@@ -113,7 +116,18 @@ class Recipe:
 
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for the card."""
-        hidden = ("build", "family", "preset", "channels", "name", "drawing", "small", "precision")
+        hidden = (
+            "build",
+            "family",
+            "preset",
+            "channels",
+            "name",
+            "drawing",
+            "small",
+            "precision",
+            "recursive",
+            "any_units",
+        )
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in hidden}
         usual = USUAL._asdict()
         drawn = {k: v for k, v in self.drawing._asdict().items() if v != usual[k]}
@@ -200,78 +214,6 @@ class PixelRecipe(Recipe):
         for i, image in enumerate(images):
             task = DenoisePixels([image], batch=1, pixels=1, corrupt=self.corrupt, seed=self.seed + 1)
             yield task.draw_whole(i)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairRecipe(Recipe):
-    """Pairs of images: files of the same names in the folders ``given`` and ``wanted`` below that of the data; or, with
-    ``make``, pairs made of single images."""
-
-    make: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
-    crop: int | None = None
-    criterion: Loss = F.mse_loss
-
-    _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 8}
-
-    def read(
-        self, folder: str | Path | None, *, skip_broken: bool = False, whole: bool = False
-    ) -> Sequence[tuple[Tensor, Tensor]]:
-        if folder is None:
-            images = super().read(folder)
-            return images if self.make is None else [self.make(x) for x in images]
-        places = [Path(folder) / name for name in ("given", "wanted")] if self.make is None else [Path(folder)]
-        pairs: list[tuple[Tensor, Tensor]] = []
-        for name in _common_names(places):
-            try:
-                pairs += self._pairs([place / name for place in places], 1 if whole else self.crop or 1)
-            except ValueError as error:
-                if not skip_broken:
-                    raise
-                warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
-        if not pairs:
-            raise FileNotFoundError(f"no images in {folder}")
-        return pairs
-
-    def _pairs(self, files: list[Path], least: int) -> list[tuple[Tensor, Tensor]]:
-        """The pairs of a pair of files, or those made of the images of one."""
-        found = [[unit_range(x, self.normalise) for x in read_images(file, self.channels)] for file in files]
-        if self.make is not None:
-            pairs = [self.make(x) for x in found[0]]
-        elif len(found[0]) != len(found[1]):
-            raise ValueError(f"{files[0]}: {len(found[0])} images, {len(found[1])} in {files[1]}")
-        else:
-            pairs = list(zip(*found))
-        for given, wanted in pairs:
-            check_least(files[0], [given], least)
-            try:
-                factor_between(given, wanted)
-            except ValueError as error:
-                raise ValueError(f"{files[0]}: {error}") from error
-        return pairs
-
-    def task(self, images: Sequence[tuple[Tensor, Tensor]]) -> Task:
-        return Pairs(
-            images, batch=self.batch, crop=self.crop, criterion=self.criterion, drawing=self.drawing, seed=self.seed
-        )
-
-    def examples(self, images: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Drawn]:
-        """Whole images."""
-        return Recipe.examples(replace(self, crop=None), images)
-
-
-def _common_names(places: list[Path]) -> list[str]:
-    """Names of the images that lie in all of the folders."""
-    for place in places:
-        if not place.is_dir():
-            raise FileNotFoundError(f"no folder {place}")
-    names = [{f.name for f in place.glob("*") if f.suffix.lower() in ENDINGS} for place in places]
-    if names[0] != names[-1]:
-        raise ValueError(
-            f"{places[0].parent}: names differ between given and wanted: {sorted(names[0] ^ names[-1])[:4]}"
-        )
-    if not names[0]:
-        raise FileNotFoundError(f"no images in {places[0]}")
-    return sorted(names[0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from denoisers.trained.xdncnn import XDnCNNDenoiser
 from ...superres import luma, superres_inputs
 from ..drawing import Drawing
 from ..images import as_float
-from .recipe import DenoiserRecipe, PairRecipe, Recipe
+from .pairs import PairRecipe
+from .recipe import DenoiserRecipe, Recipe
 
 __all__ = ["XUNIT"]
 

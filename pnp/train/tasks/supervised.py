@@ -1,5 +1,7 @@
 """Tasks: noisy crops, noisy objects at a few coordinates each, simulated measurements, pairs from files."""
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -23,6 +25,10 @@ class DenoiseCrops(Task):
     improvement alike at every level. Another ``criterion`` takes the place of the squares, without the weight; how
     crops and noise are drawn, :class:`pnp.train.Drawing` says. ``prepare(x, generator)`` changes a crop first, for
     instance gives it a synthetic phase, which makes it complex; sigma is per real component then.
+
+    Raises:
+        ValueError: ``sigmas`` are not 0 <= lowest <= highest, all zero (for ``levels="ratio"`` also the lowest one), or
+            too large for the images, as gray levels are (25 of 255 is ``25 / 255``). They warn where too small.
     """
 
     def __init__(
@@ -38,6 +44,7 @@ class DenoiseCrops(Task):
         seed: int = 0,
     ) -> None:
         super().__init__(batch, criterion or F.mse_loss, seed=seed)
+        _check_levels(sigmas, images, least=drawing.levels == "ratio")
         self.images, self.crop, self.sigmas, self.weighted = images, crop, sigmas, criterion is None
         self.drawing, self.prepare = drawing, prepare
 
@@ -62,6 +69,26 @@ class DenoiseCrops(Task):
         if not self.weighted or drawn.weight is None:
             return super().loss(model, drawn)
         return (squares(self.answer(model, drawn) - drawn.target) * drawn.weight).mean()
+
+
+def _check_levels(sigmas: tuple[float, float], images: Sequence[Tensor], *, least: bool) -> None:
+    """Raise where noise levels are none, or not those of the first images; ``least``: the lowest is positive."""
+    try:
+        low, high = (float(s) for s in sigmas)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sigmas: expected the lowest and the highest noise level, got {sigmas!r}") from error
+    if not 0 <= low <= high < math.inf or high == 0 or (least and low == 0):
+        raise ValueError(f"sigmas: expected 0 {'<' if least else '<='} lowest <= highest, got {sigmas}")
+    for image in images[:1]:
+        largest = float(as_float(image).abs().max()) if image.numel() else 0.0
+        if high > 2 * max(1.0, largest):
+            hint = f"; {high:g} gray levels are {high:g} / 255" if largest <= 1 else ""
+            raise ValueError(f"sigmas: {high:g}, in the units of images that reach {largest:.3g}{hint}")
+        if high < 1e-3 * largest:
+            warnings.warn(
+                f"sigmas: at most {high:g}, in the units of images that reach {largest:.3g}",
+                RuntimeWarning, stacklevel=3,
+            )  # fmt: skip
 
 
 def squares(error: Tensor) -> Tensor:

@@ -108,7 +108,9 @@ def test_file_of_another_kind(tmp_path):
     save_file({"w": torch.zeros(1)}, other)
     with pytest.raises(WeightFileError, match="no card"):
         load_weights(str(other), family="lofi")
-    save_weights(other, {"w": torch.zeros(1)}, {"family": "xunit"})
+    with pytest.raises(FileExistsError, match=r"other\.safetensors is there already"):
+        save_weights(other, {"w": torch.zeros(1)}, {"family": "xunit"})
+    save_weights(other, {"w": torch.zeros(1)}, {"family": "xunit"}, overwrite=True)
     with pytest.raises(WeightFileError, match="xunit"):
         load_weights(str(other), family="lofi")
     with pytest.raises(ValueError, match="family"):

@@ -79,7 +79,7 @@ def test_recipes_run_and_their_weights_load(name, folder, tmp_path, capsys):
     else:
         assert load_trained(path)[1].name == recipe.name
     again = train(recipe, folder, tmp_path / "out", resume=True)  # nothing left to do
-    assert again == path and "continuing" in capsys.readouterr().out
+    assert again == path and "continuing" in capsys.readouterr().err
 
 
 def test_training_denoises(folder):

@@ -1,0 +1,52 @@
+"""Test an operator: adjoint, linearity, normal operator, derivatives ...; status 1 where it fails.
+
+``FILE.py:NAME`` or ``MODULE:NAME`` names an operator, or a function without arguments that makes one.
+"""
+
+import argparse
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import operators
+
+__all__ = ["options", "run"]
+
+
+def options(p: argparse.ArgumentParser) -> None:
+    """Arguments of the subcommand."""
+    p.add_argument("operator", help="FILE.py:NAME or MODULE:NAME; its code is run")
+    p.add_argument("--shape", type=int, nargs="+", help="of the images, C H W, where the operator has no in_shape")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the doctor's table."""
+    op = _found(given.operator)
+    report = operators.check(op, in_shape=None if given.shape is None else tuple(given.shape))
+    if not given.quiet or not report.ok:
+        print(report)
+    return 0 if report.ok else 1
+
+
+def _found(name: str) -> Any:
+    place, _, attribute = name.rpartition(":")
+    if not place or not attribute:
+        raise ValueError(f"operator: expected FILE.py:NAME or MODULE:NAME, got {name!r}")
+    try:
+        if place.endswith(".py"):
+            if not Path(place).is_file():
+                raise FileNotFoundError(f"no file {place}")
+            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            assert spec is not None and spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(place)
+        found = getattr(module, attribute)
+        return found if hasattr(found, "A") and not isinstance(found, type) else found()
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the user's code raises anything
+        words = " ".join(str(error).split())
+        raise ValueError(f"operator: {name}: {type(error).__name__}: {words}") from error

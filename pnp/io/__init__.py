@@ -1,0 +1,10 @@
+"""Files of images and measurements."""
+
+from .fastmri import Slice as Slice
+from .fastmri import read_fastmri as read_fastmri
+from .images import ENDINGS as ENDINGS
+from .images import image_files as image_files
+from .images import read_images as read_images
+from .measurements import read_measurements as read_measurements
+
+__all__ = ["ENDINGS", "Slice", "image_files", "read_fastmri", "read_images", "read_measurements"]

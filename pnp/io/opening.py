@@ -1,0 +1,50 @@
+"""What all readers share: packages that are there or named, files that are named, sizes that a file can hold."""
+
+import importlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["named", "package", "within"]
+
+_RATIO, _ALWAYS = 1100, 2**26  # deflate makes at most 1032 bytes of one
+
+
+def package(name: str, extra: str) -> Any:
+    """An optional package.
+
+    Raises:
+        ImportError: it is not there; the extra to install is named.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"reading this file needs {name}: pip install 'pnp-imaging[{extra}]'") from error
+
+
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """Errors say which file cannot be read; readers of broken ones raise anything."""
+    try:
+        yield
+    except (ImportError, FileNotFoundError):
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"cannot read {path}: {words}") from error
+
+
+def within(path: str | Path, shape: Sequence[int], itemsize: int = 1) -> None:
+    """Raise where a file declares more values than one of its size can hold: they are not allocated then.
+
+    64 MiB are always allowed, beyond them 1,100 bytes for each of the file.
+
+    Raises:
+        ValueError: the values would take more.
+    """
+    wanted, there = math.prod(int(n) for n in shape) * itemsize, os.path.getsize(path)
+    if not 0 <= wanted <= _ALWAYS + _RATIO * there:
+        raise ValueError(f"declares {wanted:,} bytes of values, more than a file of {there:,} bytes can hold")

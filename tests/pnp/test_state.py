@@ -1,0 +1,79 @@
+"""States from disk are checked before they are continued."""
+
+import pytest
+import torch
+
+from operators import Identity, LinearOperator
+from pnp import PnPADMM, PnPHQS, State, Stop
+from pnp.calibration import Calibration
+from pnp.remarks import out_of_range
+
+Y = torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
+
+
+def solver(kind=PnPADMM):
+    return kind(Identity((4, 4)), lambda x, sigma: x / 2, noise_std=0.1, stop=Stop(max_iter=3))
+
+
+@pytest.fixture(params=[PnPADMM, PnPHQS])
+def kept(request):
+    return request.param, solver(request.param).solve(Y).state.to_dict()
+
+
+def test_a_state_of_another_batch_is_refused(kept):
+    kind, parts = kept
+    twice = {k: v.repeat(2, 1, 1, 1) if isinstance(v, torch.Tensor) else v for k, v in parts["values"].items()}
+    with pytest.raises(ValueError, match="batches of 1, 2 samples"):
+        State.from_dict({**parts, "values": twice})
+    wide = {k: v[..., :3] if isinstance(v, torch.Tensor) else v for k, v in parts["values"].items()}
+    with pytest.raises(ValueError, match=r"state: expected a tensor \(1, 1, 4, 4\)"):
+        solver(kind).solve(Y, state=State.from_dict({**parts, "values": wide}))
+
+
+def test_what_is_not_finite_or_missing_is_refused(kept):
+    kind, parts = kept
+    x = parts["values"]["x"].clone()
+    x[0, 0, 1, 1] = float("nan")
+    with pytest.raises(ValueError, match="state: holds NaN"):
+        solver(kind).solve(Y, state=State.from_dict({**parts, "values": {**parts["values"], "x": x}}))
+    with pytest.raises(ValueError, match="kept: not the dictionary"):
+        State.from_dict({**parts, "values": {k: v for k, v in parts["values"].items() if k != "x"}})
+    with pytest.raises(ValueError, match="kept: step"):
+        State.from_dict({**parts, "step": "3"})
+    more = {**parts["values"], "other": parts["values"]["x"]}
+    with pytest.raises(ValueError, match="expected the tensors x, "):
+        solver(kind).solve(Y, state=State.from_dict({**parts, "values": more}))
+
+
+def test_a_state_that_fits_continues(kept):
+    kind, parts = kept
+    assert solver(kind).solve(Y, state=State.from_dict(parts)).state.step == 6
+
+
+def test_operators_that_are_not_finite_are_told_from_those_of_zeros():
+    class Bad(LinearOperator):
+        in_shape = (1, 4, 4)
+
+        def __init__(self, a, back):
+            super().__init__()
+            self.a, self.back = a, back
+
+        def A(self, x):
+            return self.a * x
+
+        def A_adjoint(self, y):
+            return self.back * y
+
+    for a, back, words in (
+        (float("nan"), 1.0, "NaN or infinite data"),
+        (float("inf"), 1.0, "NaN or infinite data"),
+        (1.0, float("nan"), "A_adjoint.* is not finite"),
+        (0.0, 0.0, "everything to zero"),
+    ):
+        with pytest.raises(ValueError, match=f"op: .*{words}"):
+            PnPADMM(Bad(a, back), lambda x, sigma: x / 2, noise_std=0.1).solve(Y)
+
+
+def test_the_remark_on_wide_answers_names_the_denoiser_among_its_causes():
+    calibration = Calibration(torch.ones(1), torch.zeros(1))
+    assert "or the denoiser enlarges what it is given" in out_of_range(10 * Y, calibration)
