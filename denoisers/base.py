@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .modes import Lasting, holds
+
 __all__ = ["CallableDenoiser", "Denoiser", "Wrapper", "as_denoiser", "sigma_column"]
 
 
@@ -31,7 +33,7 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
         raise TypeError(f"sigma: expected a number or a tensor of them, got {sigma!r}") from error
     if s.numel() not in (1, x.shape[0]):
         raise ValueError(f"sigma: expected one value or {x.shape[0]} (one a sample), got {s.numel()}")
-    if not bool((s.detach() >= 0).all()) or not bool(torch.isfinite(s.detach()).all()):
+    if holds((s.detach() >= 0) & torch.isfinite(s.detach())) is False:
         raise ValueError(f"sigma: a noise level is finite and not negative, got {s.detach().tolist()}")
     return s.expand(x.shape[0]).reshape(-1, 1, 1, 1)
 
@@ -52,7 +54,7 @@ def check_images(x: Tensor, channels: int | None = None) -> None:
         raise ValueError(f"x: this denoiser takes {channels} channel(s), got {x.shape[1]} in {tuple(x.shape)}")
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, metaclass=Lasting):
     r"""Base of all denoisers: an estimate of :math:`x` from :math:`x + \sigma n`, :math:`n \sim N(0, I)`.
 
     Attributes:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from .base import LinearOperator
-from .shapes import check_batch
+from .modes import constant, tracked
+from .shapes import check_batch, check_precision
 
 __all__ = ["Adjoint", "Compose", "Scaled", "Stack", "Sum", "Weighted", "stack"]
 
@@ -262,18 +263,20 @@ class Weighted(LinearOperator):
         )
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         return self.weights.to(x.real.dtype) * x
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         return self.A(y)
 
     def squared(self) -> Tensor:
         """Squares of the weights, the same tensor as long as the weights are the same."""
-        if self.weights.requires_grad:
+        if self.weights.requires_grad or tracked(self.weights):
             return self.weights**2
         now = (self.weights, self.weights._version)
         if self._squared is None or self._squared[0] is not now[0] or self._squared[1] != now[1]:
-            self._squared = (*now, self.weights**2)
+            self._squared = (*now, constant(lambda: self.weights**2))
         return self._squared[2]
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..modes import exact
+from ..shapes import check_precision
 from .function import FunctionOperator, cast
 from .matrix import MatrixOperator, flat_shape
 
@@ -66,13 +68,19 @@ class DeepinvOperator(LinearOperator):
         return v
 
     def A(self, x: Tensor) -> Tensor:
-        return cast(self.physics.A(self._own(x)), x, None)
+        check_precision("x", x)
+        with exact(x):
+            return cast(self.physics.A(self._own(x)), x, None)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
-        return cast(self.physics.A_adjoint(self._own(y)), y, self.in_dtype.is_complex)
+        check_precision("y", y)
+        with exact(y):
+            return cast(self.physics.A_adjoint(self._own(y)), y, self.in_dtype.is_complex)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
-        return cast(self.physics.A_adjoint_A(self._own(x)), x, self.in_dtype.is_complex)
+        check_precision("x", x)
+        with exact(x):
+            return cast(self.physics.A_adjoint_A(self._own(x)), x, self.in_dtype.is_complex)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options: Any) -> Tensor:
         if not self._closed_form:

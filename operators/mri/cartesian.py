@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..fourier.fft import fft2c, ifft2c
-from ..shapes import check_batch, constant_like
+from ..shapes import check_batch, check_precision, constant_like
 
 __all__ = ["MRI"]
 
@@ -113,6 +113,7 @@ class MRI(LinearOperator):
         return self._mask(x) * fft2c(x if maps is None else maps * x)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         images, maps = ifft2c(self._mask(y) * y), self._maps(y)
         return images if maps is None else (maps.conj() * images).sum(1, keepdim=True)
 
@@ -130,10 +131,10 @@ class MRI(LinearOperator):
         return super().solve_normal(b, gamma, **options)
 
     def A_dagger(self, y: Tensor, **options) -> Tensor:
-        mask = self._mask(y)
+        check_batch("y", y, self.out_shape, complex_data=True)
         if self.coil_maps is not None:
             return super().A_dagger(y, **options)
-        check_batch("y", y, self.out_shape, complex_data=True)
+        mask = self._mask(y)
         taken = mask > 0
         return ifft2c(torch.where(taken, y / torch.where(taken, mask, torch.ones_like(mask)), torch.zeros_like(y)))
 
