@@ -101,6 +101,11 @@ def _columns(apply: Callable[[Any], Any], shape: tuple[int, ...], x: Any) -> Any
     return np.ascontiguousarray(apply(x.reshape(len(x), -1).T).T).reshape(len(x), *shape)
 
 
+def _by_columns(apply: Callable[[Any], Any], columns: Any) -> Any:
+    """Vector by vector, each of one axis: not every LinearOperator takes columns (astra's OpTomo does not)."""
+    return np.stack([np.asarray(apply(np.ascontiguousarray(v))).ravel() for v in columns.T], 1)
+
+
 def _scipy(obj: Any, in_shape: tuple[int, ...] | None, in_dtype: torch.dtype | None) -> LinearOperator:
     """scipy sparse matrices and LinearOperators, and what looks like them (pylops)."""
     rows, count = (int(n) for n in obj.shape)
@@ -109,7 +114,7 @@ def _scipy(obj: Any, in_shape: tuple[int, ...] | None, in_dtype: torch.dtype | N
     if hasattr(obj, "tocsr"):
         forward, back = partial(operator.matmul, obj.tocsr()), partial(operator.matmul, obj.conj().T.tocsr())
     else:
-        forward, back = obj.matmat, obj.rmatmat
+        forward, back = (partial(_by_columns, f) for f in (obj.matvec, obj.rmatvec))
         try:
             back(np.zeros((rows, 1), dtype=obj.dtype))
         except (NotImplementedError, TypeError) as error:

@@ -198,7 +198,9 @@ def _forward_mode(op, make):
     for mode in (torch.enable_grad, torch.no_grad):
         with mode(), forward_ad.dual_level():
             a, b = forward_ad.make_dual(x, u), forward_ad.make_dual(y, v)
-            slopes = [forward_ad.unpack_dual(t).tangent for t in (op.A(a), op.A_adjoint(b), op.prox_l2(a, b, _GAMMA))]
+            slopes: list[Any] = [
+                forward_ad.unpack_dual(t).tangent for t in (op.A(a), op.A_adjoint(b), op.prox_l2(a, b, _GAMMA))
+            ]
         close(slopes[0], op.A(u))
         close(slopes[1], op.A_adjoint(v))
         close(real(slopes[2]), solved(make, u + _GAMMA * op.A_adjoint(v)), _SOLVED)
