@@ -1,6 +1,7 @@
 """What torch can be put into while an operator works: inference mode, autocast, transforms, dual levels."""
 
 import contextlib
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from torch._compile import _disable_dynamo
 from torch.autograd import forward_ad
 
 __all__ = [
+    "Lasting",
     "anywhere",
     "constant",
     "exact",
@@ -154,12 +156,23 @@ def _left_alone(function: Callable[..., Made], *arguments: Any) -> Made:
 def keep(module: nn.Module) -> None:
     """Replace constants of ``module`` that were made in inference mode by copies that a graph can hold."""
     for part in module.modules():
-        for name, value in [*part._buffers.items()]:
-            if value is not None and value.is_inference():
-                part._buffers[name] = value.clone()
+        for values in (part._buffers, part.__dict__):
+            for name, value in [*values.items()]:
+                if isinstance(value, Tensor) and value.is_inference():
+                    values[name] = value.clone()
         for name, value in [*part._parameters.items()]:
             if value is not None and value.is_inference():
                 part._parameters[name] = nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad)
+
+
+class Lasting(ABCMeta):
+    """Kind of the modules whose constants a graph can hold, also those made in inference mode."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        with lasting():
+            made = super().__call__(*args, **options)
+            keep(made)
+        return made
 
 
 @contextlib.contextmanager

@@ -1,13 +1,12 @@
 """What measures, linear or not: shapes, kinds, and a derivative."""
 
-from abc import ABCMeta
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from .modes import exact, keep, lasting
+from .modes import Lasting, exact, keep, lasting
 from .shapes import check_batch
 
 if TYPE_CHECKING:
@@ -16,17 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Operator"]
 
 
-class _Lasting(ABCMeta):
-    """Operators made in inference mode have constants that a graph can hold, as all others have."""
-
-    def __call__(cls, *args: Any, **options: Any) -> Any:
-        with lasting():
-            made = super().__call__(*args, **options)
-            keep(made)
-        return made
-
-
-class Operator(nn.Module, metaclass=_Lasting):
+class Operator(nn.Module, metaclass=Lasting):
     r"""Map :math:`A` from images (B, C, ...) to data (B, ...), differentiable, immutable once made.
 
     A subclass sets ``in_shape`` and writes ``A``; linear ones are :class:`operators.LinearOperator`, of which

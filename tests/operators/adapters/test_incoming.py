@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 import torch
 
 from operators.adapters.function import FunctionOperator
