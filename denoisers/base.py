@@ -66,6 +66,7 @@ class Denoiser(nn.Module, metaclass=Lasting):
         own_units: whether it is a prior of images in physical units of their own, sigma included; solvers then leave
             intensities as they are and give the prior the weight that Bayes gives it.
         takes_complex: whether it takes complex images itself; solvers hand real and imaginary part to others.
+        caution: what a solver should say of it where it does not converge; nothing: "".
 
     >>> class Shrink(Denoiser):
     ...     def forward(self, x, sigma):
@@ -79,6 +80,7 @@ class Denoiser(nn.Module, metaclass=Lasting):
     intensity_range: tuple[float, float] | None = (0.0, 1.0)
     own_units: bool = False
     takes_complex: bool = False
+    caution: str = ""
 
     def at_iteration(self, step: int) -> "Denoiser":
         """The denoiser of a solver's iteration: itself, but for those that draw something for each."""
@@ -153,7 +155,8 @@ class Wrapper(Denoiser):
     def __init__(self, denoiser: Callable[..., Tensor]) -> None:
         super().__init__()
         inner = self.denoiser = as_denoiser(denoiser)
-        for name in ("sigma_range", "channels", "intensity_range", "own_units", "takes_complex", "radius", "card"):
+        for name in ("sigma_range", "channels", "intensity_range", "own_units", "takes_complex", "caution", "radius",
+                     "card"):  # fmt: skip
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
 

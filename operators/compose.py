@@ -53,6 +53,9 @@ class Compose(LinearOperator):
     def support(self) -> Tensor | None:
         return self.inner.support
 
+    def doubts(self, y: Tensor) -> str:
+        return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ""
+
     def A(self, x: Tensor) -> Tensor:
         return self.outer.A(self.inner.A(x))
 
@@ -116,6 +119,9 @@ class Scaled(LinearOperator):
     @property
     def support(self) -> Tensor | None:
         return self.operator.support
+
+    def doubts(self, y: Tensor) -> str:
+        return self.operator.doubts(y)
 
     def A(self, x: Tensor) -> Tensor:
         return self.factor * self.operator.A(x)

@@ -65,6 +65,11 @@ class Operator(nn.Module, metaclass=Lasting):
         empty, such as places that no coil reaches, is False; solvers keep it at zero. ``None``: everywhere."""
         return None
 
+    def doubts(self, y: Tensor) -> str:
+        """What looks wrong about data ``y``, such as a zero frequency that is not where it is expected; nothing: "".
+        Solvers warn of it."""
+        return ""
+
     def first_image(self, y: Tensor) -> Tensor:
         """An image (B, *in_shape) at which the derivative is telling, where solvers begin: zero."""
         real = torch.float64 if y.dtype in (torch.float64, torch.complex128) else torch.float32

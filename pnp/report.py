@@ -60,7 +60,7 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
         "scale": facts.calibration.scale,
         "offset": facts.calibration.offset,
     }
-    return told | _of_the_denoiser(denoiser, run, x, sigmas, end)
+    return told | _of_the_denoiser(denoiser, problem, run, x, sigmas, end)
 
 
 def _name(denoiser: Any) -> str:
@@ -71,7 +71,7 @@ def _name(denoiser: Any) -> str:
     return told if inner is denoiser else f"{told}, within bounds"
 
 
-def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: Any) -> dict[str, str]:
+def _of_the_denoiser(denoiser: Any, problem: Problem, run: Run, x: Tensor, sigmas: Tensor, end: Any) -> dict[str, str]:
     facts = run.state.facts
     card = getattr(denoiser, "card", {})
     told = {"weights": card["sha256"][:16]} if card.get("sha256") else {}
@@ -87,6 +87,12 @@ def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: An
     if end is not None:
         single = one_level(denoiser, float(torch.as_tensor(end, dtype=torch.float64).max()))
         told |= {"level": single} if single else {}
+    if denoiser.caution and "max_iter" in run.reasons:
+        told["convergence"] = denoiser.caution
+        alarms.append(denoiser.caution)
+    if doubts := problem.fit.op.doubts(problem.fit.likelihood.as_data(problem.fit.y)):
+        told["data"] = doubts
+        alarms.append(doubts)
     passport = card.get("passport", {})
     if worse := adds_error(passport, float(sigmas.amin())):
         told["passport"] = worse

@@ -6,6 +6,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.fft import fft2c, ifft2c
 from ..shapes import check_batch, check_precision, constant_like
+from .centre import off_centre
 
 __all__ = ["MRI"]
 
@@ -15,7 +16,16 @@ def _check_mask(mask: Tensor) -> Tensor:
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask: expected a torch.Tensor, got {type(mask).__name__}")
     if mask.ndim not in (2, 4):
-        raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}")
+        hint = ""
+        if mask.ndim == 1 or (mask.ndim == 3 and mask.shape[-1] == 1):
+            line = "mask" if mask.ndim == 1 else "mask.flatten()"
+            hint = f"; a line of {mask.numel()} columns goes in as {line}.expand(H, {mask.numel()})"
+        raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}{hint}")
+    if mask.ndim == 4 and mask.shape[-1] == 1 and mask.shape[-2] > 1:
+        raise ValueError(
+            f"mask: {tuple(mask.shape)} is a line of {mask.shape[-2]} columns with an axis for real and imaginary part "
+            f"(fastMRI's); it goes in as mask.flatten().expand(H, {mask.shape[-2]})"
+        )
     if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
         raise ValueError("mask: expected booleans or finite real weights >= 0")
     mask = mask[None, None] if mask.ndim == 2 else mask
@@ -99,6 +109,9 @@ class MRI(LinearOperator):
     @property
     def support(self) -> Tensor | None:
         return seen_by(self.coil_maps)
+
+    def doubts(self, y: Tensor) -> str:
+        return off_centre(torch.where(self.measured, y, torch.zeros_like(y)))
 
     def _mask(self, like: Tensor) -> Tensor:
         return constant_like(self.mask, like, "mask")
