@@ -119,9 +119,10 @@ class LinearOperator(Operator):
     def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int | None = None, **_: Any) -> Tensor:
         r"""Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero.
 
-        It fits the noise as well as the data: for noisy data of ill-conditioned operators stop early, ``max_iter=10``
-        or so, which regularises, or use a solver. Without ``max_iter`` 500 iterations have to reach ``rtol``, else a
-        warning tells what they did reach.
+        It is not regularised, and fits the noise as well as the data: for noisy data of ill-conditioned operators (few
+        coils, sinograms) :func:`operators.least_squares` with ``noise_std=`` ends where only noise is left; a small
+        ``max_iter`` regularises, too, and a solver does better. Without ``max_iter`` 500 iterations have to reach
+        ``rtol``, else a warning tells what they did reach.
 
         Derivatives by y are those of the pseudo-inverse, :math:`(A A^*)^+ A`, to any order; a derivative by the
         operator's constants raises RuntimeError (``prox_l2`` with a large gamma has one).

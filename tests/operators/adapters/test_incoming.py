@@ -230,7 +230,7 @@ def test_our_operators_run_in_deepinv(deepinv, name):
 
 
 def test_sigpy():
-    linop = pytest.importorskip("sigpy.linop", reason="needs sigpy: pip install sigpy")
+    linop = pytest.importorskip("sigpy.linop", reason="needs sigpy: pip install 'pnp-imaging[test]'")
     mask = (np.random.default_rng(0).random((4, 5)) > 0.4).astype(np.float64)
     op = as_operator(linop.Multiply((4, 5), mask) * linop.FFT((4, 5)))
     operator_laws(op)
@@ -244,7 +244,7 @@ def test_sigpy():
 
 
 def test_pylops():
-    pylops = pytest.importorskip("pylops", reason="needs pylops: pip install pylops")
+    pylops = pytest.importorskip("pylops", reason="needs pylops: pip install 'pnp-imaging[test]'")
     matrix = np.random.default_rng(0).standard_normal((7, 12))
     op = as_operator(pylops.MatrixMult(matrix), in_shape=(1, 3, 4))
     operator_laws(op)
