@@ -18,10 +18,11 @@ def check_precision(name: str, value: Tensor) -> None:
     >>> check_precision("x", torch.zeros(1))
     """
     if value.dtype not in _PRECISIONS:
-        raise TypeError(
-            f"{name}: expected floating point values of single or double precision, got {value.dtype}; convert with "
-            f"{name}.{'to(torch.complex64)' if value.is_complex() else 'float()'}"
+        wanted = (
+            "single or double precision" if value.is_floating_point() or value.is_complex() else "floating point values"
         )
+        cast = "to(torch.complex64)" if value.is_complex() else "float()"
+        raise TypeError(f"{name}: expected {wanted}, got {value.dtype}; convert with {name}.{cast}")
 
 
 def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:
