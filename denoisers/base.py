@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .modes import Lasting, holds
+
 __all__ = ["CallableDenoiser", "Denoiser", "Wrapper", "as_denoiser", "sigma_column"]
 
 
@@ -31,7 +33,7 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
         raise TypeError(f"sigma: expected a number or a tensor of them, got {sigma!r}") from error
     if s.numel() not in (1, x.shape[0]):
         raise ValueError(f"sigma: expected one value or {x.shape[0]} (one a sample), got {s.numel()}")
-    if not bool((s.detach() >= 0).all()) or not bool(torch.isfinite(s.detach()).all()):
+    if holds((s.detach() >= 0) & torch.isfinite(s.detach())) is False:
         raise ValueError(f"sigma: a noise level is finite and not negative, got {s.detach().tolist()}")
     return s.expand(x.shape[0]).reshape(-1, 1, 1, 1)
 
@@ -52,7 +54,7 @@ def check_images(x: Tensor, channels: int | None = None) -> None:
         raise ValueError(f"x: this denoiser takes {channels} channel(s), got {x.shape[1]} in {tuple(x.shape)}")
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, metaclass=Lasting):
     r"""Base of all denoisers: an estimate of :math:`x` from :math:`x + \sigma n`, :math:`n \sim N(0, I)`.
 
     Attributes:
@@ -64,6 +66,7 @@ class Denoiser(nn.Module):
         own_units: whether it is a prior of images in physical units of their own, sigma included; solvers then leave
             intensities as they are and give the prior the weight that Bayes gives it.
         takes_complex: whether it takes complex images itself; solvers hand real and imaginary part to others.
+        caution: what a solver should say of it where it does not converge; nothing: "".
 
     >>> class Shrink(Denoiser):
     ...     def forward(self, x, sigma):
@@ -77,6 +80,7 @@ class Denoiser(nn.Module):
     intensity_range: tuple[float, float] | None = (0.0, 1.0)
     own_units: bool = False
     takes_complex: bool = False
+    caution: str = ""
 
     def at_iteration(self, step: int) -> "Denoiser":
         """The denoiser of a solver's iteration: itself, but for those that draw something for each."""
@@ -151,7 +155,8 @@ class Wrapper(Denoiser):
     def __init__(self, denoiser: Callable[..., Tensor]) -> None:
         super().__init__()
         inner = self.denoiser = as_denoiser(denoiser)
-        for name in ("sigma_range", "channels", "intensity_range", "own_units", "takes_complex", "radius", "card"):
+        for name in ("sigma_range", "channels", "intensity_range", "own_units", "takes_complex", "caution", "radius",
+                     "card"):  # fmt: skip
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
 

@@ -31,6 +31,7 @@ from .image.mask import Identity as Identity
 from .image.mask import Inpainting as Inpainting
 from .image.mask import random_mask as random_mask
 from .image.resample import Downsampling as Downsampling
+from .least_squares import least_squares as least_squares
 from .lensing.catalogue import ShearMap as ShearMap
 from .lensing.catalogue import bin_shear as bin_shear
 from .lensing.catalogue import shape_noise_std as shape_noise_std

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from .linalg import cg, column, default_rtol, implicit_solve, linear_map, power_norm
+from .modes import anywhere, exact, largest, lasting, pull_back
 from .nonlinear import Operator
-from .shapes import check_batch
+from .shapes import check_batch, check_precision
 
 __all__ = ["LinearOperator"]
 
@@ -48,16 +49,11 @@ class LinearOperator(Operator):
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         """Adjoint for the real inner product, data (B, *out_shape) -> images; by default the derivative of ``A``."""
-        with torch.inference_mode(False):
+        check_precision("y", y)
+        create = torch.is_grad_enabled()
+        with lasting(), exact(y):
             y = y.clone() if y.is_inference() else y
-            x = self._zeros(y.shape[0], y, self.in_dtype)
-            create = torch.is_grad_enabled()
-            with torch.enable_grad():
-                ax = self.A(x.requires_grad_())
-                if ax.shape != y.shape:
-                    raise ValueError(f"y: expected shape {('B', *ax.shape[1:])}, got {tuple(y.shape)}")
-                (gradient,) = torch.autograd.grad(ax, x, y.to(ax.dtype), create_graph=create, materialize_grads=True)
-        return gradient
+            return pull_back(self.A, self._zeros(y.shape[0], y, self.in_dtype), y, create=create)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
         """Normal operator on images."""
@@ -86,7 +82,8 @@ class LinearOperator(Operator):
         g = self._gamma(gamma, b)
 
         def matrix(x: Tensor) -> Tensor:
-            return x + g * self.A_adjoint_A(x)
+            with exact(x):
+                return x + g * self.A_adjoint_A(x)
 
         def solve(v: Tensor, start: Tensor | None) -> Tensor:
             return cg(matrix, v, x0=start, rtol=rtol, max_iter=max_iter, precond=self.preconditioner(g))[0]
@@ -116,14 +113,16 @@ class LinearOperator(Operator):
         check_batch("z", z, self.in_shape, self.in_dtype.is_complex)
         check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
         g = self._gamma(gamma, z)
-        return self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
+        with exact(z):
+            return self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
 
     def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int | None = None, **_: Any) -> Tensor:
         r"""Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero.
 
-        It fits the noise as well as the data: for noisy data of ill-conditioned operators stop early, ``max_iter=10``
-        or so, which regularises, or use a solver. Without ``max_iter`` 500 iterations have to reach ``rtol``, else a
-        warning tells what they did reach.
+        It is not regularised, and fits the noise as well as the data: for noisy data of ill-conditioned operators (few
+        coils, sinograms) :func:`operators.least_squares` with ``noise_std=`` ends where only noise is left; a small
+        ``max_iter`` regularises, too, and a solver does better. Without ``max_iter`` 500 iterations have to reach
+        ``rtol``, else a warning tells what they did reach.
 
         Derivatives by y are those of the pseudo-inverse, :math:`(A A^*)^+ A`, to any order; a derivative by the
         operator's constants raises RuntimeError (``prox_l2`` with a large gamma has one).
@@ -132,7 +131,7 @@ class LinearOperator(Operator):
 
         def solve(v: Tensor) -> Tensor:
             x, info = cg(self.A_adjoint_A, self.A_adjoint(v), rtol=rtol, max_iter=max_iter or 500)
-            wanted, reached = rtol or default_rtol(v.dtype), float(info.residual.max())
+            wanted, reached = rtol or default_rtol(v.dtype), largest(info.residual)
             if max_iter is None and reached > 10 * wanted:
                 warnings.warn(
                     f"A_dagger: a relative residual of {reached:.1e} after 500 iterations, not {wanted:.1e}; give "
@@ -145,7 +144,8 @@ class LinearOperator(Operator):
             v = cg(self.A_A_adjoint, self.A(g), rtol=rtol, max_iter=max_iter or 500)[0]
             return v if y.is_complex() or not v.is_complex() else v.real
 
-        return linear_map(y, solve, back, *(t for t in (*self.buffers(), *self.parameters()) if t.requires_grad))
+        with exact(y):
+            return linear_map(y, solve, back, *(t for t in (*self.buffers(), *self.parameters()) if t.requires_grad))
 
     def norm(self) -> float:
         """Largest singular value, in double precision, from a fixed random image."""
@@ -173,13 +173,13 @@ class LinearOperator(Operator):
         return torch.zeros(batch, *self.in_shape, dtype=dtype, device=like.device)
 
     def _gamma(self, gamma: float | Tensor, like: Tensor) -> Tensor:
+        check_precision("b", like)
         try:
             g = column(gamma, like)
         except ValueError as error:
             raise ValueError(f"gamma: {error}") from None
-        values = g.detach()
-        if not bool((values >= 0).all() & torch.isfinite(values).all()):
-            raise ValueError(f"gamma: expected finite values >= 0, got {values.flatten().tolist()}")
+        if anywhere(~((g >= 0) & torch.isfinite(g))):
+            raise ValueError(f"gamma: expected finite values >= 0, got {gamma}")
         return g
 
     # ---- algebra

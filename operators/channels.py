@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .base import LinearOperator
 from .made import Made
-from .shapes import check_batch
+from .shapes import check_batch, check_precision
 
 __all__ = ["TwoChannels"]
 
@@ -53,6 +53,7 @@ class TwoChannels(Made):
         return _parted(y) if self.operator.out_dtype.is_complex else y
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         return self._image_back(self.operator.A_adjoint(self._data(y)))
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
@@ -82,4 +83,5 @@ def _parted(v: Tensor) -> Tensor:
 
 def _paired(v: Tensor) -> Tensor:
     """(B, 2 C, ...) real to (B, C, ...) complex."""
+    check_precision("x", v)
     return torch.complex(*v.contiguous().chunk(2, 1))

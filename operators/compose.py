@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from .base import LinearOperator
 from .made import Made
-from .shapes import Constant, as_constant, check_batch, check_broadcast
+from .modes import constant, tracked
+from .shapes import Constant, as_constant, check_batch, check_broadcast, check_precision
 
 __all__ = ["Adjoint", "Compose", "Scaled", "Stack", "Sum", "Weighted", "stack"]
 
@@ -52,6 +53,9 @@ class Compose(Made):
     @property
     def support(self) -> Tensor | None:
         return self.inner.support
+
+    def doubts(self, y: Tensor) -> str:
+        return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ""
 
     def A(self, x: Tensor) -> Tensor:
         return self.outer.A(self.inner.A(x))
@@ -116,6 +120,9 @@ class Scaled(Made):
     @property
     def support(self) -> Tensor | None:
         return self.operator.support
+
+    def doubts(self, y: Tensor) -> str:
+        return self.operator.doubts(y)
 
     def A(self, x: Tensor) -> Tensor:
         return self.factor * self.operator.A(x)
@@ -272,18 +279,20 @@ class Weighted(LinearOperator):
         return Compose(Weighted(self.weights, shape=shape, dtype=self.in_dtype), other)
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         return self.weights.to(x.real.dtype) * x
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         return self.A(y)
 
     def squared(self) -> Tensor:
         """Squares of the weights, the same tensor as long as the weights are the same."""
-        if self.weights.requires_grad:
+        if self.weights.requires_grad or tracked(self.weights):
             return self.weights**2
         now = (self.weights, self.weights._version)
         if self._squared is None or self._squared[0] is not now[0] or self._squared[1] != now[1]:
-            self._squared = (*now, self.weights**2)
+            self._squared = (*now, constant(lambda: self.weights**2))
         return self._squared[2]
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:

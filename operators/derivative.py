@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator
+from .modes import pull_back
 from .nonlinear import Operator
 
 __all__ = ["Derivative"]
@@ -38,8 +39,4 @@ class Derivative(LinearOperator):
     def A_adjoint(self, y: Tensor) -> Tensor:
         at: Any = self.x.expand(y.shape[0], *self.in_shape)
         create = torch.is_grad_enabled() and (y.requires_grad or at.requires_grad)
-        with torch.enable_grad():
-            at = at if at.requires_grad else at.detach().requires_grad_()
-            ax = self.op.A(at)
-            (gradient,) = torch.autograd.grad(ax, at, y.to(ax.dtype), create_graph=create, materialize_grads=True)
-        return gradient
+        return pull_back(self.op.A, at, y, create=create)

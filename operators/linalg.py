@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .modes import anywhere, in_dual_level, uncompiled
+
 __all__ = ["CGInfo", "cg", "cg_reports", "column", "default_rtol", "dot", "implicit_solve", "linear_map", "power_norm"]
 
 Map = Callable[[Tensor], Tensor]
@@ -115,12 +117,12 @@ def cg(
     best, least = x, dot(r, r).detach()
     for _ in range(max_iter):
         active = (dot(r, r).sqrt() > goal) & nonzero
-        if not bool(active.any()):
+        if not anywhere(active):
             break
         mp = apply(p)
         curvature = dot(p, mp)
         active = active & (curvature > 0)
-        if not bool(active.any()):
+        if not anywhere(active):
             break
         alpha = torch.where(active, rz / torch.where(active, curvature, torch.ones_like(curvature)), 0.0)
         x = x + column(alpha, x) * p
@@ -178,20 +180,38 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-
     return max(top, 0.0) ** 0.5
 
 
+_NO_CONSTANTS = "this linear map has no derivative by the operator's constants, only by its argument"
+
+
 class _LinearMap(torch.autograd.Function):
     """A linear function and its adjoint, each the derivative of the other, to any order."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
-        ctx.pair = function, adjoint
+    def forward(x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
         return function(x.detach())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.pair = inputs[1:3]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         if any(ctx.needs_input_grad[3:]):
-            raise RuntimeError("this linear map has no derivative by the operator's constants, only by its argument")
+            raise RuntimeError(_NO_CONSTANTS)
         function, adjoint = ctx.pair
         return linear_map(gradients[0], adjoint, function), *(None for _ in ctx.needs_input_grad[1:])
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *others: Any) -> Tensor:
+        if any(other is not None for other in others):
+            raise RuntimeError(_NO_CONSTANTS)
+        return linear_map(tangent, *ctx.pair)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor, *rest: Any) -> tuple[Tensor, int]:
+        if any(axis is not None for axis in in_dims[3:]):
+            raise RuntimeError("torch.func.vmap goes over the argument of this linear map, not over its constants")
+        return torch.stack([_LinearMap.apply(one, *rest) for one in x.movedim(in_dims[0], 0)]), 0
 
 
 def linear_map(x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
@@ -203,15 +223,21 @@ def linear_map(x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Te
     >>> x.grad.tolist()
     [3.0, 3.0]
     """
-    return _LinearMap.apply(x, function, adjoint, *constants)
+    return uncompiled(_LinearMap.apply, x, function, adjoint, *constants)
 
 
 class _SecondDerivative(torch.autograd.Function):
     """Identity on a gradient; raises when it is differentiated again, instead of giving a wrong number."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, *sources: Tensor) -> Tensor:
+    def forward(gradient: Tensor, *sources: Tensor) -> Tensor:
         return gradient.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
@@ -220,15 +246,22 @@ class _SecondDerivative(torch.autograd.Function):
             "unroll the iterations (operators.linalg.cg is differentiable) where you need it"
         )
 
+    jvp = backward
+
 
 class _Correction(torch.autograd.Function):
     """Value 0; derivative that of ``solve(residual)`` for a self-adjoint ``solve``."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, residual: Tensor, solve: Solve) -> Tensor:
-        ctx.solve = solve
-        ctx.save_for_backward(residual)
+    def forward(residual: Tensor, solve: Solve) -> Tensor:
         return torch.zeros_like(residual)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        residual, ctx.solve = inputs
+        ctx.save_for_backward(residual)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -239,18 +272,23 @@ class _Correction(torch.autograd.Function):
             gradient = _SecondDerivative.apply(gradient, residual, gradients[0])
         return gradient, None
 
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: Any) -> Tensor:
+        with torch.no_grad():
+            return ctx.solve(tangent, None)
+
 
 def implicit_solve(matrix: Map, b: Tensor, solve: Solve, *, x0: Tensor | None = None) -> Tensor:
     r"""``solve(b, x0)`` for the self-adjoint ``matrix`` M, with the first derivatives of :math:`M^{-1} b`.
 
     .. math:: dx = M^{-1} (db - dM\,x)
 
-    with respect to ``b`` and everything that M depends on, at the price of one more solve and no stored iterations.
-    A second derivative raises RuntimeError.
+    with respect to ``b`` and everything that M depends on, at the price of one more solve and no stored iterations,
+    in reverse and in forward mode. A second derivative raises RuntimeError.
     """
     with torch.no_grad():
-        x = solve(b, x0)
-    if not torch.is_grad_enabled():
+        x = solve(b, x0).detach()
+    if not (torch.is_grad_enabled() or in_dual_level()):
         return x
     residual = b - matrix(x)
-    return x + _Correction.apply(residual, solve) if residual.requires_grad else x
+    return x + _Correction.apply(residual, solve) if residual.requires_grad or in_dual_level() else x

@@ -1,11 +1,12 @@
 """What measures, linear or not: shapes, kinds, and a derivative."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from .modes import Lasting, exact, keep, lasting
 from .shapes import check_batch
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Operator"]
 
 
-class Operator(nn.Module):
+class Operator(nn.Module, metaclass=Lasting):
     r"""Map :math:`A` from images (B, C, ...) to data (B, ...), differentiable, immutable once made.
 
     A subclass sets ``in_shape`` and writes ``A``; linear ones are :class:`operators.LinearOperator`, of which
@@ -64,6 +65,11 @@ class Operator(nn.Module):
         empty, such as places that no coil reaches, is False; solvers keep it at zero. ``None``: everywhere."""
         return None
 
+    def doubts(self, y: Tensor) -> str:
+        """What looks wrong about data ``y``, such as a zero frequency that is not where it is expected; nothing: "".
+        Solvers warn of it."""
+        return ""
+
     def first_image(self, y: Tensor) -> Tensor:
         """An image (B, *in_shape) at which the derivative is telling, where solvers begin: zero."""
         real = torch.float64 if y.dtype in (torch.float64, torch.complex128) else torch.float32
@@ -71,9 +77,15 @@ class Operator(nn.Module):
         return torch.zeros(y.shape[0], *self.in_shape, dtype=kind, device=y.device)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``A(x)`` after a check of the argument; no noise is added."""
+        """``A(x)`` after a check of the argument; no noise is added, and autocast lowers no precision."""
         check_batch("x", x, self.in_shape, self.in_dtype.is_complex)
-        return self.A(x)
+        with exact(x):
+            return self.A(x)
+
+    def __setstate__(self, state: Any) -> None:  # of a copy, which may be made in inference mode
+        super().__setstate__(state)
+        with lasting():
+            keep(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or convert constants; complex ones stay complex where torch would drop their imaginary parts."""
@@ -86,7 +98,8 @@ class Operator(nn.Module):
                 return t.to(pair.device, pair.dtype if pair.is_complex() else None)
             return torch.view_as_complex(pair.contiguous())
 
-        return super()._apply(kept, recurse)
+        with lasting():
+            return super()._apply(kept, recurse)
 
     # ---- shapes and kinds
 

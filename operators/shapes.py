@@ -7,7 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Constant", "as_constant", "check_batch", "check_broadcast", "constant_like", "image_axes", "with_channels"]
+__all__ = [
+    "Constant",
+    "as_constant",
+    "check_batch",
+    "check_broadcast",
+    "check_precision",
+    "constant_like",
+    "image_axes",
+    "with_channels",
+]
 
 Constant = Tensor | np.ndarray
 """What constants of operators may be given as."""
@@ -36,14 +45,30 @@ def as_constant(name: str, value: Any) -> Tensor:
     return torch.from_numpy(np.array(value, dtype=kind, order="C"))
 
 
+_PRECISIONS = frozenset((torch.float32, torch.float64, torch.complex64, torch.complex128))
+
+
+def check_precision(name: str, value: Tensor) -> None:
+    """Raise unless ``value`` is in single or double precision: half precision has no Fourier transforms on CPUs, and
+    does not hold the sums of large images.
+
+    >>> check_precision("x", torch.zeros(1))
+    """
+    if value.dtype not in _PRECISIONS:
+        wanted = (
+            "single or double precision" if value.is_floating_point() or value.is_complex() else "floating point values"
+        )
+        cast = "to(torch.complex64)" if value.is_complex() else "float()"
+        raise TypeError(f"{name}: expected {wanted}, got {value.dtype}; convert with {name}.{cast}")
+
+
 def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: bool) -> None:
     """Raise unless ``value`` is a non-empty floating batch (B, *shape); real values may stand for complex ones.
 
     Raises:
-        TypeError: not a tensor, integers, or complex where the operator is real.
+        TypeError: not a tensor, integers, half precision, or complex where the operator is real.
         ValueError: wrong rank or shape, empty batch.
 
-    >>> import torch
     >>> check_batch("y", torch.zeros(2, 1, 4), (1, 4), complex_data=False)
     """
     if not isinstance(value, Tensor):
@@ -56,8 +81,7 @@ def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: boo
         raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
     if value.shape[0] == 0:
         raise ValueError(f"{name}: empty batch, shape {tuple(value.shape)}")
-    if not (value.is_floating_point() or value.is_complex()):
-        raise TypeError(f"{name}: expected floating point values, got {value.dtype}; convert with {name}.float()")
+    check_precision(name, value)
     if value.is_complex() and not complex_data:
         raise TypeError(f"{name}: this operator expects real values, got {value.dtype}")
 
@@ -93,7 +117,9 @@ def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, in
 
 
 def constant_like(constant: Tensor, x: Tensor, name: str) -> Tensor:
-    """A constant (1 | B, ...) in the precision of the batch ``x``; raise where it is for another batch."""
+    """A constant (1 | B, ...) in the precision of the batch ``x``; raise where it is for another batch, or where that
+    precision is half."""
+    check_precision("x", x)
     if 1 not in (constant.shape[0], x.shape[0]) and constant.shape[0] != x.shape[0]:
         raise ValueError(f"{name}: holds {constant.shape[0]} samples, the batch has {x.shape[0]}")
     return constant.to(x.real.dtype.to_complex() if constant.is_complex() else x.real.dtype)
@@ -105,7 +131,6 @@ def with_channels(mask: Tensor, channels: int, name: str = "mask") -> Tensor:
     Raises:
         ValueError: wrong rank, or a number of channels that is neither 1 nor ``channels``.
 
-    >>> import torch
     >>> with_channels(torch.ones(4, 5), 3).shape
     torch.Size([1, 3, 4, 5])
     """

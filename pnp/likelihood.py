@@ -12,6 +12,7 @@ from operators.adapters.incoming import as_operator
 from operators.base import LinearOperator
 from operators.compose import Weighted
 from operators.linalg import column, dot
+from operators.modes import Lasting
 from operators.nonlinear import Operator
 from operators.shapes import as_constant, check_batch
 
@@ -21,7 +22,7 @@ from .noise_level import estimate_noise
 __all__ = ["Ball", "Exact", "Gaussian", "Huber", "Likelihood", "as_likelihood"]
 
 
-class Likelihood(nn.Module):
+class Likelihood(nn.Module, metaclass=Lasting):
     r"""Data y of an operator A: :math:`f(v, y) = -\log p(y \mid v)` at v = Ax, up to what does not depend on v.
 
     A solver's first argument; a bare operator there means :class:`Gaussian`. Pointwise on data, batch first. A

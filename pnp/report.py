@@ -66,19 +66,11 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
         "scale": facts.calibration.scale,
         "offset": facts.calibration.offset,
     }
-    if (scale := pixel_scale(denoiser)) is not None:
-        known = (
-            "" if pixel_scale(likelihood.op) else ", that of the maps is not known: KaiserSquires(..., pixel_scale=)"
-        )
-        told["pixel scale"] = f"{scale:.4g} arcmin in the prior{known}"
-    if other := other_scale(likelihood.op, denoiser):
-        told["pixel scale"] = other
-        warnings.warn(f"{run.state.method}: {other}", RuntimeWarning, stacklevel=3)
-    told |= _of_the_denoiser(denoiser, run, x, sigmas, end)
-    ratio = float((misfit / facts.noise_std).amin()) if isinstance(likelihood, Gaussian) else float("inf")
-    if strength is not None and (close := fits_noise(ratio, strength)):
-        told["noise in the answer"] = close
-        warnings.warn(f"{run.state.method}: {close}", RuntimeWarning, stacklevel=3)
+    alarms: list[str] = []
+    _of_the_denoiser(told, alarms, problem, run, x, sigmas, end)
+    _of_the_data(told, alarms, problem, misfit / facts.noise_std, strength)
+    for alarm in alarms:
+        warnings.warn(f"{run.state.method}: {alarm}", RuntimeWarning, stacklevel=3)
     return told
 
 
@@ -90,12 +82,14 @@ def _name(denoiser: Any) -> str:
     return told if inner is denoiser else f"{told}, within bounds"
 
 
-def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: Any) -> dict[str, str]:
-    facts = run.state.facts
+def _of_the_denoiser(
+    told: dict[str, Any], alarms: list[str], problem: Problem, run: Run, x: Tensor, sigmas: Tensor, end: Any
+) -> None:
+    facts, denoiser = run.state.facts, problem.prior.denoiser
     card = getattr(denoiser, "card", {})
-    told = {"weights": card["sha256"][:16]} if card.get("sha256") else {}
+    if card.get("sha256"):
+        told["weights"] = card["sha256"][:16]
     wanted = float((sigmas.amax(0) if end is None else facts.image_noise / facts.calibration.scale).max())
-    alarms = []
     if note := above_range(denoiser, wanted):
         told["note"] = note
         alarms += [note] if wanted > 1.5 * (denoiser.sigma_range or (0, 0))[1] else []
@@ -106,6 +100,9 @@ def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: An
     if end is not None:
         single = one_level(denoiser, float(torch.as_tensor(end, dtype=torch.float64).max()))
         told |= {"level": single} if single else {}
+    if denoiser.caution and "max_iter" in run.reasons:
+        told["convergence"] = denoiser.caution
+        alarms.append(denoiser.caution)
     passport = card.get("passport", {})
     if worse := adds_error(passport, float(sigmas.amin())):
         told["passport"] = worse
@@ -114,9 +111,26 @@ def _of_the_denoiser(denoiser: Any, run: Run, x: Tensor, sigmas: Tensor, end: An
         told["stability"] = steep
     if moving := drifts(passport):
         told["drift"] = moving
-    for alarm in alarms:
-        warnings.warn(f"{run.state.method}: {alarm}", RuntimeWarning, stacklevel=4)
-    return told
+
+
+def _of_the_data(
+    told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | None
+) -> None:
+    likelihood, denoiser = problem.fit.likelihood, problem.prior.denoiser
+    if doubts := problem.fit.op.doubts(likelihood.as_data(problem.fit.y)):
+        told["data"] = doubts
+        alarms.append(doubts)
+    if (scale := pixel_scale(denoiser)) is not None:
+        known = "" if pixel_scale(likelihood.op) else "; that of the maps is not known: KaiserSquires(pixel_scale=)"
+        told["pixel scale"] = f"{scale:.4g} arcmin in the prior{known}"
+    if other := other_scale(likelihood.op, denoiser):
+        told["pixel scale"] = other
+        alarms.append(other)
+    if strength is None or not isinstance(likelihood, Gaussian):
+        return
+    if close := fits_noise(float(ratio.amin()), strength):
+        told["noise in the answer"] = close
+        alarms.append(close)
 
 
 @torch.no_grad()

@@ -170,11 +170,14 @@ class Solver(nn.Module):
     # ---- the loop
 
     def iterate(self, y: Tensor, state: State | None = None) -> Iterator[State]:
-        """States after each iteration, without end; samples go on whatever the others do."""
-        state = self.begin(y) if state is None else state
-        problem = self.problem(y, state.facts)
+        """States after each iteration, without end; samples go on whatever the others do. From ``state`` on, if given;
+        gradients are tracked where :meth:`solve` tracks them."""
+        with self._gradients(y, None):
+            state = self.begin(y) if state is None else self._continued(state, y, None)
+            problem = self.problem(y, state.facts)
         while True:
-            state = self.advance(problem, state, problem.levels(state.step))
+            with self._gradients(y, None):
+                state = self.advance(problem, state, problem.levels(state.step))
             yield state
 
     def advance(self, problem: Problem, state: State, at: Level) -> State:
@@ -249,6 +252,7 @@ class Solver(nn.Module):
         if x0 is not None:
             raise ValueError("x0: a solve either continues from state or starts from x0")
         self.likelihood.check(y)
+        check_mode(self.denoiser)
         like = self.problem(y, state.facts)
         old, new = state.facts.back.detach(), self._back(like.fit.y, like.fit)
         if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):

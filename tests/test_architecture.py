@@ -58,6 +58,7 @@ def test_imports_point_one_way(path):
             "operators.base",
             "operators.compose",
             "operators.linalg",
+            "operators.modes",
             "operators.nonlinear",
             "operators.shapes",
             "denoisers.base",

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
 from ..evaluation.tiles import reflect_to
+from ..modes import refuse_transforms
 
 __all__ = ["BM3DDenoiser"]
 
@@ -39,6 +40,7 @@ class BM3DDenoiser(Denoiser):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W), C = 3 jointly, other channels one by one; ``sigma`` a number or (B,)."""
         check_images(x)
+        refuse_transforms("BM3DDenoiser")
         levels, (height, width) = sigma_column(sigma, x).flatten(), x.shape[-2:]
         out = [_one(image, float(s)) if s > 0 else image for image, s in zip(reflect_to(x, _LEAST), levels)]
         return torch.stack(out)[..., :height, :width]

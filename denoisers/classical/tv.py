@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
+from ..modes import holds
 
 __all__ = ["TVDenoiser"]
 
@@ -83,7 +84,7 @@ class TVDenoiser(Denoiser):
             p, q, momentum = torch.where(frozen, p, new), torch.where(frozen, q, step), following
             if iteration % 10 == 9:
                 done = done | self._solved(image.detach(), p.detach(), strength.detach())
-                if bool(done.all()):
+                if holds(done):
                     break
         return x + unit * _divergence(p)
 

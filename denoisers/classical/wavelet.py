@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
+from ..modes import refuse_transforms
 
 __all__ = ["WaveletDenoiser"]
 
@@ -45,6 +46,7 @@ class WaveletDenoiser(Denoiser):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W), channel by channel; ``sigma`` a number or (B,)."""
         check_images(x)
+        refuse_transforms("WaveletDenoiser")
         level = sigma_column(sigma, x)
         planes = x / torch.where(level > 0, level, torch.ones_like(level))
         out = torch.stack([torch.stack([self._plane(plane) for plane in image]) for image in planes])

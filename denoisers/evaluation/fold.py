@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..modes import is_plain
 from ..networks.mixer import _Along
 from ..networks.superres import _Skip
 from ..networks.xunit import Gaussian, XUnit
-from .layers import Affine, FewOutputs, FoldedXUnit, InstanceNorm, Perceptron, no_derivatives
+from .layers import Affine, FewOutputs, FoldedXUnit, InstanceNorm, Perceptron
 from .strips import nhwc
 
 __all__ = ["Folded", "folded"]
@@ -147,7 +148,7 @@ class Folded:
     def __call__(self, x: Tensor) -> Tensor:
         model = self.model
         tensors = [*model.parameters(), *model.buffers()]
-        if model.training or not no_derivatives((x, *tensors)):
+        if model.training or not is_plain((x, *tensors)):
             return model(x)
         key = [model, _stamp(tensors), _settings(model)]
         if self._copy is None or key != self._key:

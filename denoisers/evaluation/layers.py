@@ -1,27 +1,19 @@
 """Layers for evaluation alone: the same values in less time, without derivatives."""
 
 import math
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..networks.xunit import XUnit
 
-__all__ = ["Affine", "FewOutputs", "FoldedXUnit", "InstanceNorm", "Perceptron", "no_derivatives"]
+__all__ = ["Affine", "FewOutputs", "FoldedXUnit", "InstanceNorm", "Perceptron"]
 
 _STRIP = 2**20  # values of a strip of rows
 _MANY = 32  # channels at which convolutions are fast
 _linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
-
-
-def no_derivatives(tensors: Iterable[Tensor]) -> bool:
-    """Whether nobody can ask for derivatives by ``tensors``, backward or forward."""
-    backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    return not backward and forward_ad._current_level < 0
 
 
 class Affine(nn.Module):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
-from ..evaluation.layers import no_derivatives
 from ..evaluation.precision import has_bfloat16, wants_full_precision
 from ..evaluation.tiles import reflect_to, run_in_tiles
+from ..modes import channels_last, is_plain
 from ..networks.drunet import DRUNet, released_size
 from ..weights import WeightFileError, available, load_weights
 from ..weights.filling import fill
@@ -149,7 +149,7 @@ class DRUNetDenoiser(Denoiser):
             seen = (x - x.mean((-2, -1), keepdim=True)) / torch.where(level > 0, level, torch.ones_like(level))
             told = torch.ones_like(level)
         seen = reflect_to(seen, (height + -height % step, width + -width % step))
-        seen = torch.cat((seen, told.expand(-1, 1, *seen.shape[-2:])), 1).contiguous(memory_format=torch.channels_last)
+        seen = channels_last(torch.cat((seen, told.expand(-1, 1, *seen.shape[-2:])), 1))
         pixels = self.max_memory / (_FLOATS * self._width * x.element_size() * len(x))
         found = run_in_tiles(self._network(x), seen, self.radius, pixels, step=step)[..., :height, :width]
         return found if self.in_image_units else x - level * found
@@ -159,7 +159,7 @@ class DRUNetDenoiser(Denoiser):
         weights = list(self.net.parameters())
         auto = self.precision == "auto" and not wants_full_precision() and has_bfloat16(x.device)
         wanted = self.precision == "bfloat16" or auto
-        if not wanted or self.training or x.dtype != torch.float32 or not no_derivatives((x, *weights)):
+        if not wanted or self.training or x.dtype != torch.float32 or not is_plain((x, *weights)):
             return self.net
         key = [(w.data_ptr(), 0 if w.is_inference() else w._version, w.device) for w in weights]
         if self._half is None or self._half[0] != key:

@@ -9,9 +9,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..base import Denoiser, check_images, sigma_column
-from ..evaluation.layers import no_derivatives
 from ..evaluation.strips import conv_strips
 from ..evaluation.tiles import reflect_to, run_in_tiles
+from ..modes import channels_last, is_plain
 from ..networks.lofi_geometry import sample
 from ..weights import load_weights
 from ..weights.filling import fill
@@ -62,7 +62,7 @@ class Field(nn.Module):
 
     def forward(self, field: Tensor, base: Tensor | None = None) -> Tensor:
         """Field (B, inputs, H, W) -> (B, outputs, H, W), added to ``base``; mirrored about the image's edge pixels."""
-        if field.device.type == "cpu" and no_derivatives((field, *self.parameters())):
+        if field.device.type == "cpu" and is_plain((field, *self.parameters())):
             return self._in_strips(field, base)
         padded = F.pad(field, (self.radius,) * 4, mode="reflect")
         values = self.head(F.conv2d(padded, self.kernel(), self.bias).relu_())
@@ -201,7 +201,7 @@ class LoFiDenoiser(Denoiser):
     def _features(self, z: Tensor, last: bool = True) -> Tensor:
         height, width = z.shape[-2:]
         z = reflect_to(z, max(cast(Field, f).radius for f in self.fields) + 1)
-        z = self.fields[0](z.contiguous(memory_format=torch.channels_last))
+        z = self.fields[0](channels_last(z))
         for field in self.fields[1:-1]:
             z = field(z, z)
         return (self.fields[-1](z) if last else z)[..., :height, :width]

@@ -35,11 +35,19 @@ class RealImaginary(Wrapper):
 class MagnitudePhase(RealImaginary):
     """Magnitude denoised, phase kept: for images whose phase is no image, such as MRI with a rough phase.
 
-    Noise in the phase stays, and where the magnitude is below a few ``sigma`` its noise is not Gaussian any more.
+    Noise in the phase stays, and where the magnitude is below a few ``sigma`` its noise is not Gaussian any more; it is
+    no proximal map, so solvers need not settle with it, and say so where they do not.
 
     >>> MagnitudePhase(lambda x, sigma: 2 * x)(torch.tensor([[[[3 - 4j]]]]), 0.1).item()
     (6-8j)
     """
+
+    def __init__(self, denoiser: Callable[..., Tensor]) -> None:
+        super().__init__(denoiser)
+        self.caution = (
+            "MagnitudePhase keeps the noise of the phase and is no proximal map, so that iterates do not settle; give "
+            "the denoiser itself, which sees real and imaginary part"
+        )
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W), complex or real; ``sigma`` a number or (B,), the noise of each part."""

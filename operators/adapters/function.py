@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..linalg import linear_map
-from ..shapes import as_constant
+from ..modes import exact
+from ..shapes import as_constant, check_precision
 
 __all__ = ["FunctionOperator", "cast"]
 
@@ -65,15 +66,19 @@ class FunctionOperator(LinearOperator):
             raise ValueError("adjoint: autograd does not see through this function; pass adjoint=")
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         if self._language == "torch":
-            return self.function(x)
+            with exact(x):
+                return self.function(x)
         return linear_map(x, partial(self._call, self.function, None), partial(self._call, self.adjoint, True))
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         if self.adjoint is None:
             return super().A_adjoint(y)
+        check_precision("y", y)
         if self._language == "torch":
-            return cast(self.adjoint(y), y, self.in_dtype.is_complex)
+            with exact(y):
+                return cast(self.adjoint(y), y, self.in_dtype.is_complex)
         return linear_map(y, partial(self._call, self.adjoint, True), partial(self._call, self.function, None))
 
     def _call(self, function: Function | None, to_image: bool | None, value: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..modes import exact
+from ..shapes import check_precision
 from .function import FunctionOperator, cast
 from .matrix import MatrixOperator, flat_shape
 
@@ -66,13 +68,19 @@ class DeepinvOperator(LinearOperator):
         return v
 
     def A(self, x: Tensor) -> Tensor:
-        return cast(self.physics.A(self._own(x)), x, None)
+        check_precision("x", x)
+        with exact(x):
+            return cast(self.physics.A(self._own(x)), x, None)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
-        return cast(self.physics.A_adjoint(self._own(y)), y, self.in_dtype.is_complex)
+        check_precision("y", y)
+        with exact(y):
+            return cast(self.physics.A_adjoint(self._own(y)), y, self.in_dtype.is_complex)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
-        return cast(self.physics.A_adjoint_A(self._own(x)), x, self.in_dtype.is_complex)
+        check_precision("x", x)
+        with exact(x):
+            return cast(self.physics.A_adjoint_A(self._own(x)), x, self.in_dtype.is_complex)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options: Any) -> Tensor:
         if not self._closed_form:
@@ -93,6 +101,11 @@ def _columns(apply: Callable[[Any], Any], shape: tuple[int, ...], x: Any) -> Any
     return np.ascontiguousarray(apply(x.reshape(len(x), -1).T).T).reshape(len(x), *shape)
 
 
+def _by_columns(apply: Callable[[Any], Any], columns: Any) -> Any:
+    """Vector by vector, each of one axis: not every LinearOperator takes columns (astra's OpTomo does not)."""
+    return np.stack([np.asarray(apply(np.ascontiguousarray(v))).ravel() for v in columns.T], 1)
+
+
 def _scipy(obj: Any, in_shape: tuple[int, ...] | None, in_dtype: torch.dtype | None) -> LinearOperator:
     """scipy sparse matrices and LinearOperators, and what looks like them (pylops)."""
     rows, count = (int(n) for n in obj.shape)
@@ -101,7 +114,7 @@ def _scipy(obj: Any, in_shape: tuple[int, ...] | None, in_dtype: torch.dtype | N
     if hasattr(obj, "tocsr"):
         forward, back = partial(operator.matmul, obj.tocsr()), partial(operator.matmul, obj.conj().T.tocsr())
     else:
-        forward, back = obj.matmat, obj.rmatmat
+        forward, back = (partial(_by_columns, f) for f in (obj.matvec, obj.rmatvec))
         try:
             back(np.zeros((rows, 1), dtype=obj.dtype))
         except (NotImplementedError, TypeError) as error:

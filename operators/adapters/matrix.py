@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import Constant, as_constant
+from ..modes import exact
+from ..shapes import Constant, as_constant, check_precision
 from .function import cast
 
 __all__ = ["MatrixOperator", "flat_shape"]
@@ -58,12 +59,16 @@ class MatrixOperator(LinearOperator):
         self.out_dtype = torch.complex64 if both else torch.float32
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         matrix, x = self._match(x.flatten(1))
-        return (matrix @ x.mT).mT
+        with exact(x):
+            return (matrix @ x.mT).mT
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         matrix, y = self._match(y)
-        x = (matrix.mT @ y.conj().mT).conj().resolve_conj().mT.reshape(-1, *self.in_shape)
+        with exact(y):
+            x = (matrix.mT @ y.conj().mT).conj().resolve_conj().mT.reshape(-1, *self.in_shape)
         return x if self.in_dtype.is_complex or not x.is_complex() else x.real
 
     def _match(self, v: Tensor) -> tuple[Tensor, Tensor]:

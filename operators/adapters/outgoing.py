@@ -1,5 +1,6 @@
 """Our operators as those of other libraries: deepinv's physics, scipy's linear operators."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,11 @@ def to_deepinv(op: LinearOperator, noise_model: Any = None) -> Any:
     """A ``deepinv.physics.LinearPhysics`` whose ``A``, adjoint, normal, ``prox_l2`` and ``A_dagger`` are ours.
 
     Images and data keep their shapes and kinds: native complex where ours are (deepinv's own MRI has two real channels
-    instead). A call adds the noise of ``noise_model``, as deepinv's do.
+    instead). A call adds the noise of ``noise_model``, as deepinv's do, where something is measured (``op.measured``).
+    Clones and pickled copies keep the noise model, parameters and mode.
+
+    Keywords of calls go to the noise model (``physics(x, sigma=0.1)``). Others are an error, since operators do not
+    change: ``mask=`` takes a new operator. Options of deepinv's inner solvers are taken, and have no effect.
 
     Args:
         op: the operator; parameters and device stay its own.
@@ -26,46 +31,106 @@ def to_deepinv(op: LinearOperator, noise_model: Any = None) -> Any:
     """
     if not isinstance(op, LinearOperator):
         raise TypeError(f"op: expected a LinearOperator, got {type(op).__name__}; see operators.as_operator")
+    return _physics()(op, noise_model)
+
+
+@functools.cache
+def _physics() -> Any:
+    """The class, made when deepinv is first wanted."""
     try:
         from deepinv.physics import LinearPhysics
     except ImportError as error:
         raise ImportError("to_deepinv needs deepinv: pip install 'pnp-imaging[deepinv]'") from error
 
-    class Physics(LinearPhysics):
-        """Our operator in deepinv's clothes; keywords of its calls are for physics that change, ours do not."""
+    return type("Physics", (_Ours, LinearPhysics), {})
 
-        def __init__(self) -> None:
-            super().__init__(**({} if noise_model is None else {"noise_model": noise_model}))
-            self.op = op
-            self.img_size = tuple(op.in_shape)
 
-        def A(self, x: Tensor, **_: Any) -> Tensor:
-            return self.op.A(x)
+class _Ours:
+    """Our operator in deepinv's clothes: what a LinearPhysics has of us."""
 
-        def A_adjoint(self, y: Tensor, **_: Any) -> Tensor:
-            return self.op.A_adjoint(y)
+    op: LinearOperator
+    noise_model: Any
+    noise: Any
+    sensor: Any
+    _modules: dict[str, Any]
 
-        def A_vjp(self, x: Tensor, v: Tensor) -> Tensor:
-            return self.op.A_adjoint(v)
+    def __init__(self, op: LinearOperator, noise_model: Any) -> None:
+        options: Any = {} if noise_model is None else {"noise_model": noise_model}
+        super().__init__(**options)
+        self.op = op
+        self.img_size = tuple(op.in_shape)
 
-        def A_adjoint_A(self, x: Tensor, **_: Any) -> Tensor:
-            return self.op.A_adjoint_A(x)
+    def forward(self, x: Tensor, **of_noise: Any) -> Tensor:
+        clean = self.A(x, **of_noise)
+        noisy = self.sensor(self.noise(clean, **of_noise))
+        measured = self.op.measured
+        return noisy if measured is None else torch.where(measured, noisy, clean)
 
-        def A_A_adjoint(self, y: Tensor, **_: Any) -> Tensor:
-            return self.op.A_A_adjoint(y)
+    def update_parameters(self, **of_noise: Any) -> None:
+        self._refuse(of_noise)
 
-        def prox_l2(self, z: Tensor | float | None, y: Tensor, gamma: float | Tensor, **_: Any) -> Tensor:
-            if not isinstance(z, Tensor):  # deepinv allows a number, or none
-                z = torch.full_like(self.op.A_adjoint(y), 0.0 if z is None else z)
-            return self.op.prox_l2(z, y, gamma)
+    def A(self, x: Tensor, **of_noise: Any) -> Tensor:
+        self._refuse(of_noise)
+        return self.op.A(x)
 
-        def A_dagger(self, y: Tensor, **_: Any) -> Tensor:
-            return self.op.A_dagger(y)
+    def A_adjoint(self, y: Tensor, **of_noise: Any) -> Tensor:
+        self._refuse(of_noise)
+        return self.op.A_adjoint(y)
 
-        def __reduce__(self) -> tuple:  # a class made here cannot be found by its name
-            return to_deepinv, (self.op, noise_model)
+    def A_vjp(self, x: Tensor, v: Tensor) -> Tensor:
+        return self.op.A_adjoint(v)
 
-    return Physics()
+    def A_adjoint_A(self, x: Tensor, **of_noise: Any) -> Tensor:
+        self._refuse(of_noise)
+        return self.op.A_adjoint_A(x)
+
+    def A_A_adjoint(self, y: Tensor, **of_noise: Any) -> Tensor:
+        self._refuse(of_noise)
+        return self.op.A_A_adjoint(y)
+
+    def prox_l2(self, z: Tensor | float | None, y: Tensor, gamma: float | Tensor, **options: Any) -> Tensor:
+        self._refuse(options, _OF_SOLVERS)
+        if not isinstance(z, Tensor):  # deepinv allows a number, or none
+            z = torch.full_like(self.op.A_adjoint(y), 0.0 if z is None else z)
+        return self.op.prox_l2(z, y, gamma)
+
+    def A_dagger(self, y: Tensor, **options: Any) -> Tensor:
+        self._refuse(options, _OF_SOLVERS)
+        return self.op.A_dagger(y)
+
+    def _refuse(self, keywords: dict[str, Any], known: frozenset[str] = frozenset()) -> None:
+        wrong = [k for k in keywords if k not in known and not hasattr(self.noise_model, k)]
+        if wrong:
+            raise TypeError(f"{wrong[0]}: this physics does not change; make a new operator, to_deepinv(op)")
+
+    def __reduce__(self) -> tuple:  # a class made here cannot be found by its name
+        own = {k: v for k, v in self.__dict__.items() if not _is_default(v)}
+        own["_modules"] = {k: v for k, v in self._modules.items() if k != "noise_model"}
+        noise = self.noise_model
+        return _again, (self.op, type(noise), {k: v for k, v in noise.__dict__.items() if not _is_default(v)}), own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        noise = self.noise_model
+        super().__setstate__(state)  # pyright: ignore[reportAttributeAccessIssue]
+        self.noise_model = noise
+
+
+_OF_SOLVERS = frozenset(("solver", "max_iter", "tol", "verbose"))
+
+
+def _again(op: LinearOperator, kind: type, of_noise: dict[str, Any]) -> Any:
+    """A physics with a noise model of that kind and state."""
+    from deepinv.physics.noise import NoiseModel
+
+    noise: Any = object.__new__(kind)
+    NoiseModel.__init__(noise)
+    noise.__dict__.update(of_noise)
+    return to_deepinv(op, noise)
+
+
+def _is_default(value: Any) -> bool:
+    """Whether it is a function that deepinv takes where none is given, which cannot be pickled."""
+    return getattr(value, "__name__", "") == "<lambda>" and value.__module__.startswith("deepinv")
 
 
 def to_scipy(op: LinearOperator) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..modes import constant
 from .toeplitz import fast_length
 
 __all__ = ["WIDEST", "FinufftTransform"]
@@ -131,7 +132,7 @@ class FinufftTransform:
                     for size, length, sign in zip(self.shape, self.grid, self.signs)
                 )
             )
-            self._factor = torch.from_numpy(rows[:, None] * columns)
+            self._factor = constant(lambda: torch.from_numpy(rows[:, None] * columns))
         return self._factor.to(dtype)
 
     def _kernel(self, fine: int = 32) -> tuple[np.ndarray, np.ndarray]:

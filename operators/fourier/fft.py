@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..shapes import check_precision
+
 __all__ = ["fft2c", "ifft2c"]
 
 _AXES = (-2, -1)
@@ -14,9 +16,11 @@ def fft2c(x: Tensor) -> Tensor:
     >>> round(fft2c(torch.ones(1, 1, 4, 4))[0, 0, 2, 2].real.item(), 5)
     4.0
     """
+    check_precision("x", x)
     return torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(x, _AXES), norm="ortho"), _AXES)
 
 
 def ifft2c(y: Tensor) -> Tensor:
     """Inverse, and adjoint, of :func:`fft2c`."""
+    check_precision("y", y)
     return torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(y, _AXES), norm="ortho"), _AXES)

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from ..base import LinearOperator
-from ..shapes import Constant, as_constant, image_axes
+from ..modes import constant, lasting, tracked
+from ..shapes import Constant, as_constant, check_precision, image_axes
+from .sums import Transform, image_of, samples_of
 from .toeplitz import Toeplitz, lags
 
-__all__ = ["NUFFT", "EngineOptions", "Transform", "check_points"]
+__all__ = ["NUFFT", "EngineOptions", "check_points"]
 
 
 class EngineOptions(TypedDict, total=False):
@@ -20,18 +22,6 @@ class EngineOptions(TypedDict, total=False):
     eps: float | None
     backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"]
     threads: int
-
-
-class Transform(Protocol):
-    """Non-uniform Fourier sums at fixed points, for tensors of one device."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (n, H, W) -> samples (n, M)."""
-        ...
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Samples (n, M) -> images (n, H, W), complex, or their real part where images are real."""
-        ...
 
 
 class NUFFT(LinearOperator):
@@ -100,25 +90,28 @@ class NUFFT(LinearOperator):
         self.out_dtype = torch.complex64
         self.scale = 1 / math.sqrt(math.prod(self.image_shape)) if norm == "ortho" else 1.0
         self.eps, self.backend, self.threads = eps, backend, threads
-        self._made: dict[Any, tuple[int, Any]] = {}
+        self._made: dict[Any, tuple[Tensor, int, Any]] = {}  # for the points, in a version of them
 
     def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> "NUFFT":
         exact = self.points
         super()._apply(fn, recurse)
         if not isinstance(exact, nn.Parameter):
-            self.points = exact.to(self.points.device)  # .float() leaves the points in double precision
+            with lasting():
+                self.points = exact.to(self.points.device)  # .float() leaves the points in double precision
         self._made.clear()
         return self
 
     # ---- the operator
 
     def A(self, x: Tensor) -> Tensor:
-        y = _Samples.apply(x, self.points, self._transform(x))
+        check_precision("x", x)
+        y = samples_of(x, self.points, self._transform)
         return y if self.scale == 1 else self.scale * y
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         y = y.to(y.real.dtype.to_complex())
-        x = _Image.apply(y, self.points, self._transform(y))
+        x = image_of(y, self.points, self._transform)
         x = x.real if x.is_complex() and not self.in_dtype.is_complex else x
         return x if self.scale == 1 else self.scale * x
 
@@ -129,8 +122,9 @@ class NUFFT(LinearOperator):
         """:math:`A^* W A x` for real weights of the samples, the same in all channels; ``None``: of one."""
         if weights is not None and weights.numel() != self.points.shape[1]:
             return super().weighted_normal(x, weights)
-        tracked = self.points.requires_grad or (weights is not None and weights.requires_grad)
-        if tracked and torch.is_grad_enabled():
+        check_precision("x", x)
+        unseen = weights is not None and weights.is_inference()  # a change in place would not be noticed
+        if unseen or tracked(self.points) or tracked(weights):
             y = self.A(x)
             return self.A_adjoint(y if weights is None else weights.to(y.real.dtype) * y)
         return self.toeplitz(weights)(x)
@@ -141,34 +135,42 @@ class NUFFT(LinearOperator):
         key = ("toeplitz", None if weights is None else id(weights))
         version = self.points._version + (0 if weights is None else weights._version)
         kept = self._made.get(key)
-        if kept is None or kept[0] != version:
+        if kept is None or kept[0] is not self.points or kept[1] != version:
             for other in [k for k in self._made if k[0] == "toeplitz" and k[1] is not None]:
                 del self._made[other]  # of other weights: a loop over weights would keep them all
-            w = torch.ones(self.points.shape[1], device=self.points.device) if weights is None else weights
-            samples = (w.double() * self.scale**2).to(torch.complex128).reshape(1, -1)
-            kernel = self._transform(samples, lags(self.image_shape)).adjoint(samples)[0]
-            made = Toeplitz(kernel, real=not self.in_dtype.is_complex)
-            kept = self._made[key] = (version, (made, weights))  # the weights stay alive, so their id stays theirs
-        return kept[1][0]
+            made = constant(lambda: self._new_toeplitz(weights))
+            # the weights stay alive, so their id stays theirs
+            kept = self._made[key] = (self.points, version, (made, weights))
+        return kept[2][0]
+
+    def _new_toeplitz(self, weights: Tensor | None) -> Toeplitz:
+        w = torch.ones(self.points.shape[1], device=self.points.device) if weights is None else weights
+        samples = (w.double() * self.scale**2).to(torch.complex128).reshape(1, -1)
+        kernel = self._transform(samples, lags(self.image_shape)).adjoint(samples)[0]
+        return Toeplitz(kernel, real=not self.in_dtype.is_complex)
 
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
         return self.toeplitz().preconditioner(gamma)
 
     # ---- the engine
 
-    def _transform(self, like: Tensor, shape: tuple[int, int] | None = None) -> Transform:
+    def _transform(
+        self, like: Tensor, shape: tuple[int, int] | None = None, *, points: Tensor | None = None
+    ) -> Transform:
         """The engine for tensors such as ``like`` and images of ``shape``, made when first asked for."""
-        shape = shape or self.image_shape
+        shape, points = shape or self.image_shape, self.points if points is None else points
         eps = self.eps or (1e-12 if like.real.dtype == torch.float64 else 1e-6)
-        key, version = (like.device, eps, shape), self.points._version
+        key, kept = (like.device, eps, shape), None
+        if points.is_inference():  # a change in place would not be noticed
+            return self._make(points, like.device, eps, shape)
         kept = self._made.get(key)
-        if kept is None or kept[0] != version:
-            kept = self._made[key] = (version, self._make(like.device, eps, shape))
-        return kept[1]
+        if kept is None or kept[0] is not points or kept[1] != points._version:
+            made = constant(lambda: self._make(points, like.device, eps, shape))
+            kept = self._made[key] = (points, points._version, made)
+        return kept[2]
 
-    def _make(self, device: torch.device, eps: float, shape: tuple[int, int]) -> Transform:
-        points = self.points.detach().double()
-        backend = self.backend
+    def _make(self, points: Tensor, device: torch.device, eps: float, shape: tuple[int, int]) -> Transform:
+        points, backend = points.detach().double(), self.backend
         if backend == "auto":
             backend = {"cpu": "finufft", "cuda": "cufinufft"}.get(device.type, "torchkbnufft")
         if backend == "finufft":
@@ -199,55 +201,3 @@ def check_points(points: Any, name: str = "points") -> Tensor:
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"{name}: hold NaN or infinite values")
     return points
-
-
-def _ramps(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Images times their row and column indices from the centre: what a derivative by the points brings down."""
-    rows, columns = (torch.arange(n, dtype=x.real.dtype, device=x.device) - n // 2 for n in x.shape[-2:])
-    return rows[:, None] * x, columns * x
-
-
-class _Samples(torch.autograd.Function):
-    """Images (..., H, W), real or complex -> samples (..., M)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, points: Tensor, transform: Transform) -> Tensor:
-        ctx.transform, ctx.real = transform, not x.is_complex()
-        ctx.save_for_backward(x if points.requires_grad else None, points)
-        return transform.forward(x.reshape(-1, *x.shape[-2:])).reshape(*x.shape[:-2], -1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (g,), (x, points) = gradients, ctx.saved_tensors
-        of_x = of_points = None
-        if ctx.needs_input_grad[0]:
-            of_x = _Image.apply(g, points, ctx.transform)
-            of_x = of_x.real if ctx.real and of_x.is_complex() else of_x
-        if ctx.needs_input_grad[1]:
-            changes = [_Samples.apply(ramp, points, ctx.transform) for ramp in _ramps(x)]
-            of_points = torch.stack([(g.conj() * -1j * c).real.flatten(0, -2).sum(0) for c in changes]).to(points.dtype)
-        return of_x, of_points, None
-
-
-class _Image(torch.autograd.Function):
-    """Samples (..., M) -> images (..., H, W), complex, or their real part: the adjoint of :class:`_Samples`."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, points: Tensor, transform: Transform) -> Tensor:
-        ctx.transform = transform
-        ctx.save_for_backward(y if points.requires_grad else None, points)
-        x = transform.adjoint(y.reshape(-1, y.shape[-1]))
-        return x.reshape(*y.shape[:-1], *x.shape[-2:])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (g,), (y, points) = gradients, ctx.saved_tensors
-        of_y = of_points = None
-        if ctx.needs_input_grad[0]:
-            of_y = _Samples.apply(g, points, ctx.transform)
-        if ctx.needs_input_grad[1]:
-            changes = [_Samples.apply(ramp, points, ctx.transform) for ramp in _ramps(g)]
-            of_points = torch.stack([(y * (-1j * c).conj()).real.flatten(0, -2).sum(0) for c in changes]).to(
-                points.dtype
-            )
-        return of_y, of_points, None

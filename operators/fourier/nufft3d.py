@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..linalg import linear_map
-from ..shapes import Constant, as_constant
+from ..modes import constant
+from ..shapes import Constant, as_constant, check_precision
 from .toeplitz import fast_length
 
 __all__ = ["NUFFT3D"]
@@ -93,25 +94,31 @@ class NUFFT3D(LinearOperator):
         return self.scale * self._sums(y.flatten(0, 1), 1, self.volume).unflatten(0, tuple(y.shape[:2]))
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         return linear_map(x.to(x.real.dtype.to_complex()), self._forward, self._back)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         return linear_map(y.to(y.real.dtype.to_complex()), self._back, self._forward)
 
     def _spectrum(self, dtype: torch.dtype) -> Tensor:
-        """Of the Toeplitz kernel on the doubled grid, real."""
         if dtype not in self._spectra:
-            lags = tuple(2 * n - 1 for n in self.volume)
-            ones = torch.full((1, self.points.shape[1]), self.scale**2, dtype=torch.complex128)
-            kernel = self._sums(ones, 1, lags)[0]
-            kernel = (kernel + kernel.flip(0, 1, 2).conj()) / 2
-            padded = torch.zeros([fast_length(n) for n in lags], dtype=kernel.dtype)
-            padded[tuple(slice(n) for n in lags)] = kernel
-            padded = padded.roll(tuple(1 - n for n in self.volume), (0, 1, 2))
-            self._spectra[dtype] = torch.fft.fftn(padded).real.to(dtype)
+            self._spectra[dtype] = constant(lambda: self._transformed_kernel().to(dtype))
         return self._spectra[dtype]
 
+    def _transformed_kernel(self) -> Tensor:
+        """Spectrum of the Toeplitz kernel on the doubled grid, real."""
+        lags = tuple(2 * n - 1 for n in self.volume)
+        ones = torch.full((1, self.points.shape[1]), self.scale**2, dtype=torch.complex128)
+        kernel = self._sums(ones, 1, lags)[0]
+        kernel = (kernel + kernel.flip(0, 1, 2).conj()) / 2
+        padded = torch.zeros([fast_length(n) for n in lags], dtype=kernel.dtype)
+        padded[tuple(slice(n) for n in lags)] = kernel
+        padded = padded.roll(tuple(1 - n for n in self.volume), (0, 1, 2))
+        return torch.fft.fftn(padded).real
+
     def A_adjoint_A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         spectrum = self._spectrum(x.real.dtype)
         axes = (-3, -2, -1)
         full = torch.fft.ifftn(torch.fft.fftn(x, s=spectrum.shape, dim=axes) * spectrum, dim=axes)

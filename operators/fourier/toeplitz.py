@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..modes import constant
+
 __all__ = ["Toeplitz", "fast_length", "lags"]
 
 
@@ -56,9 +58,9 @@ class Toeplitz:
         """Spectrum of the kernel on the doubled grid, transposed, in the precision and on the device of ``like``."""
         if self._spectrum.requires_grad:
             return self._spectrum.to(like.real)
-        key = (like.real.dtype, like.device)
+        dtype, device = key = like.real.dtype, like.device
         if key not in self._cast:
-            self._cast[key] = self._spectrum.to(like.real)
+            self._cast[key] = constant(lambda: self._spectrum.to(device, dtype))
         return self._cast[key]
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..shapes import check_precision
 
 __all__ = ["Gradient"]
 
@@ -41,11 +42,13 @@ class Gradient(LinearOperator):
         self.in_dtype = self.out_dtype = dtype
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         down = torch.nn.functional.pad(x.diff(dim=-2), (0, 0, 0, 1))
         right = torch.nn.functional.pad(x.diff(dim=-1), (0, 1))
         return torch.cat([down, right], 1)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         down, right = y.chunk(2, 1)
         # the differences with a zero before the first and in place of the last entry telescope to the adjoint
         rows = torch.nn.functional.pad(down[..., :-1, :], (0, 0, 1, 1)).diff(dim=-2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes, with_channels
+from ..shapes import Constant, as_constant, check_batch, check_precision, constant_like, image_axes, with_channels
 
 __all__ = ["Identity", "Inpainting", "random_mask"]
 
@@ -24,9 +24,11 @@ class Identity(LinearOperator):
         self.in_dtype = self.out_dtype = in_dtype
 
     def A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         return x
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         return y
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
@@ -82,6 +84,7 @@ class Inpainting(LinearOperator):
         return constant_like(self.mask, x, "mask") * x
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         return self.A(y)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import Constant, as_constant, constant_like, image_axes
+from ..shapes import Constant, as_constant, check_precision, constant_like, image_axes
 from .blur import check_kernel, kernel_axes
 from .kernels import gaussian_kernel
 
@@ -102,13 +102,14 @@ class Downsampling(LinearOperator):
         return torch.fft.fft2(padded.roll(origin, (-2, -1)))
 
     def A(self, x: Tensor) -> Tensor:
-        blurred = torch.fft.ifft2(torch.fft.fft2(x) * self.spectrum(x)).real
+        blurred = torch.fft.ifft2(self.spectrum(x) * torch.fft.fft2(x)).real
         return blurred[..., :: self.factor, :: self.factor]
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         # the spectrum of an image with zeros between its pixels is the coarse spectrum, repeated
-        fine = torch.fft.fft2(y).repeat(1, 1, self.factor, self.factor)
-        return torch.fft.ifft2(fine * self.spectrum(y).conj()).real
+        spectrum = self.spectrum(y).conj()
+        return torch.fft.ifft2(torch.fft.fft2(y).repeat(1, 1, self.factor, self.factor) * spectrum).real
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:
         r = self.factor

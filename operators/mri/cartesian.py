@@ -5,7 +5,8 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..fourier.fft import fft2c, ifft2c
-from ..shapes import Constant, as_constant, check_batch, constant_like
+from ..shapes import Constant, as_constant, check_batch, check_precision, constant_like
+from .centre import off_centre
 
 __all__ = ["MRI"]
 
@@ -14,7 +15,16 @@ def _check_mask(mask: Constant) -> Tensor:
     """Mask with four axes, (1 | B, 1 | coils, H, W), of real numbers, a copy."""
     mask = as_constant("mask", mask)
     if mask.ndim not in (2, 4):
-        raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}")
+        hint = ""
+        if mask.ndim == 1 or (mask.ndim == 3 and mask.shape[-1] == 1):
+            line = "mask" if mask.ndim == 1 else "mask.flatten()"
+            hint = f"; a line of {mask.numel()} columns goes in as {line}.expand(H, {mask.numel()})"
+        raise ValueError(f"mask: expected (H, W) or (B, coils, H, W), got {tuple(mask.shape)}{hint}")
+    if mask.ndim == 4 and mask.shape[-1] == 1 and mask.shape[-2] > 1:
+        raise ValueError(
+            f"mask: {tuple(mask.shape)} is a line of {mask.shape[-2]} columns with an axis for real and imaginary part "
+            f"(fastMRI's); it goes in as mask.flatten().expand(H, {mask.shape[-2]})"
+        )
     if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
         raise ValueError("mask: expected booleans or finite real weights >= 0")
     mask = mask[None, None] if mask.ndim == 2 else mask
@@ -98,6 +108,9 @@ class MRI(LinearOperator):
     def support(self) -> Tensor | None:
         return seen_by(self.coil_maps)
 
+    def doubts(self, y: Tensor) -> str:
+        return off_centre(torch.where(self.measured, y, torch.zeros_like(y)))
+
     def _mask(self, like: Tensor) -> Tensor:
         return constant_like(self.mask, like, "mask")
 
@@ -111,6 +124,7 @@ class MRI(LinearOperator):
         return self._mask(x) * fft2c(x if maps is None else maps * x)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         images, maps = ifft2c(self._mask(y) * y), self._maps(y)
         return images if maps is None else (maps.conj() * images).sum(1, keepdim=True)
 
@@ -128,10 +142,10 @@ class MRI(LinearOperator):
         return super().solve_normal(b, gamma, **options)
 
     def A_dagger(self, y: Tensor, **options) -> Tensor:
-        mask = self._mask(y)
+        check_batch("y", y, self.out_shape, complex_data=True)
         if self.coil_maps is not None:
             return super().A_dagger(y, **options)
-        check_batch("y", y, self.out_shape, complex_data=True)
+        mask = self._mask(y)
         taken = mask > 0
         return ifft2c(torch.where(taken, y / torch.where(taken, mask, torch.ones_like(mask)), torch.zeros_like(y)))
 

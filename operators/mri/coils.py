@@ -1,9 +1,13 @@
 """Coil sensitivities from the calibration region of k-space."""
 
+import warnings
+from operator import index
+
 import torch
 from torch import Tensor
 
 from ..fourier.fft import ifft2c
+from .centre import off_centre
 
 __all__ = ["estimate_coil_maps"]
 
@@ -19,7 +23,9 @@ def estimate_coil_maps(
     r"""ESPIRiT sensitivities (B, coils, H, W) of k-space (B, coils, H, W), :math:`\sum_c |s_c|^2` = 1 in the object.
 
     Windows of the fully sampled centre span a subspace; its projector, seen in the image domain, has at each pixel
-    the coils' sensitivities as its eigenvector of eigenvalue one. Phases are relative to the first virtual coil.
+    the coils' sensitivities as its eigenvector of eigenvalue one. Phases are relative to the first virtual coil, whose
+    strongest sample is real and positive. Warns of k-space that is not centred, and of less than 2 ``kernel`` rows or
+    columns of calibration.
 
     Args:
         kspace: centred k-space, fully sampled in its middle.
@@ -31,7 +37,7 @@ def estimate_coil_maps(
     Raises:
         TypeError: k-space is not a tensor.
         ValueError: it is not complex (B, coils, H, W), not finite, smaller than the calibration region, zero there or
-            not fully sampled; or an option is out of range.
+            not fully sampled; or an option is out of range. The message says which region would fit.
 
     Uecker et al. 2014, doi:10.1002/mrm.24751.
 
@@ -51,16 +57,24 @@ def estimate_coil_maps(
     if not 0 <= threshold < 1 or not 0 <= crop <= 1:
         raise ValueError(f"threshold, crop: expected shares in [0, 1), [0, 1], got {threshold}, {crop}")
     square = _calibration_region(kspace, calibration, kernel)
+    if note := off_centre(kspace):
+        warnings.warn(f"estimate_coil_maps: {note}", RuntimeWarning, stacklevel=2)
+    if min(square.shape[-2:]) < 2 * kernel:
+        warnings.warn(
+            f"estimate_coil_maps: {square.shape[-2]} x {square.shape[-1]} samples of calibration are few for windows "
+            f"of {kernel} x {kernel}; measure {2 * kernel} rows and columns at least, or take a smaller kernel",
+            RuntimeWarning, stacklevel=2,
+        )  # fmt: skip
     return torch.stack([_maps(k, s, kernel, threshold, crop) for k, s in zip(kspace, square)])
 
 
 def _calibration_region(kspace: Tensor, calibration: int | tuple[int, int], kernel: int) -> Tensor:
     """Middle of k-space (B, coils, rows, columns), every sample of it measured."""
     height, width = kspace.shape[-2:]
-    sides = (calibration, calibration) if isinstance(calibration, int) else tuple(calibration)
-    if len(sides) != 2:
-        raise ValueError(f"calibration: expected a side or (rows, columns), got {calibration}")
-    rows, columns = sides
+    try:
+        rows, columns = (index(n) for n in ((calibration,) * 2 if isinstance(calibration, int) else calibration))
+    except (TypeError, ValueError):
+        raise ValueError(f"calibration: expected a side or (rows, columns), got {calibration!r}") from None
     if not (kernel + 2 <= rows <= height and kernel + 2 <= columns <= width):
         raise ValueError(
             f"calibration: expected {kernel + 2} ... {height} rows and {kernel + 2} ... {width} columns, "
@@ -74,10 +88,27 @@ def _calibration_region(kspace: Tensor, calibration: int | tuple[int, int], kern
     missing = 1 - measured.flatten(1).double().mean(1).min().item()
     if missing > 0:
         raise ValueError(
-            f"calibration: {missing:.0%} of the {rows} x {columns} samples in the middle are not measured (zero in "
-            "all coils); choose a region that the mask samples fully"
+            f"calibration: {calibration} asks for {rows} x {columns} samples in the middle, {missing:.0%} of which are "
+            f"not measured (zero in all coils); {_fitting(kspace, rows)}"
         )
     return square
+
+
+def _fitting(kspace: Tensor, rows: int) -> str:
+    """Which regions in the middle are measured: of as many rows, and square."""
+    measured = (kspace != 0).any(1).all(0)
+    height, width = measured.shape
+
+    def whole(a: int, b: int) -> bool:
+        top, left = height // 2 - a // 2, width // 2 - b // 2
+        return bool(measured[top : top + a, left : left + b].all())
+
+    columns = max((n for n in range(width + 1) if whole(rows, n)), default=0)
+    side = max((n for n in range(min(height, width) + 1) if whole(n, n)), default=0)
+    if max(columns, side) == 0:
+        return "not even the centre is"
+    fits = [f"calibration=({rows}, {columns})"] if columns else []
+    return " or ".join([*fits, f"calibration={side}"]) + " fits" if side != columns or not fits else f"{fits[0]} fits"
 
 
 def _maps(kspace: Tensor, square: Tensor, kernel: int, threshold: float, crop: float) -> Tensor:
@@ -98,7 +129,9 @@ def _maps(kspace: Tensor, square: Tensor, kernel: int, threshold: float, crop: f
     first, value = vectors[..., -1], eigenvalues[..., -1]  # (H, W, coils), (H, W)
     # the phase of an eigenvector is free: make it that of the strongest combination of coils, smooth in the image
     _, _, combination = torch.linalg.svd(square.reshape(coils, -1).T, full_matrices=False)
-    reference = first @ combination[0].conj()
+    virtual = combination[0].conj() @ square.reshape(coils, -1)
+    peak = virtual[virtual.abs().argmax()]  # else the sign is that of the decomposition, chance
+    reference = first @ (combination[0].conj() * peak.conj() / peak.abs())
     phase = reference / reference.abs().clamp_min(torch.finfo(value.dtype).tiny)
     maps = first * phase.conj()[..., None] * (value > crop)[..., None]
     return maps.permute(2, 0, 1)

@@ -100,7 +100,10 @@ def poisson_disc(
     box = (abs(rows - height // 2) < calibration / 2) & (abs(columns - width // 2) < calibration / 2)
     target = height * width / acceleration
     if box.sum() > target:
-        raise ValueError(f"calibration: a square of {calibration} alone exceeds 1 / {acceleration} of the samples")
+        raise ValueError(
+            f"calibration: a square of {calibration} alone exceeds 1 / {acceleration} of the samples; "
+            f"calibration={int(target**0.5)} fits"
+        )
     order = np.random.default_rng(seed).permutation(height * width)
     low, high = 0.0, float(max(height, width))
     best = box

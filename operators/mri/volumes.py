@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
-from ..shapes import Constant, as_constant, constant_like
+from ..shapes import Constant, as_constant, check_precision, constant_like
 from .cartesian import seen_by
 
 __all__ = ["StackedMRI", "VolumeMRI"]
@@ -17,6 +17,7 @@ _AXES = (-3, -2, -1)
 
 def _centred(x: Tensor, axes: tuple[int, ...], *, inverse: bool = False) -> Tensor:
     """Centred unitary FFT over some axes."""
+    check_precision("y" if inverse else "x", x)
     transform = torch.fft.ifftn if inverse else torch.fft.fftn
     return torch.fft.fftshift(transform(torch.fft.ifftshift(x, axes), dim=axes, norm="ortho"), axes)
 
@@ -67,6 +68,7 @@ class _Coils(LinearOperator):
         return torch.cat([self.one(x if s is None else s * x) for s in self._each(x)], 1)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         total = None
         for s, data in zip(self._each(y), y.split(1, 1), strict=True):
             image = self.one_adjoint(data) if s is None else s.conj() * self.one_adjoint(data)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
-from ..shapes import check_batch
+from ..shapes import check_batch, check_precision
 from .fbp import continued, warn_of_cut
 from .radon import Radon, check_angles, sinc
 from .rebin import even_views, ray_weights
@@ -157,6 +157,7 @@ class FanBeam(LinearOperator):
         return rays.real.unflatten(-1, self.out_shape[1:])
 
     def A_adjoint(self, y: Tensor) -> Tensor:
+        check_precision("y", y)
         rays = self.phase.conj().to(y.dtype.to_complex()) * y.flatten(-2)
         series = torch.fft.ifftshift(self.rays.A_adjoint(rays), dim=-2)
         polar = self.weights.conj().to(series.dtype) * torch.fft.ifft(series, dim=-2, norm="forward")

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
+from ..modes import lasting
 from ..shapes import check_batch, image_axes
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut
 
@@ -130,8 +131,9 @@ class Radon(LinearOperator):
     def _apply(self, fn, recurse: bool = True) -> "Radon":
         exact = {name: buffer for name, buffer in self.named_buffers(recurse=False)}
         super()._apply(fn, recurse)
-        for name, buffer in exact.items():  # constants stay in double precision
-            setattr(self, name, buffer.to(self.nufft.points.device))
+        with lasting():
+            for name, buffer in exact.items():  # constants stay in double precision
+                setattr(self, name, buffer.to(self.nufft.points.device))
         return self
 
     # ---- the operator

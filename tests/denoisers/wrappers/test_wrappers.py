@@ -130,7 +130,7 @@ def test_complex_wrappers():
 
 def test_solver_uses_the_wrapper():
     from operators import MRI, random_columns
-    from pnp import PnPADMM
+    from pnp import PnPADMM, Stop
 
     op = MRI(random_columns((24, 24), 2.0))
     phase = torch.polar(torch.ones(24, 24), torch.linspace(0, 3, 24).expand(24, 24))
@@ -140,6 +140,9 @@ def test_solver_uses_the_wrapper():
     magnitude = PnPADMM(op, MagnitudePhase(TVDenoiser()), noise_std=0.01).solve(y)
     assert "real and imaginary" in str(plain) and "real and imaginary" not in str(magnitude)
     assert magnitude.x.is_complex() and not torch.allclose(plain.x, magnitude.x, atol=1e-3)
+    short = PnPADMM(op, MagnitudePhase(TVDenoiser()), noise_std=0.01, stop=Stop(max_iter=3, tolerance=0))
+    with pytest.warns(RuntimeWarning, match="MagnitudePhase keeps the noise of the phase.*real and imaginary part"):
+        assert "MagnitudePhase" in short.solve(y).report["convergence"]
 
 
 # ---- equivariant

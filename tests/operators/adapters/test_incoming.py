@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 import torch
 
 from operators.adapters.function import FunctionOperator
@@ -229,7 +230,7 @@ def test_our_operators_run_in_deepinv(deepinv, name):
 
 
 def test_sigpy():
-    linop = pytest.importorskip("sigpy.linop", reason="needs sigpy: pip install sigpy")
+    linop = pytest.importorskip("sigpy.linop", reason="needs sigpy: pip install 'pnp-imaging[test]'")
     mask = (np.random.default_rng(0).random((4, 5)) > 0.4).astype(np.float64)
     op = as_operator(linop.Multiply((4, 5), mask) * linop.FFT((4, 5)))
     operator_laws(op)
@@ -243,7 +244,7 @@ def test_sigpy():
 
 
 def test_pylops():
-    pylops = pytest.importorskip("pylops", reason="needs pylops: pip install pylops")
+    pylops = pytest.importorskip("pylops", reason="needs pylops: pip install 'pnp-imaging[test]'")
     matrix = np.random.default_rng(0).standard_normal((7, 12))
     op = as_operator(pylops.MatrixMult(matrix), in_shape=(1, 3, 4))
     operator_laws(op)
@@ -279,3 +280,41 @@ def test_deepinv_shapes_without_channels(deepinv):
         warnings.simplefilter("ignore")  # of torchkbnufft's compiled functions
         physics = deepinv.physics.RadioInterferometry(img_size=(8, 8), samples_loc=points)
         assert as_operator(physics).in_shape == (1, 8, 8)
+
+
+class Flat(scipy.sparse.linalg.LinearOperator):
+    """Takes and gives vectors of one axis, like astra's OpTomo: columns (N, 1) do not fit it."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix = matrix
+        super().__init__(matrix.dtype, matrix.shape)
+
+    def _matvec(self, x):
+        assert x.ndim == 1
+        return self.matrix @ x
+
+    def _rmatvec(self, x):
+        assert x.ndim == 1
+        return self.matrix.conj().T @ x
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_operators_of_flat_vectors(dtype):
+    matrix = np.random.default_rng(0).normal(size=(5, 12)).astype(dtype)
+    op = as_operator(Flat(matrix), in_shape=(1, 3, 4))
+    x = random_image(op, batch=3)
+    assert np.allclose(op(x).numpy(), x.flatten(1).numpy() @ matrix.T)
+    assert np.allclose(op.A_adjoint(op(x)).flatten(1).numpy(), op(x).numpy() @ matrix.conj())
+    operator_laws(op)
+
+
+def test_astras_projector_is_its_own_matrix():
+    astra = pytest.importorskip("astra", reason="needs astra-toolbox: pip install 'pnp-imaging[test]'")
+    volume = astra.create_vol_geom(8, 8)
+    lines = astra.create_proj_geom("parallel", 1.0, 13, np.linspace(0, np.pi, 6, False))
+    projector = astra.OpTomo(astra.create_projector("strip", lines, volume))
+    matrix = np.stack([projector.FP(e.reshape(8, 8)).ravel() for e in np.eye(64, dtype=np.float32)], 1)
+    op = as_operator(projector, in_shape=(1, 8, 8))
+    x = torch.rand(2, 1, 8, 8)
+    assert np.allclose(op(x).numpy(), x.flatten(1).numpy() @ matrix.T, atol=1e-5)
+    assert np.allclose(op.A_adjoint(op(x)).flatten(1).numpy(), op(x).numpy() @ matrix, atol=1e-4)

@@ -1,5 +1,6 @@
 """Our operators in deepinv and scipy, in their own solvers."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -87,6 +88,41 @@ def test_deepinvs_noise_is_added_by_a_call_alone(deepinv):
     physics = to_deepinv(op, deepinv.physics.GaussianNoise(0.1))
     x = torch.ones(1, 1, 16, 16)
     assert physics(x).std() > op.A(x).std() and torch.equal(physics.A(x), op.A(x))
+
+
+def test_deepinvs_noise_stays_where_something_is_measured(deepinv):
+    mask = random_mask((16, 16), 0.5, seed=0)
+    for op, where in ((Inpainting(mask), mask), (MRI(mask), mask), (Radon(16, [0.0, 1.0]), torch.ones(2, 25) > 0)):
+        noisy = to_deepinv(op, deepinv.physics.GaussianNoise(0.4))(random_image(op, batch=1, dtype=torch.float32))
+        changed = (noisy - op.A(random_image(op, batch=1, dtype=torch.float32)))[0, 0] != 0
+        assert torch.equal(changed, where)
+
+
+def test_copies_of_a_physics_keep_noise_parameters_and_mode(deepinv):
+    op = as_operator(torch.nn.Parameter(torch.eye(4)), in_shape=(1, 2, 2))
+    physics = to_deepinv(op, deepinv.physics.GaussianNoise(0.1))
+    physics.set_noise_model(deepinv.physics.GaussianNoise(0.25))
+    physics.update(sigma=torch.tensor(0.5))
+    physics.scale = torch.nn.Parameter(torch.tensor([3.0]), requires_grad=False)
+    physics.eval()
+    for other in (physics.clone(), copy.deepcopy(physics), pickle.loads(pickle.dumps(physics))):
+        assert isinstance(other.noise_model, deepinv.physics.GaussianNoise) and float(other.noise_model.sigma) == 0.5
+        assert not other.training and other.scale.item() == 3 and not other.scale.requires_grad
+        assert [name for name, _ in other.named_parameters()] == [name for name, _ in physics.named_parameters()]
+        assert other.op is not op and other.noise_model is not physics.noise_model
+        assert torch.equal(other.A(torch.ones(1, 1, 2, 2)), op.A(torch.ones(1, 1, 2, 2)))
+        assert other(torch.zeros(1, 1, 2, 2)).std() > 0
+
+
+@pytest.mark.parametrize("name", ["A", "A_adjoint", "A_dagger", "A_adjoint_A", "__call__", "update"])
+def test_what_a_physics_cannot_change_is_an_error(deepinv, name):
+    mask = random_mask((4, 4), 0.5, seed=0)
+    physics, x = to_deepinv(Inpainting(mask), deepinv.physics.GaussianNoise(0.1)), torch.ones(1, 1, 4, 4)
+    with pytest.raises(TypeError, match="mask: this physics does not change; make a new operator"):
+        getattr(physics, name)(*(() if name == "update" else (x,)), mask=torch.ones(4, 4))
+    assert physics(x, sigma=0.2).shape == x.shape and physics.A_dagger(x, solver="lsqr", tol=1e-3).shape == x.shape
+    physics.update(sigma=torch.tensor(0.7))
+    assert float(physics.noise_model.sigma) == pytest.approx(0.7)
 
 
 def test_deepinvs_solvers_reach_our_fixed_point(deepinv):

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators import MRI, KaiserSquires, LensingConvention, ReducedShear, Weighted, shear_signs
@@ -31,6 +31,7 @@ def test_laws_with_a_mask_and_weights():
     operator_laws(Weighted(0.5 + half_mask(1, 6, 6), dtype=torch.complex64) @ KaiserSquires((6, 6)))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 9), st.integers(2, 9), st.sampled_from(sorted(CONVENTIONS)))
 def test_round_trip(height, width, name):
     op = KaiserSquires((height, width), convention=name)

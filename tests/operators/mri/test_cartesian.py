@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from denoisers import TVDenoiser
+from operators.compose import Weighted
 from operators.fourier.fft import fft2c, ifft2c
 from operators.image.mask import random_mask
 from operators.mri.cartesian import MRI
 from operators.mri.coils import estimate_coil_maps
 from operators.mri.sampling import equispaced_columns, poisson_disc, random_columns
-from pnp import data
+from pnp import PnPHQS, Stop, data
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -176,3 +178,26 @@ def test_random_and_equispaced_columns_repeat_over_rows():
 def test_fourier_pair_is_unitary():
     x = random(2, 1, 5, 6)
     assert torch.allclose(ifft2c(fft2c(x)), x) and fft2c(x).norm() == pytest.approx(x.norm().item())
+
+
+@pytest.mark.parametrize("shape", [(48,), (1, 48, 1), (1, 1, 48, 1)])
+def test_a_line_of_columns_is_told_how_it_goes_in(shape):
+    line = (torch.arange(48) % 3 == 0).reshape(shape)
+    with pytest.raises(ValueError, match=r"mask.*line of 48 columns.*goes in as (.*expand\(H, 48\))") as found:
+        MRI(line)
+    how = str(found.value).split("goes in as ")[1]
+    assert MRI(eval(how, {"mask": line, "H": 5})).in_shape == (1, 5, 48)
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda op: op, lambda op: 2.0 * op, lambda op: Weighted(torch.ones(2, 24, 24), dtype=op.out_dtype) @ op]
+)
+def test_solvers_warn_of_a_centre_that_is_not_in_the_middle(wrap):
+    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, 24)] * 2, indexing="ij")
+    maps = torch.stack((0.8 + 0.3 * rows, 0.8 - 0.3 * columns)) + 0j
+    x = ((rows**2 + columns**2 < 0.5) + 0j)[None, None]
+    op = wrap(MRI(torch.ones(24, 24), maps))
+    solver = PnPHQS(op, TVDenoiser(), noise_std=0.01, stop=Stop(max_iter=2))
+    assert "data" not in solver.solve(op(x)).report
+    with pytest.warns(RuntimeWarning, match="PnPHQS: the energy of k-space is not in its middle.*fftshift"):
+        assert "fftshift" in solver.solve(torch.fft.ifftshift(op(x), (-2, -1))).report["data"]

@@ -112,3 +112,54 @@ def test_an_accelerated_scan_calibrates_itself():
 def test_bad_arguments_are_named(kspace, options, word):
     with pytest.raises(ValueError, match=word):
         estimate_coil_maps(kspace, **options)
+
+
+def scan(shape: tuple[int, int] = (64, 50)) -> torch.Tensor:
+    """Centred k-space of a disc with a smooth phase, seen by eight coils, (1, 8, H, W)."""
+    rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, n).double() for n in shape), indexing="ij")
+    x = (rows**2 + columns**2 < 0.6) * torch.exp(1j * (0.7 * rows + 0.4))
+    turns = torch.arange(8).double() * torch.pi / 4
+    maps = torch.stack([torch.exp(-((rows - t.cos()) ** 2) - (columns - t.sin()) ** 2 + 1j * t) for t in turns])
+    return fft2c((maps * x)[None])
+
+
+def test_the_global_phase_does_not_depend_on_the_calibration():
+    y = scan()
+    reference = estimate_coil_maps(y, calibration=24)
+    inside = reference.abs().sum(1) > 0
+    for calibration in (12, 16, 20, (64, 14), (30, 50), 32):
+        maps = estimate_coil_maps(y, calibration=calibration)
+        turn = ((maps * reference.conj()).sum(1)[inside & (maps.abs().sum(1) > 0)]).mean().angle()
+        assert abs(float(turn)) < 0.1
+    image = (reference.conj() * ifft2c(y)).sum(1, keepdim=True)
+    peak = fft2c(image).flatten()[fft2c(image).abs().argmax()]
+    assert abs(float(peak.angle())) < 0.3  # of the image too, whatever the phase of the receiver
+    turned = estimate_coil_maps(y * torch.exp(torch.tensor(2j)), calibration=24)
+    assert torch.allclose((turned.conj() * ifft2c(y)).sum(1) * torch.exp(torch.tensor(2j)), image[:, 0], atol=1e-8)
+
+
+def test_what_fits_the_mask_is_said():
+    y = scan() * random_columns((64, 50), 3.0, 14 / 50)
+    message = r"calibration: 24 asks for 24 x 24 samples .* calibration=\(24, 1[4-9]\) fits"
+    with pytest.raises(ValueError, match=message) as found:
+        estimate_coil_maps(y, calibration=24)
+    columns = int(str(found.value).split("calibration=(24, ")[1].split(")")[0])
+    assert estimate_coil_maps(y, calibration=(24, columns)).shape == y.shape
+    with pytest.raises(ValueError, match=rf"calibration: \(24, {columns + 1}\) asks for 24 x {columns + 1} samples"):
+        estimate_coil_maps(y, calibration=(24, columns + 1))
+    for wrong in ("24", 24.0, (24, 12.5), (24, 24, 24), None):
+        with pytest.raises(ValueError, match="calibration: expected a side or"):
+            estimate_coil_maps(y, calibration=wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_few_columns_and_a_shifted_centre_are_warned_of():
+    y = scan((128, 100))
+    with pytest.warns(RuntimeWarning, match=r"128 x 8 samples of calibration are few .* 12 rows and columns at least"):
+        estimate_coil_maps(y, calibration=(128, 8))
+    estimate_coil_maps(y, calibration=(128, 12))
+    for axes in ((-2, -1), (-2,), (-1,)):
+        shifted = torch.fft.ifftshift(y, axes)
+        with pytest.warns(RuntimeWarning, match="not in its middle.*fftshift"):
+            estimate_coil_maps(shifted, calibration=24)
+    noise = torch.randn(1, 8, 64, 64, dtype=torch.complex128)
+    estimate_coil_maps(noise, calibration=24)
