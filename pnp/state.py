@@ -63,8 +63,10 @@ def combined(weights: Tensor, trees: tuple[T, ...]) -> T:
     def total(*tensors: Tensor) -> Tensor:
         if not (tensors[0].is_floating_point() or tensors[0].is_complex()):
             return tensors[0]
-        shares = (column(w, t) for w, t in zip(weights.unbind(1), tensors, strict=True))
-        return sum((share * t for share, t in zip(shares, tensors, strict=True)), start=torch.zeros_like(tensors[0]))
+        zero, shares = torch.zeros_like(tensors[0]), [column(w, tensors[0]) for w in weights.unbind(1)]
+        # what has no weight may be infinite, as the residual of an iteration that was not made
+        parts = (torch.where(w != 0, w * t, zero) for w, t in zip(shares, tensors, strict=True))
+        return sum(parts, start=zero)
 
     return _each(total, *trees)
 

@@ -8,16 +8,15 @@ from torch import Tensor
 __all__ = ["fine_detail"]
 
 _NORMAL_MAD = 0.6744897501960817  # median of |n| for a standard normal n
-_FEWEST = 400
 # products of differences along rows and columns: smooth images vanish, white noise keeps its variance
 _STENCILS = (((1, -1), (1, -1)), ((1, -2, 1), (1, -2, 1)), ((1,), (1, -3, 3, -1)), ((1, -3, 3, -1), (1,)))
 
 
-def fine_detail(x: Tensor, counted: Tensor) -> Tensor:
+def fine_detail(x: Tensor, counted: Tensor, *, fewest: int = 400) -> Tensor:
     """Deviation of white noise in images (B, C, H, W), (B,): median absolute deviation of fine detail.
 
     The least of four stencils', over places where all pixels are ``counted``, (1 | B, C, H, W); infinite where there
-    are too few.
+    are less than ``fewest``.
 
     Donoho, Johnstone 1994, doi:10.1093/biomet/81.3.425; Immerkaer 1996, doi:10.1006/cviu.1996.0060.
     """
@@ -29,7 +28,7 @@ def fine_detail(x: Tensor, counted: Tensor) -> Tensor:
         detail = _along(_along(x, rows, -2), columns, -1).abs()
         ones = [tuple(1 for _ in taps) for taps in (rows, columns)]
         whole = _along(_along(counted.to(x.dtype), ones[0], -2), ones[1], -1) == len(rows) * len(columns)
-        found = [d[w].median() / norm if int(w.sum()) >= _FEWEST else least.new_full((), math.inf)
+        found = [d[w].median() / norm if int(w.sum()) >= fewest else least.new_full((), math.inf)
                  for d, w in zip(detail, whole.expand_as(detail))]  # fmt: skip
         least = torch.minimum(least, torch.stack(found))
     return least

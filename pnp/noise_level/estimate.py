@@ -81,6 +81,7 @@ def _of_images(y: Tensor, taken: Tensor) -> dict[str, Tensor]:
     few = ~torch.isfinite(found["patches of the data"])
     if bool(few.any()):
         blocks = smoothest_blocks(y, varying.expand_as(y))
+        blocks = torch.where(torch.isfinite(blocks), blocks, fine_detail(y, varying, fewest=9))  # tiny images
         found = {name: torch.where(few, torch.inf, level) for name, level in found.items()}
         found["smooth blocks of the data"] = torch.where(few, blocks, torch.inf)
     return found

@@ -78,6 +78,12 @@ def test_bytes_have_at_least_the_noise_of_rounding(std):
     assert found.item() < 1.3 * max((std**2 + 1 / 12) ** 0.5, 2.5) / 255
 
 
+@pytest.mark.parametrize("side", [4, 6, 10, 16])
+def test_tiny_images_have_noise_too(side):
+    y = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0))
+    assert 0.3 < estimate_noise(Identity((side, side)), y)[0].item() < 1.7
+
+
 def test_padding_and_noise_where_nothing_is_measured():
     inner = gaussian_noise(photo(), 0.05)
     for value in (-1.0, 0.0, 7.5):

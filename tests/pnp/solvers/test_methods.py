@@ -486,7 +486,7 @@ def test_random_transforms_follow_the_iteration():
 
 
 def test_wrappers_resume_and_follow_the_units():
-    op = OPERATORS["product"]
+    op, blur = OPERATORS["product"], OPERATORS["blur"]
     y = measured(op)
     for wrap in (Anderson, Damped):
         full = wrap(PnPADMM(op, PROX, noise_std=NOISE, stop=Stop(max_iter=40, tolerance=0))).solve(y)
@@ -494,7 +494,7 @@ def test_wrappers_resume_and_follow_the_units():
         state = State.from_dict(part.state.to_dict())
         rest = wrap(PnPADMM(op, PROX, noise_std=NOISE, stop=Stop(max_iter=10, tolerance=0))).solve(y, state=state)
         assert torch.equal(rest.x, full.x)
-        assert full.x.shape == y.shape and wrap(PnPADMM(op, PROX)).with_op(OPERATORS["blur"])(y).shape == y.shape
+        assert full.x.shape == y.shape and wrap(PnPADMM(op, PROX)).with_op(blur)(measured(blur)).shape == y.shape
     with pytest.raises(TypeError, match="solver"):
         Anderson(op)  # pyright: ignore
     with pytest.raises(ValueError, match="memory"):
