@@ -7,7 +7,7 @@ M31 at a hundredth of its brightness with three unresolved sources of about one.
 field's figure; stripes: the deviation of the answer where the sky is below a thousandth of its peak, in thousandths of
 the peak. No prior was trained on these skies.
 
-    python -m benchmarks.radio --data DIR [--priors drunet lofi] [--figures FOLDER]
+    python -m benchmarks.radio --data DIR [--priors drunet:radio-fast drunet:natural-gray-fast lofi] [--figures FOLDER]
 """
 
 import itertools
@@ -78,7 +78,7 @@ def main() -> None:
     """Print the table."""
     p = parser(__doc__)
     p.add_argument("--figures", help="folder for pictures")
-    p.add_argument("--priors", nargs="+", default=["drunet", "lofi"])
+    p.add_argument("--priors", nargs="+", default=["drunet:radio-fast", "drunet:natural-gray-fast", "lofi"])
     options = p.parse_args()
     folder = Path(options.data or ".") / "radio"
     if not (folder / "meerkat_uv_1h.npy").exists():
@@ -95,7 +95,11 @@ def main() -> None:
         rows.append([name, f"{noise:g} dB", *(f"{snr(v, x):.2f}, {stripes(v, x):.2f}" for v in images.values())])
         print(rows[-1], flush=True)
         if options.figures:
-            _picture(Path(options.figures) / f"radio-{name.replace(' ', '-')}-{noise:g}.png", {"sky": x, **images}, x)
+            _picture(
+                Path(options.figures) / f"radio-{name.replace(' / ', '-').replace(' ', '-')}-{noise:g}.png",
+                {"sky": x, **images},
+                x,
+            )
     print(table(rows, ["sky", "noise", *(f"{k}: SNR / dB, stripes" for k in images)]))
     save(options.save, {"radio": {" ".join(row[:2]): row[2:] for row in rows}})
 

@@ -31,7 +31,8 @@ def default_denoiser(field: str = "natural", channels: int = 1, *, complex: bool
     if field == "kappa":
         return MassDenoiser()
     natural = "natural-rgb" if field == "natural" and channels == 3 else "natural-gray"
-    for name in (natural,) if field == "natural" else (field, natural):
+    of_field = field != "natural" and not (field == "radio" and complex)  # trained on skies that are not negative
+    for name in (field, natural) if of_field else (natural,):
         if shipped_weights(name):
             prior: Denoiser = DRUNetDenoiser(name)
             break

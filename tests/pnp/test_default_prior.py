@@ -61,12 +61,14 @@ def test_the_prior_fits_field_and_channels(field, channels):
     denoiser = default_denoiser(field, channels)
     shipped = {name.rpartition("@")[0] for name in available("drunet")}
     wanted = [name for name in shipped if name.removesuffix("-fast") == field]
+    inner = denoiser.denoiser if isinstance(denoiser, Bounded) else denoiser
     if wanted:
-        assert isinstance(denoiser, DRUNetDenoiser) and denoiser.card["name"].startswith(f"drunet-{field}")
+        assert isinstance(inner, DRUNetDenoiser) and inner.card["name"].startswith(f"drunet-{field}")
     assert denoiser.channels == channels
     if field == "radio":
         assert isinstance(denoiser, Bounded) and float(denoiser(-torch.ones(1, 1, 8, 8), 0.1).max()) == 0
         denoiser = default_denoiser(field, channels, complex=True)
+        assert "natural" in denoiser.card["name"]  # the radio prior knows skies that are not negative
     assert isinstance(denoiser, DRUNetDenoiser | LoFiDenoiser)
 
 

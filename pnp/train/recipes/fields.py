@@ -66,7 +66,7 @@ def stretched(x: Tensor, g: Generator) -> Tensor:
     """
     x = x - x.amin()
     x = x / x.amax().clamp_min(1e-6)
-    k = 9.2 * float(torch.rand((), generator=g)) + 1e-3
+    k = 9.2 * float(torch.rand((), generator=g)) ** 2 + 1e-3  # half of them below a contrast of ten
     x = torch.expm1(k * x) / math.expm1(k)
     if float(torch.rand((), generator=g)) < 0.5:
         rows, columns = (torch.arange(n) * 1.0 for n in x.shape[-2:])

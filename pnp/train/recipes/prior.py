@@ -98,9 +98,9 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "radio": {
         "load": skies,
         "prepare": stretched,
-        "sigmas": (1e-4, 0.2),
-        "kinds": ("tomography",),
-        "noise": (2e-4, 0.02),
+        "sigmas": (5e-4, 0.3),
+        "kinds": ("tomography", "missing"),
+        "noise": (5e-4, 0.1),
     },
 }
 
