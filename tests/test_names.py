@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -59,3 +60,12 @@ def test_star_imports_bring_public_names_and_no_modules(package):
     assert not [n for n, v in names.items() if isinstance(v, ModuleType) or n.startswith("_")]
     assert {n: names[n] for n in mine} == mine
     assert set(promised().get(package, [])) <= names.keys()
+
+
+def test_every_public_name_is_on_a_page():
+    listed = set(re.findall(r"automodule:: (\S+)", (Path(__file__).parent.parent / "docs" / "api.md").read_text()))
+    for package, names in promised().items():
+        values = {name: getattr(importlib.import_module(package), name) for name in names}
+        homes = {name: getattr(v, "__module__", None) or "" for name, v in values.items()}
+        ours = {name: home for name, home in homes.items() if home.startswith(("pnp.", "operators.", "denoisers."))}
+        assert not {name: home for name, home in ours.items() if home not in listed}, package
