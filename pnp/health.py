@@ -39,7 +39,7 @@ def unseen_scales(op: Any, gain: Tensor, image: Tensor) -> str:
     :math:`\|A b\|^2 < 0.02\, g \|b\|^2`, g the mean diagonal of A* A.
     """
     octaves = int(math.log2(max(image.shape[-2:]) / _FINEST))
-    if octaves < 3:
+    if octaves < 3 or image.ndim < 4:
         return ""
 
     def unseen(k: int) -> bool:

@@ -11,6 +11,7 @@ __all__ = ["smallest_variance", "smoothest_blocks"]
 _SIDE = 5
 _MOST = 65_536  # patches that are looked at
 _FEWEST = 400
+_HELD = 1e-4
 
 
 def smallest_variance(x: Tensor, noise: Tensor, whole: Tensor | None = None) -> Tensor:
@@ -28,25 +29,30 @@ def smallest_variance(x: Tensor, noise: Tensor, whole: Tensor | None = None) -> 
 
     Pyatykh, Hesser, Zheng 2013, doi:10.1109/TIP.2012.2221728; Liu, Tanaka, Okutomi 2013, doi:10.1109/TIP.2013.2283400.
     """
-    root, bias, found = None, x.new_zeros((), dtype=torch.float64), []
+    white, bias, found = None, x.new_zeros((), dtype=torch.float64), []
     for i, one in enumerate(x):
         there = None if whole is None else whole[i if len(whole) > 1 else 0]
         patches = _patches(one, there)
         if len(patches) < _FEWEST:
             found.append(one.new_full((), math.inf))
             continue
-        if root is None or there is not None:
+        if white is None or there is not None:
             first, second = (_covariance(_patches(n, there)) for n in noise)
-            root = torch.linalg.cholesky(first)
-            bias = _least_eigenvalue(second, root)
-        found.append((_least_eigenvalue(_covariance(patches), root) / bias).clamp_min(0).sqrt().to(one.dtype))
+            white = _whitening(first)
+            bias = _least_eigenvalue(second, white)
+        found.append((_least_eigenvalue(_covariance(patches), white) / bias).clamp_min(0).sqrt().to(one.dtype))
     return torch.stack(found)
 
 
-def _least_eigenvalue(covariance: Tensor, root: Tensor) -> Tensor:
-    """Relative to ``root root^T``."""
-    half = torch.linalg.solve_triangular(root, covariance, upper=False)
-    return torch.linalg.eigvalsh(torch.linalg.solve_triangular(root, half.mT, upper=False))[0]
+def _whitening(covariance: Tensor) -> Tensor:
+    """Its directions over the roots of their eigenvalues, but for those that hold next to no noise, only rounding."""
+    values, vectors = torch.linalg.eigh(covariance)
+    held = values > _HELD * values[-1]
+    return vectors[:, held] / values[held].sqrt()
+
+
+def _least_eigenvalue(covariance: Tensor, white: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(white.mT @ covariance @ white)[0]
 
 
 def _patches(x: Tensor, whole: Tensor | None) -> Tensor:

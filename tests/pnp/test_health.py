@@ -11,6 +11,7 @@ from operators import (
     Inpainting,
     KaiserSquires,
     RadioInterferometry,
+    as_operator,
     gaussian_kernel,
     gaussian_noise,
     motion_kernel,
@@ -53,6 +54,8 @@ def test_scales_of_healthy_operators():
         assert not scales(op)
     assert not scales(MRI(poisson_disc((64, 64), 4.0, seed=0)))
     assert not scales(Identity((6, 6)))  # too small to tell
+    signals = as_operator(lambda v: v.cumsum(-1), in_shape=(64,))
+    assert not unseen_scales(signals, torch.ones(2), torch.zeros(2, 64))  # no images
     assert "finer than 4 pixels" in scales(Blur(gaussian_kernel(2.0), (64, 64)))
 
 

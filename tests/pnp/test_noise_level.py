@@ -133,6 +133,15 @@ def test_coils_and_radial_lines(coils, side):
         assert 0.9 * std < estimate_noise(op, y)[0].item() < 1.3 * std
 
 
+@pytest.mark.parametrize("longest", [0.2, 0.5])
+def test_noise_of_an_array_that_sees_no_detail(longest):
+    points = longest * (2 * torch.rand(2, 400, generator=torch.Generator().manual_seed(2), dtype=torch.float64) - 1)
+    op = RadioInterferometry(points, (96, 96), unit="rad/pixel")  # patches of its images hold a few waves, and rounding
+    clean = op(ring())
+    std = 0.01 * float(clean.abs().square().mean().sqrt())
+    assert 0.8 * std < estimate_noise(op, gaussian_noise(clean, std, seed=0))[0].item() < 1.3 * std
+
+
 def test_no_seed_of_a_mask_meets_the_seed_of_the_noise():
     mask = torch.rand(96, 96, generator=torch.Generator().manual_seed(0)) > 0.5
     op = KaiserSquires((96, 96), mask=mask)
