@@ -243,7 +243,7 @@ class Weighted(LinearOperator):
     Args:
         weights: real, finite; of the data's shape, or one that broadcasts to it, with the batch axis or without.
         shape: of the data, without batch; default that of ``weights``, or that of the operator that it is put before.
-        dtype: ``torch.complex64`` for complex data.
+        dtype: of the data; default real, or that of the operator that it is put before.
 
     >>> Weighted(torch.tensor([1.0, 2.0]))(torch.ones(1, 2)).tolist()
     [[1.0, 2.0]]
@@ -251,32 +251,33 @@ class Weighted(LinearOperator):
 
     weights: Tensor
 
-    def __init__(self, weights: Constant, *, shape: tuple[int, ...] | None = None, dtype: torch.dtype = torch.float32):
+    def __init__(self, weights: Constant, *, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None):
         super().__init__()
         weights = as_constant("weights", weights)
         if weights.is_complex() or not bool(torch.isfinite(weights).all()):
             raise ValueError("weights: expected real, finite values")
         self.register_buffer("weights", weights, persistent=False)
         self._squared: tuple[Tensor, int, Tensor] | None = None
-        self._given = shape is not None
+        self._given, self._kind = shape is not None, dtype
         self.in_shape = self.out_shape = tuple(weights.shape if shape is None else shape)
-        self.in_dtype = self.out_dtype = dtype
+        self.in_dtype = self.out_dtype = torch.float32 if dtype is None else dtype
 
     @property
     def measured(self) -> Tensor | None:
         taken = self.weights.detach() != 0
         if bool(taken.all()):
             return None
-        return (
-            taken.expand(1, *self.out_shape) if taken.ndim <= len(self.out_shape) else taken.expand(-1, *self.out_shape)
-        )
+        return taken.expand(1 if taken.ndim <= len(self.out_shape) else -1, *self.out_shape)
 
     def __matmul__(self, other: LinearOperator) -> LinearOperator:
-        shape = tuple(other.out_shape) if isinstance(other, LinearOperator) else self.in_shape
-        if self._given or self.in_shape == shape:
+        if not isinstance(other, LinearOperator):
+            return super().__matmul__(other)
+        shape = self.in_shape if self._given else tuple(other.out_shape)
+        kind = other.out_dtype if self._kind is None else self._kind
+        if (self.in_shape, self.in_dtype) == (shape, kind):
             return super().__matmul__(other)
         check_broadcast("weights", self.weights, shape)
-        return Compose(Weighted(self.weights, shape=shape, dtype=self.in_dtype), other)
+        return Compose(Weighted(self.weights, shape=shape, dtype=kind), other)
 
     def A(self, x: Tensor) -> Tensor:
         check_precision("x", x)

@@ -46,7 +46,16 @@ if TYPE_CHECKING:
     from denoisers import *  # noqa: F403
     from operators import *  # noqa: F403
 
-_MODULES = ("data", "lensing", "metrics", "passport", "plot", "superres", "train")  # imported when they are asked for
+_MODULES = (
+    "data",
+    "lensing",
+    "metrics",
+    "passport",
+    "plot",
+    "radio",
+    "superres",
+    "train",
+)  # imported when they are asked for
 _NAMES = {
     name: value
     for package in (_operators, _denoisers)

@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match="outer operator is not"):
         _ = Gradient((3, 3)) @ CONV
     with pytest.raises(ValueError, match="complex data"):
-        _ = Weighted(WEIGHTS) @ MaskedFFT(mask())
+        _ = Weighted(WEIGHTS, dtype=torch.float32) @ MaskedFFT(mask())
     with pytest.raises(ValueError, match="cannot add"):
         _ = CONV + Gradient((5, 6))
     with pytest.raises(ValueError, match="different images"):

@@ -1,0 +1,9 @@
+"""Radio skies: unresolved bright sources taken out of the visibilities, and put back."""
+
+from .peeled import Peeled as Peeled
+from .peeled import PeeledResult as PeeledResult
+from .points import Points as Points
+from .points import find_points as find_points
+
+# a star import brings no modules
+__all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]
