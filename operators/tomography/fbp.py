@@ -6,7 +6,7 @@ import warnings
 import torch
 from torch import Tensor
 
-__all__ = ["angle_weights", "continued", "filter_sinogram", "one_sided", "warn_of_cut"]
+__all__ = ["angle_weights", "continued", "filter_sinogram", "one_sided", "warn_of_cut", "warn_of_wedge"]
 
 
 def filter_sinogram(y: Tensor, spacing: float, name: str = "ram-lak") -> Tensor:
@@ -117,5 +117,19 @@ def warn_of_cut(y: Tensor, known: slice) -> None:
         warnings.warn(
             f"fbp: the detector cuts the object off, where it ends it sees {float(share.max()):.0%} of its mean; the "
             "sinogram was continued there, values near the border of the field of view are uncertain",
+            stacklevel=3,
+        )
+
+
+def warn_of_wedge(angles: Tensor) -> None:
+    """Warn of a scan over less than half a turn: a gap of more than 10 degrees that is five times the usual one."""
+    places = torch.remainder(angles.detach().double().cpu(), math.pi).sort().values
+    gaps = torch.cat((places.diff(), places[:1] + math.pi - places[-1:]))
+    widest, usual = float(gaps.max()), float(gaps[gaps > 1e-5].median())
+    if len(places) > 2 and widest > max(math.radians(10), 5 * usual):
+        start = math.degrees(float(places[int(gaps.argmax())]))
+        warnings.warn(
+            f"fbp: no angles between {start:.0f} and {start + math.degrees(widest):.0f} degrees, a limited-angle scan: "
+            "edges along those rays are missing or smeared; a solver with a prior or TV fills in what fits the data",
             stacklevel=3,
         )

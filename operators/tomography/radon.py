@@ -14,7 +14,7 @@ from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..modes import lasting
 from ..shapes import check_batch, image_axes
-from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut
+from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
 
 __all__ = ["Radon", "check_angles", "sinc"]
 
@@ -175,7 +175,7 @@ class Radon(LinearOperator):
         Every angle counts with its distance to its neighbours. Backprojection interpolates within the band of the
         detector, without loss. Where the detector does not cover the image, lines that it sees from one side only
         count for both, as those of an offset detector over a full turn do, and what no side sees continues what the
-        outermost bins hold, with a warning.
+        outermost bins hold, with a warning; so it warns of angles that cover less than half a turn.
 
         Raises:
             TypeError, ValueError: ``y`` or ``filter`` does not fit.
@@ -183,6 +183,7 @@ class Radon(LinearOperator):
         Kak, Slaney 1988, doi:10.1137/1.9780898719277 (chapter 3).
         """
         check_batch("y", y, self.out_shape, complex_data=False)
+        warn_of_wedge(self.angles)
         either = angle_weights(self.angles.cpu())[:, None]
         if self.covers:
             return self._backprojected(filter_sinogram(y, self.detector_spacing, filter) * either.to(y))

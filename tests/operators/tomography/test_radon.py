@@ -1,6 +1,7 @@
 """Parallel-beam tomography: analytic ellipses, others' projectors, laws, conventions, filtered backprojection."""
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -302,3 +303,27 @@ def test_astra_fbp_is_not_better():
 def test_bad_arguments_are_named(call, error, word):
     with pytest.raises(error, match=word):
         call()
+
+
+@pytest.mark.parametrize(
+    ("degrees", "gap"),
+    [
+        (torch.arange(0.0, 150.0), "149 and 180"),
+        (torch.arange(30.0, 150.0, 2.0), "148 and 210"),
+        (torch.cat((torch.arange(0.0, 80.0), torch.arange(100.0, 180.0))) - 500.0, None),
+        (torch.arange(0.0, 180.0, 6.0), ""),
+        (torch.arange(0.0, 360.0, 3.0), ""),
+        (torch.arange(40) * 111.246 % 180, ""),
+        (torch.tensor([10.0]), ""),
+        (torch.tensor([0.0, 1.0]), ""),
+    ],
+)
+def test_backprojection_says_which_angles_a_scan_lacks(degrees, gap):
+    op = Radon(16, torch.deg2rad(degrees))
+    y = op(torch.ones(1, 1, 16, 16))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        op.fbp(y)
+    found = [str(w.message) for w in told if "no angles between" in str(w.message)]
+    assert len(found) == (gap != "")
+    assert not gap or gap in found[0]
