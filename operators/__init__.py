@@ -11,10 +11,8 @@ from .channels import TwoChannels as TwoChannels
 from .compose import Adjoint as Adjoint
 from .compose import Compose as Compose
 from .compose import Scaled as Scaled
-from .compose import Stack as Stack
 from .compose import Sum as Sum
 from .compose import Weighted as Weighted
-from .compose import stack as stack
 from .doctor.check import check as check
 from .doctor.findings import Finding as Finding
 from .doctor.findings import Report as Report
@@ -64,6 +62,8 @@ from .radio.interferometry import RadioInterferometry as RadioInterferometry
 from .radio.uv import uv_coverage as uv_coverage
 from .radio.weighting import visibility_weights as visibility_weights
 from .slices import Slices as Slices
+from .stacked import Stack as Stack
+from .stacked import stack as stack
 from .tomography.attenuation import BeerLambert as BeerLambert
 from .tomography.fanbeam import FanBeam as FanBeam
 from .tomography.radon import Radon as Radon

@@ -38,6 +38,18 @@ class TwoChannels(Made):
         self.in_shape = _doubled(operator.in_shape, operator.in_dtype)
         self.out_shape = _doubled(operator.out_shape, operator.out_dtype)
         self.out_dtype = torch.float32
+        self.field = self.field if operator.in_dtype.is_complex else operator.field
+
+    @property
+    def measured(self) -> Tensor | None:
+        return _twice(self.operator.measured, self.operator.out_dtype)
+
+    @property
+    def support(self) -> Tensor | None:
+        return _twice(self.operator.support, self.operator.in_dtype)
+
+    def doubts(self, y: Tensor) -> str:
+        return self.operator.doubts(self._data(y))
 
     def _image(self, x: Tensor) -> Tensor:
         return _paired(x) if self.operator.in_dtype.is_complex else x
@@ -73,6 +85,11 @@ class TwoChannels(Made):
 
 def _doubled(shape: tuple[int, ...], kind: torch.dtype) -> tuple[int, ...]:
     return (2 * shape[0], *shape[1:]) if kind.is_complex else tuple(shape)
+
+
+def _twice(mask: Tensor | None, kind: torch.dtype) -> Tensor | None:
+    """A mask (1 | B, C, ...) of both parts of what is complex."""
+    return torch.cat((mask, mask), 1) if mask is not None and kind.is_complex else mask
 
 
 def _parted(v: Tensor) -> Tensor:

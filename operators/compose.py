@@ -1,19 +1,20 @@
-"""Operators made of operators: products, sums, multiples, adjoints, stacks, weights."""
+"""Operators made of operators: products, sums, multiples, adjoints, weights."""
 
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .base import LinearOperator
 from .made import Made
 from .modes import constant, tracked
-from .shapes import Constant, as_constant, check_batch, check_broadcast, check_precision
+from .shapes import Constant, as_constant, check_broadcast, check_precision
 
-__all__ = ["Adjoint", "Compose", "Scaled", "Stack", "Sum", "Weighted", "stack"]
+__all__ = ["Adjoint", "Compose", "Scaled", "Sum", "Weighted", "either", "same_images"]
 
 
-def _same(what: str, a: LinearOperator, b: LinearOperator) -> None:
+def same_images(what: str, a: LinearOperator, b: LinearOperator) -> None:
+    """Raise unless two operators take the same images."""
     if a.in_shape != b.in_shape or a.in_dtype.is_complex != b.in_dtype.is_complex:
         raise ValueError(
             f"operators: cannot {what} operators on different images, "
@@ -21,7 +22,7 @@ def _same(what: str, a: LinearOperator, b: LinearOperator) -> None:
         )
 
 
-def _either(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+def either(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     """Where one of two masks holds; ``None`` holds everywhere."""
     return None if a is None or b is None else a | b
 
@@ -78,7 +79,7 @@ class Sum(Made):
 
     def __init__(self, first: LinearOperator, second: LinearOperator) -> None:
         super().__init__()
-        _same("add", first, second)
+        same_images("add", first, second)
         if tuple(first.out_shape) != tuple(second.out_shape):
             raise ValueError(f"operators: cannot add data of shapes {first.out_shape} and {second.out_shape}")
         self.first, self.second = first, second
@@ -89,7 +90,7 @@ class Sum(Made):
 
     @property
     def support(self) -> Tensor | None:
-        return _either(self.first.support, self.second.support)
+        return either(self.first.support, self.second.support)
 
     def A(self, x: Tensor) -> Tensor:
         return self.first.A(x) + self.second.A(x)
@@ -161,80 +162,6 @@ class Adjoint(Made):
 
     def norm(self) -> float:
         return self.operator.norm()
-
-
-class Stack(Made):
-    """Several measurements of one image: each operator's data flattened and put one after the other, (B, M).
-
-    :meth:`split` gives them back in their own shapes. Data are complex if those of one operator are.
-
-    >>> half = Weighted(torch.full((1, 2, 2), 0.5))
-    >>> op = stack(half, 2.0 * half)
-    >>> [tuple(part.shape) for part in op.split(op(torch.ones(1, 1, 2, 2)))]
-    [(1, 1, 2, 2), (1, 1, 2, 2)]
-    """
-
-    def __init__(self, *operators: LinearOperator) -> None:
-        super().__init__()
-        if not operators:
-            raise ValueError("operators: nothing to stack")
-        for other in operators[1:]:
-            _same("stack", operators[0], other)
-        self.operators = nn.ModuleList(operators)
-        self.in_shape, self.in_dtype = operators[0].in_shape, operators[0].in_dtype
-        self.field = operators[0].field
-        self.sizes = [math.prod(op.out_shape) for op in operators]
-        self.out_shape = (sum(self.sizes),)
-        self.out_dtype = torch.complex64 if any(op.out_dtype.is_complex for op in operators) else torch.float32
-
-    @property
-    def measured(self) -> Tensor | None:
-        masks = [op.measured for op in self._parts()]
-        if all(mask is None for mask in masks):
-            return None
-        batch = max(1 if mask is None else len(mask) for mask in masks)
-        every = [torch.ones(1, n, dtype=torch.bool) if m is None else m.flatten(1) for m, n in zip(masks, self.sizes)]
-        device = next(mask.device for mask in masks if mask is not None)
-        return torch.cat([mask.to(device).expand(batch, -1) for mask in every], 1)
-
-    @property
-    def support(self) -> Tensor | None:
-        masks = [op.support for op in self._parts()]
-        found = masks[0]
-        for mask in masks[1:]:
-            found = _either(found, mask)
-        return found
-
-    def A(self, x: Tensor) -> Tensor:
-        parts = [op.A(x).flatten(1) for op in self._parts()]
-        kind = parts[0].dtype
-        for part in parts[1:]:
-            kind = torch.promote_types(kind, part.dtype)
-        return torch.cat([part.to(kind) for part in parts], 1)
-
-    def split(self, y: Tensor) -> list[Tensor]:
-        """Data (B, M) -> the data of each operator in its own shape."""
-        check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
-        pieces = []
-        for op, piece in zip(self._parts(), y.split(self.sizes, 1), strict=True):
-            piece = piece.real if piece.is_complex() and not op.out_dtype.is_complex else piece
-            pieces.append(piece.reshape(-1, *op.out_shape))
-        return pieces
-
-    def A_adjoint(self, y: Tensor) -> Tensor:
-        parts = [op.A_adjoint(piece) for op, piece in zip(self._parts(), self.split(y), strict=True)]
-        return torch.stack(parts).sum(0)
-
-    def A_adjoint_A(self, x: Tensor) -> Tensor:
-        return torch.stack([op.A_adjoint_A(x) for op in self._parts()]).sum(0)
-
-    def _parts(self) -> list[LinearOperator]:
-        return [op for op in self.operators if isinstance(op, LinearOperator)]
-
-
-def stack(*operators: LinearOperator) -> Stack:
-    """:class:`Stack` of operators on the same image."""
-    return Stack(*operators)
 
 
 class Weighted(LinearOperator):

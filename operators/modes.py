@@ -1,6 +1,9 @@
 """What torch can be put into while an operator works: inference mode, autocast, transforms, dual levels."""
 
 import contextlib
+import difflib
+import inspect
+import re
 from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -170,9 +173,25 @@ class Lasting(ABCMeta):
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         with lasting():
-            made = super().__call__(*args, **options)
+            try:
+                made = super().__call__(*args, **options)
+            except TypeError as error:
+                raise _named(error, cls) from error
             keep(made)
         return made
+
+
+def _named(error: TypeError, kind: type) -> TypeError:
+    """An error that names the class, and what is close to an argument that it does not have."""
+    found = re.search(r"(?:unexpected keyword|has no) argument '(\w+)'", str(error))
+    if not found:
+        return error
+    known = [name for name, p in inspect.signature(kind.__init__).parameters.items() if p.kind != p.VAR_KEYWORD][1:]
+    close = difflib.get_close_matches(found[1], known, 2)
+    return TypeError(
+        f"{kind.__name__}: has no argument {found[1]!r}"
+        + (f"; did you mean {' or '.join(close)}?" if close else f"; it takes {', '.join(known)}")
+    )
 
 
 @contextlib.contextmanager

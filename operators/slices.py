@@ -43,6 +43,17 @@ class Slices(Made):
         self.out_shape = (op.out_shape[0], depth, *op.out_shape[1:])
         self.in_dtype, self.out_dtype = op.in_dtype, op.out_dtype
 
+    @property
+    def measured(self) -> Tensor | None:
+        return None if self.op.measured is None else self._repeated(self.op.measured)
+
+    @property
+    def support(self) -> Tensor | None:
+        return None if self.op.support is None else self._repeated(self.op.support)
+
+    def _repeated(self, mask: Tensor) -> Tensor:
+        return mask.unsqueeze(2).expand(-1, -1, self.depth, *mask.shape[2:])
+
     def _each(self, function, *volumes: Tensor, values: Tensor | None = None) -> Tensor:
         """``function`` on slabs of slices, (n, C, ...), with ``values`` (B,) of their samples if given."""
         flat = [v.transpose(1, 2).flatten(0, 1) for v in volumes]

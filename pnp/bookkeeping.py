@@ -22,7 +22,8 @@ class Run:
         self.count = 0
         self._rows: list[Tensor] = []  # blocks of (iterations, 3, B): small tensors of their own would scatter memory
         self.reasons = ["" if alive else "converged" for alive in state.facts.alive.tolist()]
-        self.bound = stop.growth * sizes(state.x, self.unit)
+        usual = sizes(state.facts.back, self.unit) / state.facts.gain  # a start may be zero
+        self.bound = stop.growth * torch.maximum(sizes(state.x, self.unit), usual)
         self.best = (state.x, state.x_data)
         self.best_residual = torch.full_like(self.bound, float("inf"))
 

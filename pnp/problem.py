@@ -8,6 +8,7 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.linalg import cg, column, dot, implicit_solve
+from operators.nonlinear import Operator
 
 from .calibration import Calibration, calibrate
 from .fit import Fit
@@ -15,7 +16,7 @@ from .levels import Level
 from .likelihood import Gaussian, Likelihood
 from .prior import Prior
 
-__all__ = ["Facts", "Problem", "data_gain", "end_of_prox", "last_level", "prepare", "rough_estimate"]
+__all__ = ["Facts", "Problem", "data_gain", "end_of_prox", "last_level", "prepare", "rough_estimate", "start_from"]
 
 _GAMMA_LIMIT = 1e4  # of gamma times the squared norm of A: beyond it the data are as good as exact
 
@@ -141,6 +142,13 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
         return cg(matrix, b, rtol=3e-4, max_iter=100, precond=op.preconditioner(1 / mu))[0]
 
     return implicit_solve(matrix, aty, solve)
+
+
+def start_from(op: Operator, x0: Tensor, facts: Facts) -> Tensor:
+    """``x0`` and a smooth image that fits what it leaves of the data, so that zeros are as good as nothing given."""
+    if not isinstance(op, LinearOperator):
+        return x0
+    return x0 + rough_estimate(op, facts.back - op.A_adjoint_A(x0), facts.gain)
 
 
 def _within_range(size: float, dtype: torch.dtype) -> float:

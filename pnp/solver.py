@@ -21,7 +21,7 @@ from .fit import Fit
 from .levels import Expert, Level, log_schedule
 from .likelihood import Likelihood, as_likelihood
 from .prior import Prior
-from .problem import Facts, Problem, prepare
+from .problem import Facts, Problem, prepare, start_from
 from .report import report
 from .result import Record, Result
 from .state import State, blend, distance, rebuilt
@@ -120,7 +120,9 @@ class Solver(nn.Module):
             if x0.shape[0] != y.shape[0]:
                 raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
             check_values("x0", x0)
-        problem = self.problem(y, facts, start=rough if x0 is None else x0.to(rough.dtype))
+            x0 = x0.to(rough.dtype)
+            rough = x0 if self.expert is not None else start_from(self.op, x0, facts)
+        problem = self.problem(y, facts, start=rough)
         ones = torch.ones_like(facts.noise_std)
         never = torch.full_like(ones, float("inf"))
         return State(0, self.init(problem), facts, source, type(self).__name__, residual=never, pace=ones)
@@ -214,7 +216,8 @@ class Solver(nn.Module):
         """Reconstruct from data ``y`` (B, *op.out_shape).
 
         Args:
-            x0: image to start from instead of a rough estimate.
+            x0: image to start from instead of a rough estimate; a smooth image adds what it leaves of the data, but not
+                with levels by hand.
             state: of an earlier solve of the same data, to continue it.
             callback: called with the state and the :class:`Record` of each iteration; a true answer stops.
 

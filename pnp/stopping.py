@@ -23,7 +23,7 @@ class Stop:
         tolerance: relative fixed-point residual, :math:`\sqrt{\|\Delta x\|^2 + \|\Delta u\|^2} / \|x\|` from one
             iteration to the next, below which a sample has converged (not before the schedule's end).
         max_iter: number of iterations.
-        growth: a sample diverges when its norm exceeds this multiple of the first iterate's.
+        growth: a sample diverges when its norm exceeds this multiple of the first iterate's, and of A* y over the gain.
     """
 
     tolerance: float = 1e-3

@@ -12,6 +12,8 @@ from .kaiser_squires import KaiserSquires
 
 __all__ = ["ReducedShear"]
 
+_LEAST = 0.02  # of 1 - kappa: solvers' iterates may overshoot where answers do not
+
 
 class ReducedShear(Operator):
     r"""What the shapes of galaxies show, :math:`g = \gamma / (1 - \kappa)`, not linear in the convergence.
@@ -39,8 +41,8 @@ class ReducedShear(Operator):
         self.out_shape, self.out_dtype = shear.out_shape, shear.out_dtype
 
     def A(self, x: Tensor) -> Tensor:
-        """Reduced shear, complex (B, 1, H, W), where the convergence stays below one."""
-        return self.shear.A(x) / (1 - x)
+        """Reduced shear, complex (B, 1, H, W); convergence above 0.98, as iterates may have it, divides as 0.98."""
+        return self.shear.A(x) / (1 - x).clamp_min(_LEAST)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduced shear, complex (B, 1, H, W).
@@ -105,11 +107,12 @@ def _check_weak(kappa: Tensor, shear: KaiserSquires) -> None:
 class _ReducedShearDerivative(LinearOperator):
     def __init__(self, shear: KaiserSquires, kappa: Tensor) -> None:
         super().__init__()
-        _check_weak(kappa, shear)
+        check_batch("kappa", kappa, shear.in_shape, complex_data=False)
         self.shear, self.in_shape, self.out_shape = shear, shear.in_shape, shear.out_shape
         self.out_dtype = torch.complex64
-        self.register_buffer("gain", 1 / (1 - kappa), persistent=False)
-        self.register_buffer("slope", shear.A(kappa) / (1 - kappa) ** 2, persistent=False)
+        gain = 1 / (1 - kappa).clamp_min(_LEAST)
+        self.register_buffer("gain", gain, persistent=False)
+        self.register_buffer("slope", shear.A(kappa) * gain**2 * (1 - kappa > _LEAST), persistent=False)
 
     gain: Tensor
     slope: Tensor

@@ -38,6 +38,7 @@ def antenna_positions(array: str, *, count: int = 40, radius: float = 4000.0, se
     >>> antenna_positions("vla-d").shape, round(antenna_positions("meerkat").norm(dim=1).max().item())
     (torch.Size([27, 2]), 3950)
     """
+    array = array.lower()
     if array == "meerkat":
         return torch.tensor([float(v) for v in _MEERKAT.split()], dtype=torch.float64).reshape(-1, 2)
     if array in ("vla-a", "vla-b", "vla-c", "vla-d"):

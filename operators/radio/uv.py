@@ -50,6 +50,7 @@ def uv_coverage(
     torch.Size([2, 30240])
     """
     if isinstance(array, str):
+        array = array.lower()
         positions, known = antenna_positions(array, **options), LATITUDES[array.split("-")[0]]
         latitude = known if latitude is None else latitude
     else:

@@ -244,10 +244,19 @@ def check_angles(angles: Any) -> Tensor:
         raise TypeError(f"angles: expected radians, a tensor or a list of numbers, got {angles!r}") from error
     if angles.ndim != 1 or len(angles) == 0 or not bool(torch.isfinite(angles).all()):
         raise ValueError(f"angles: expected finite values of shape (n,), got shape {tuple(angles.shape)}")
-    if float(angles.abs().max()) > 8 * math.pi:
-        turns = float(angles.abs().max()) / (2 * math.pi)
+    turns = float(angles.abs().max()) / (2 * math.pi)
+    if turns > 4 and _like_degrees(angles):
         warnings.warn(f"angles: {turns:.0f} turns; radians are expected, torch.deg2rad converts degrees", stacklevel=3)
     return angles
+
+
+def _like_degrees(angles: Tensor) -> bool:
+    """Round numbers, or even steps around a half or full turn of degrees: golden angles go round many times, too."""
+    steps = angles.diff()
+    even = len(steps) > 1 and bool((steps - steps.mean()).abs().max() <= 1e-3 * steps.mean().abs())
+    ends = [abs(float(steps.mean() * n)) for n in (len(steps), len(angles))] if len(steps) else []
+    around = even and any(abs(end - turn) < 0.01 for end in ends for turn in (90.0, 180.0, 360.0, 720.0))
+    return around or bool(((20 * angles).round() - 20 * angles).abs().max() < 1e-3)
 
 
 def sinc(k: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ def redundancy(op: LinearOperator, y: Tensor, noise: Tensor) -> Tensor:
     tiny, parts = torch.finfo(y.real.dtype).tiny, 2 if y.is_complex() else 1
     size, total = parts * y[0].numel(), dot(y, y)
     images = [op.A_adjoint(y), op.A_adjoint(noise)]
+    noise = noise.expand(len(images[1]), *noise.shape[1:])  # operators may hold a batch
     gain = dot(images[1], images[1]) / (images[1][0].numel() * (2 if images[1].is_complex() else 1))
     found, starts = torch.full_like(total, torch.inf), [torch.zeros_like(v) for v in images]
     done = torch.zeros_like(total, dtype=torch.bool)

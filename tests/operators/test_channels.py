@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from operators import MRI, Blur, KaiserSquires, RadioInterferometry, TwoChannels, Weighted, gaussian_kernel
+from operators import MRI, Blur, KaiserSquires, RadioInterferometry, Slices, TwoChannels, Weighted, gaussian_kernel
 
 from ..contracts import operator_laws, random_image, relative
 
@@ -42,3 +42,17 @@ def test_real_operators_have_nothing_to_part():
         TwoChannels(Blur(gaussian_kernel(1.0), (8, 8)))
     with pytest.raises(TypeError, match="operator"):
         TwoChannels(torch.ones(2))  # type: ignore[arg-type]
+
+
+def test_what_is_seen_and_measured_is_that_of_the_operator_within():
+    maps = torch.randn(2, 5, 6, dtype=torch.complex64)
+    maps[:, 0] = 0  # no coil sees the first row
+    op = MRI(MASK, maps)
+    pairs, stacked = TwoChannels(op), Slices(op, 3)
+    assert pairs.support.shape[1:] == pairs.in_shape and stacked.support.shape[1:] == stacked.in_shape
+    assert torch.equal(pairs.support, op.support.repeat(1, 2, 1, 1))
+    assert torch.equal(pairs.measured, op.measured.expand(-1, *op.out_shape).repeat(1, 2, 1, 1))
+    for k in range(3):
+        assert torch.equal(stacked.support[:, :, k], op.support)
+        assert torch.equal(stacked.measured[:, :, k], op.measured)
+    assert Slices(Blur(gaussian_kernel(1.0), (8, 8)), 2).support is None

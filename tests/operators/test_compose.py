@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from operators import Identity, RadioInterferometry, Radon, Slices, TwoChannels
-from operators.compose import Compose, Scaled, Stack, Sum, Weighted, stack
+from operators.compose import Compose, Scaled, Sum, Weighted
 from operators.image.gradient import Gradient
+from operators.stacked import Stack, stack
 from tests.contracts import dense, operator_laws, random_data, random_image, relative
 from tests.operators.cases import BatchMask, ComplexFFT, ComplexMap, Convolution, MaskedFFT, mask
 
@@ -174,3 +175,20 @@ def test_what_does_not_fit_is_said():
 def test_norms_of_constants_with_a_batch_axis():
     weights = torch.tensor([1.0, 3.0, 2.0]).reshape(3, 1, 1, 1).expand(3, 1, 2, 2)
     assert abs((2 * BatchMask(weights)).norm() - 6) < 1e-4
+
+
+def test_constants_of_a_batch_stand_beside_constants_of_one():
+    weights = torch.rand(3, 1, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    op, x = stack(Weighted(weights, shape=(1, 5, 6)), Identity((5, 6))), torch.rand(1, 1, 5, 6, dtype=torch.float64)
+    y = op.A(x)
+    assert torch.equal(y, torch.cat(((weights * x).flatten(1), x.flatten(1).expand(3, -1)), 1))
+    assert relative(op.A_adjoint(y), weights**2 * x + x) < 1e-12
+    assert relative(op.A_adjoint_A(x), op.A_adjoint(y)) < 1e-12
+    assert op.norm() == pytest.approx(float((weights**2 + 1).max().sqrt()), rel=1e-3)
+
+
+def test_unknown_arguments_name_the_class_and_what_was_meant():
+    with pytest.raises(TypeError, match="Radon: has no argument 'detectors'; did you mean .*detector_count"):
+        Radon(8, [0.0], detectors=5)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match="Weighted: has no argument 'sigma'; it takes weights, shape, dtype"):
+        Weighted(WEIGHTS, sigma=5)  # pyright: ignore[reportCallIssue]

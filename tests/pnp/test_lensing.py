@@ -13,8 +13,10 @@ from operators import (
     KaiserSquires,
     LensingConvention,
     RadioInterferometry,
+    ReducedShear,
     Weighted,
     bin_shear,
+    gaussian_noise,
     shape_noise_std,
     shape_noise_std_map,
     shear_signs,
@@ -404,3 +406,13 @@ def test_whitened_shear_solves_as_weighted():
     a = wiener_reconstruction(op, y, table(), noise, rtol=1e-12)
     b = wiener_reconstruction(white, y / noise, table(), 1.0, rtol=1e-12)
     assert relative(a, b) < 1e-8
+
+
+@pytest.mark.parametrize("method", [PnPADMM, PnPHQS])
+def test_solvers_get_past_iterates_that_reach_one(method):
+    rows, columns = torch.meshgrid(*[torch.arange(32) - 16] * 2, indexing="ij")
+    kappa = 0.75 * torch.exp(-(rows**2 + columns**2) / 32)[None, None]
+    op = ReducedShear(KaiserSquires((32, 32)))
+    y = gaussian_noise(op(kappa), 0.1, seed=0)
+    x = method(op, WienerDenoiser(torch.full((32, 32), 0.01)), noise_std=0.1, stop=Stop(max_iter=5))(y)
+    assert bool(torch.isfinite(x).all())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from denoisers import LoFiDenoiser, TVDenoiser
 from operators import MRI, Blur, Identity, Inpainting, gaussian_kernel, random_mask
-from pnp import Expert, PnPADMM, PnPHQS, Stop, tv_reconstruction
+from pnp import Expert, PnPADMM, PnPHQS, PnPPGD, Stop, tv_reconstruction
 from tests.contracts import dense
 
 from .problems import NOISE, SIZE, data, image, operators
@@ -426,3 +426,18 @@ def test_state_of_other_data_is_refused(lofi):
         solver.solve(y, state={})  # pyright: ignore
     with pytest.raises(ValueError, match="x0: .*NaN"):
         solver.solve(y, x0=y * float("nan"))
+
+
+@pytest.mark.parametrize("method", [PnPADMM, PnPHQS, PnPPGD])
+@pytest.mark.parametrize("start", [0.0, 1e-12, 1.0, -3.0])
+def test_a_constant_start_is_as_good_as_none(method, start, lofi):
+    mask = random_mask((32, 32), 0.5, seed=1)
+    op, x = Inpainting(mask), torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+    y = torch.cat((op(x), op(x.mT)))
+    solver = method(op, lofi, noise_std=0.02)
+    usual = solver.solve(y)
+    found = solver.solve(y, x0=torch.full_like(y, start))
+    assert found.reasons == usual.reasons
+    assert relative(found.x, usual.x) < 0.01
+    mixed = solver.solve(y, x0=torch.stack((torch.zeros_like(y[0]), y[1])))
+    assert relative(mixed.x[:1], usual.x[:1]) < 0.01

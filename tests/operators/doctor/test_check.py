@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from operators import Identity, Inpainting, random_mask
 from operators.base import LinearOperator
-from operators.compose import Weighted, stack
+from operators.compose import Weighted
 from operators.doctor.check import check
 from operators.image.gradient import Gradient
+from operators.stacked import stack
 from tests.operators.cases import ComplexFFT, ComplexMap, Convolution, MaskedFFT, mask
 
 SOUND = {
@@ -342,3 +344,22 @@ def test_an_operator_that_measures_nothing_fails():
 def test_reports_repeat():
     assert str(check(Convolution())) == str(check(Convolution()))
     assert str(check(Convolution(), seed=1)) != str(check(Convolution(), seed=2))
+
+
+def test_operators_that_hold_a_batch_are_tested_on_it():
+    masks = torch.stack([random_mask((8, 7), 0.5, seed=i) for i in range(2)])[:, None]
+    for op in (Inpainting(masks), Inpainting(masks.repeat(2, 1, 1, 1)), stack(Inpainting(masks), Identity((8, 7)))):
+        report = check(op)
+        assert report.ok, report
+
+
+def test_samples_that_leak_into_each_other_are_found_behind_constants_of_a_batch():
+    class Leaking(LinearOperator):
+        in_shape, out_shape = (1, 4, 4), (1, 4, 4)
+        weights = torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1)
+
+        def A(self, x):
+            return self.weights.to(x) * (x + x.mean(0))
+
+    failed = [f.name for f in check(Leaking()).findings if f.passed is False]
+    assert "batch" in failed

@@ -201,8 +201,8 @@ def test_bad_arguments(arguments, message):
 def test_convergence_of_one_has_no_reduced_shear():
     with pytest.raises(ValueError, match="reaches 1"):
         ReducedShear(KaiserSquires((4, 4)))(torch.ones(1, 1, 4, 4))
-    with pytest.raises(ValueError, match="reaches 1"):
-        ReducedShear(KaiserSquires((4, 4))).linearised(torch.ones(1, 1, 4, 4))
+    beyond = ReducedShear(KaiserSquires((4, 4))).linearised(torch.ones(1, 1, 4, 4))  # as iterates of solvers may go
+    assert bool(torch.isfinite(beyond.A(torch.rand(1, 1, 4, 4))).all())
     with pytest.raises(TypeError, match="shear"):
         ReducedShear("a")  # type: ignore[arg-type]
     assert math.isclose(KaiserSquires((4, 4)).norm(), 1.0)

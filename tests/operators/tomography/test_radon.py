@@ -327,3 +327,37 @@ def test_backprojection_says_which_angles_a_scan_lacks(degrees, gap):
     found = [str(w.message) for w in told if "no angles between" in str(w.message)]
     assert len(found) == (gap != "")
     assert not gap or gap in found[0]
+
+
+def _turns() -> dict[str, torch.Tensor]:
+    half, g = torch.arange(90) * (math.pi / 90), torch.Generator().manual_seed(2)
+    jitter = torch.randn(180, generator=g, dtype=torch.float64)
+    return {
+        "odd step of a turn": torch.deg2rad(torch.arange(0, 360, 1.7)),
+        "a turn that goes on": torch.linspace(0, 2 * math.pi * 1.003, 180),
+        "a turn that ends early": torch.linspace(0, 2 * math.pi * 0.99, 180),
+        "opposite views between the others": torch.cat((half, half + math.pi * (1 + 0.1 / 90))),
+        "measured angles": (torch.arange(180) + 0.3 * jitter) * (math.pi / 90),
+        "random": torch.rand(120, generator=g) * math.pi,
+        "two densities": torch.cat((half[:45], half[45::3])),
+        "golden": torch.arange(100) * 1.941611,
+    }
+
+
+@pytest.mark.parametrize("name", _turns())
+def test_backprojection_of_complete_scans_keeps_values_whatever_the_angles(name):
+    size = 48
+    rows, columns = torch.meshgrid(*[torch.arange(size) - (size - 1) / 2] * 2, indexing="ij")
+    disc = (torch.hypot(rows, columns) < 15).double()[None, None]
+    op = Radon(size, _turns()[name])  # no warning: golden angles turn many times
+    core = torch.hypot(rows, columns) < 10
+    assert float(op.fbp(op(disc))[0, 0, core].mean()) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "degrees",
+    [torch.arange(180.0), torch.arange(0, 180, 0.25), torch.linspace(0, 360, 77), torch.arange(100) * (180 / 100)],
+)
+def test_degrees_are_noticed(degrees):
+    with pytest.warns(UserWarning, match="radians are expected"):
+        Radon(8, degrees)
