@@ -27,6 +27,7 @@ from .solver import Solver as Solver
 from .solvers.accelerated import Anderson as Anderson
 from .solvers.accelerated import Damped as Damped
 from .solvers.admm import PnPADMM as PnPADMM
+from .solvers.descent import PnPDescent as PnPDescent
 from .solvers.diffpir import DiffPIR as DiffPIR
 from .solvers.drs import PnPDRS as PnPDRS
 from .solvers.hqs import PnPHQS as PnPHQS
@@ -46,7 +47,16 @@ if TYPE_CHECKING:
     from denoisers import *  # noqa: F403
     from operators import *  # noqa: F403
 
-_MODULES = ("data", "lensing", "metrics", "passport", "plot", "superres", "train")  # imported when they are asked for
+_MODULES = (
+    "analysis",
+    "data",
+    "lensing",
+    "metrics",
+    "passport",
+    "plot",
+    "superres",
+    "train",
+)  # imported when they are asked for
 _NAMES = {
     name: value
     for package in (_operators, _denoisers)
