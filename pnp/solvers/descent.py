@@ -1,5 +1,6 @@
 """Descent on an objective that holds a denoiser."""
 
+import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +60,7 @@ class PnPDescent(Solver):
     """
 
     damps = False
+    searches = True  # for the length of each step
 
     def __init__(self, op: Any, denoiser: Any = None, *, method: str = "prox", **others: Any) -> None:
         super().__init__(op, denoiser, **others)
@@ -92,6 +94,8 @@ class PnPDescent(Solver):
             x = s.x - column(share, slope) * slope
             return x if self.method == "gradient" else p.fit.prox(x, share * at.tau, x0=s.x)
 
+        if not self.searches:
+            return s._replace(x=ahead(s.share))
         share = s.share if at.step > self.settled else torch.ones_like(s.share)
         share = torch.minimum(share, self._longest(p, at))
         x = ahead(share)
@@ -109,6 +113,12 @@ class PnPDescent(Solver):
             torch.where(column(downhill, x) > 0, x, s.x), torch.where(downhill, after, before),
             torch.where(downhill, share, torch.ones_like(share)),
         )  # fmt: skip
+
+    def plain(self, s: Iterate) -> tuple[Solver, Iterate]:
+        """Steps of the last length, without a search, which rounding decides where nothing changes any more."""
+        other = copy.copy(self)
+        other._modules, other.searches = dict(self._modules), False
+        return other, s
 
     def _longest(self, p: Problem, at: Level) -> Tensor:
         """The first length to try, over tau: that of half-quadratic splitting, or of a gradient step."""

@@ -16,6 +16,7 @@ from pnp import (
     Damped,
     DiffPIR,
     PnPADMM,
+    PnPDescent,
     PnPDRS,
     PnPFISTA,
     PnPHQS,
@@ -73,7 +74,7 @@ METHODS: dict[str, Any] = {
     "admm": PnPADMM, "drs": PnPDRS, "hqs": PnPHQS, "pgd": PnPPGD, "red": RED, "pdhg": PnPPDHG,
     "red gradient": lambda *a, **o: RED(*a, method="gradient", **o),
     "mace": lambda op, d, **o: PnPMACE(op, [d], **o), "damped": lambda *a, **o: Damped(PnPDRS(*a, **o), 0.7),
-    "fista": PnPFISTA, "anderson": lambda *a, **o: Anderson(PnPDRS(*a, **o)),
+    "descent": PnPDescent, "fista": PnPFISTA, "anderson": lambda *a, **o: Anderson(PnPDRS(*a, **o)),
 }  # fmt: skip
 
 
@@ -84,13 +85,14 @@ def problem(op: LinearOperator, method: Any, matrix: Tensor, batch: int = 1, **o
     return method(op, Linear(matrix), **settings | others), op.A(x)
 
 
-def step_by_hand(name: str, op: LinearOperator, d: Tensor, tau: float, relaxed: float) -> Tensor:
+def step_by_hand(name: str, op: LinearOperator, d: Tensor, tau: float, relaxed: float, share: float) -> Tensor:
     """Matrix of a step; dual variables in units of the image."""
     a, one, zero = dense(op)[0], torch.eye(N * N, dtype=d.dtype), torch.zeros_like(d)
     normal = a.T @ a * (tau / NOISE**2)
     p = torch.linalg.inv(one + normal)
     step = {
         "hqs": lambda: d @ p, "pgd": lambda: d @ (one - normal), "fista": lambda: d @ (one - normal),
+        "descent": lambda: torch.linalg.inv(one + share * normal) @ (one - share * (one - d).T @ (one - d)),
         "red": lambda: torch.linalg.inv(one + normal / 2) @ (one + d) / 2,
         "red gradient": lambda: one - (normal + one - d) / (1 + tau * op.norm() ** 2 / NOISE**2),
     }  # fmt: skip
@@ -135,8 +137,9 @@ def test_norm_and_radius_are_those_of_the_matrix(method, op, denoiser):
     at = solver.problem(y, result.state.facts).levels(result.state.step)
     unit = 2.0  # of the calibration: tau is in its squares
     relaxed = float(result.state.values.relaxed) if method == "admm" else 1.0
-    matrix = step_by_hand(method, OPERATORS[op], d, float(at.tau) * unit**2, relaxed)
-    pace = float(result.state.pace) if method not in ("fista", "anderson") else 1.0
+    share = float(result.state.values.share) if method == "descent" else 1.0
+    matrix = step_by_hand(method, OPERATORS[op], d, float(at.tau) * unit**2, relaxed, share)
+    pace = float(result.state.pace) if method not in ("fista", "anderson", "descent") else 1.0
     matrix = pace * matrix + (1 - pace) * torch.eye(len(matrix), dtype=d.dtype)
     norm, radius = truth(matrix)
     assert found.norm.item() == pytest.approx(norm, rel=0.01)
@@ -168,7 +171,7 @@ def test_a_step_that_diverges_is_not_certified_and_says_along_what():
     assert found.verdicts == ["not certified"] and not found.certified and found.radius.item() > 1
     assert found.bound.item() == float("inf") and json.loads(json.dumps(found.to_dict()))["bound"] == [None]
     at = solver.problem(y, solver.begin(y).facts).levels(100)
-    matrix = step_by_hand("hqs", OPERATORS["inpainting"], solver.denoiser.function.matrix, 4 * float(at.tau), 1.0)
+    matrix = step_by_hand("hqs", OPERATORS["inpainting"], solver.denoiser.function.matrix, 4 * float(at.tau), 1.0, 1.0)
     direction = found.direction.flatten()
     assert float((matrix @ direction - found.radius * direction).norm()) < 0.02
     assert "nothing is proven" in str(found)
