@@ -23,7 +23,7 @@ from pnp import (
     PnPPGD,
     Stop,
 )
-from pnp.train import FixedPoint
+from pnp.train import FixedPoint, Unrolled
 from tests.contracts import dense
 
 N, NOISE = 5, 0.3
@@ -172,3 +172,14 @@ def test_what_has_no_fixed_point_is_refused():
             FixedPoint(solver)
     with pytest.raises(ValueError, match="^mode: expected"):
         FixedPoint(make(PnPHQS, Bent()), mode="unrolled")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_unrolled_steps_have_their_derivatives_for_every_method(name):
+    y, model = data().requires_grad_(), Unrolled(make(METHODS[name], Bent()), 4)
+    (slope,) = torch.autograd.grad(model(y).sum(), y)
+    step = 1e-5 * torch.rand(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(7))
+    with torch.no_grad():
+        change = (model(y + step) - model(y - step)).sum() / 2
+    # the rough first image, and its derivative, are solved to 3e-4
+    assert float((slope * step).sum()) == pytest.approx(float(change), rel=3e-4)
