@@ -26,6 +26,7 @@ _VERDICTS = {
     "settles": "iterations around the answer lead to one fixed point, though single ones may lead away from it",
     "not certified": "nothing is proven: iterations may circle, or leave the answer along the direction shown",
 }
+_CLOSE = "the spectral radius is too close to one for how well it is known; more steps may tell"
 
 
 class Certificate(NamedTuple):
@@ -82,10 +83,11 @@ class Certificate(NamedTuple):
         lines = []
         for b, verdict in enumerate(self.verdicts):
             named = f"sample {b}: " if len(self.verdicts) > 1 else ""
+            sure = verdict != "not certified" or float(self.radius[b]) >= 1
             bound = float(self.bound[b])
             told = f"at most {bound:.2g} of its norm from the fixed point" if bound < float("inf") else "no bound"
             lines += [
-                f"{named}{verdict}: {_VERDICTS[verdict]} (to first order)",
+                f"{named}{verdict}: {_VERDICTS[verdict] if sure else _CLOSE} (to first order)",
                 f"  the answer is {told}; one more iteration changes {float(self.change[b]):.2g}",
                 f"  step: norm {float(self.norm[b]):.4f}, spectral radius {float(self.radius[b]):.4f}",
                 f"  denoiser: |I - D'| {float(self.residual[b]):.4f}, |2D' - I| {float(self.reflected[b]):.4f}",
