@@ -44,11 +44,13 @@ from .trained.lofi import LoFiDenoiser as LoFiDenoiser
 from .trained.mass import MassDenoiser as MassDenoiser
 from .trained.mixer import MixerDenoiser as MixerDenoiser
 from .trained.xdncnn import XDnCNNDenoiser as XDnCNNDenoiser
+from .wrappers.averaged import Averaged as Averaged
 from .wrappers.bounded import Bounded as Bounded
 from .wrappers.complex_images import MagnitudePhase as MagnitudePhase
 from .wrappers.complex_images import RealImaginary as RealImaginary
 from .wrappers.equivariant import EquivariantDenoiser as EquivariantDenoiser
 from .wrappers.fixed_size import InSquares as InSquares
+from .wrappers.gradient_step import GradientStep as GradientStep
 from .wrappers.level_map import LevelMap as LevelMap
 from .wrappers.level_map import Residual as Residual
 from .wrappers.random_equivariant import RandomEquivariant as RandomEquivariant

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["Lasting", "channels_last", "holds", "is_plain", "refuse_transforms", "transformed"]
+__all__ = ["Lasting", "channels_last", "holds", "in_dual_level", "is_plain", "refuse_transforms", "transformed"]
 
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -28,6 +28,11 @@ def transformed() -> bool:
     return _functorch.maybe_current_level() is not None
 
 
+def in_dual_level() -> bool:
+    """Whether derivatives may be asked for in forward mode."""
+    return forward_ad._current_level >= 0
+
+
 def is_plain(tensors: Iterable[Tensor]) -> bool:
     """Whether tensors can be worked on in place and in fixed memory: nobody asks for derivatives by them, backward or
     forward, and there is neither autocast nor a transform.
@@ -37,8 +42,7 @@ def is_plain(tensors: Iterable[Tensor]) -> bool:
     """
     tensors = [*tensors]
     backward = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    forward = forward_ad._current_level >= 0
-    return not (backward or forward or transformed() or torch.is_autocast_enabled(tensors[0].device.type))
+    return not (backward or in_dual_level() or transformed() or torch.is_autocast_enabled(tensors[0].device.type))
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from .solver import Solver as Solver
 from .solvers.accelerated import Anderson as Anderson
 from .solvers.accelerated import Damped as Damped
 from .solvers.admm import PnPADMM as PnPADMM
+from .solvers.descent import PnPDescent as PnPDescent
 from .solvers.diffpir import DiffPIR as DiffPIR
 from .solvers.drs import PnPDRS as PnPDRS
 from .solvers.hqs import PnPHQS as PnPHQS
@@ -47,12 +48,17 @@ if TYPE_CHECKING:
     from operators import *  # noqa: F403
 
 _MODULES = (
+_MODULES = (  # imported when they are asked for
+    "analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train",
+)  # fmt: skip
     "data",
     "lensing",
     "metrics",
     "passport",
     "plot",
-    "radio",
+_MODULES = (  # imported when they are asked for
+    "analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train",
+)  # fmt: skip
     "superres",
     "train",
 )  # imported when they are asked for

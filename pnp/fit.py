@@ -68,7 +68,11 @@ class Fit:
         """The operator."""
         return self.likelihood.op
 
-    # ---- gradients
+    # ---- values and gradients
+
+    def value(self, x: Tensor) -> Tensor:
+        """f(Ax), (B,), with the noise level that gradients have."""
+        return self.smooth.value(self.op.A(x), self.y)
 
     def gradient(self, x: Tensor) -> Tensor:
         r""":math:`u^2 \nabla_x f(Ax)`, of the shape of x."""

@@ -45,6 +45,10 @@ class Prior:
         """The same at another step."""
         return Prior(self.denoiser, self.calibration, self.no_mean, self.support, step)
 
+    def around(self, denoiser: Denoiser) -> "Prior":
+        """The same with another denoiser."""
+        return Prior(denoiser, self.calibration, self.no_mean, self.support, self.step)
+
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise images (B, C, ...) at the standard deviation ``sigma`` (B,), both in the user's units."""
         bounded = self.denoiser if isinstance(self.denoiser, Bounded) else None

@@ -47,6 +47,7 @@ class Solver(nn.Module):
     first: float = 49 / 255  # sigma of the first iteration in calibrated units (DPIR)
     damps: bool = True  # half steps where the residual grows
     usual: Stop = Stop()  # what ends a solve where the user does not say
+    settles: bool = True  # iterations at the last level have a fixed point; those of samplers have none
 
     def __init__(
         self,
@@ -101,6 +102,10 @@ class Solver(nn.Module):
     def point(self, p: Problem, s: Any, at: Level) -> tuple[Tensor, ...]:
         """What the next iteration depends on, x first, in the units of the image: the residual is its change."""
         return (s.x,)
+
+    def plain(self, s: Any) -> tuple["Solver", Any]:
+        """The method without what accelerates it, and its tensors: a plain step that has the same fixed points."""
+        return self, s
 
     # ---- a measurement
 
@@ -175,7 +180,7 @@ class Solver(nn.Module):
         """States after each iteration, without end; samples go on whatever the others do. From ``state`` on, if given;
         gradients are tracked where :meth:`solve` tracks them."""
         with self._gradients(y, None):
-            state = self.begin(y) if state is None else self._continued(state, y, None)
+            state = self.begin(y) if state is None else self.resumed(state, y, None)
             problem = self.problem(y, state.facts)
         while True:
             with self._gradients(y, None):
@@ -227,7 +232,7 @@ class Solver(nn.Module):
         if callback is not None and not callable(callback):
             raise TypeError(f"callback: expected a function (state, record), got {type(callback).__name__}")
         with self._gradients(y, x0):
-            state = self.begin(y, x0=x0) if state is None else self._continued(state, y, x0)
+            state = self.begin(y, x0=x0) if state is None else self.resumed(state, y, x0)
             problem = self.problem(y, state.facts)
             run = Run(state, self.stop)
             while not run.count or (not run.finished and run.count < self.stop.max_iter):
@@ -246,8 +251,8 @@ class Solver(nn.Module):
             )  # fmt: skip
             return Result(x, x_data, run.reasons, run.history, told, run.state)
 
-    def _continued(self, state: Any, y: Tensor, x0: Tensor | None) -> State:
-        """``state`` after a check that it belongs to these data and this noise level."""
+    def resumed(self, state: Any, y: Tensor, x0: Tensor | None = None) -> State:
+        """``state`` of an earlier solve, after a check that it belongs to these data and this noise level."""
         if not isinstance(state, State):
             raise TypeError(f"state: expected the state of a Result, result.state, got {type(state).__name__}")
         if state.method != type(self).__name__:

@@ -66,6 +66,7 @@ def test_imports_point_one_way(path):
             "denoisers.trained.default",
             "denoisers.weights",
             "denoisers.wrappers.bounded",
+            "denoisers.wrappers.gradient_step",
             "denoisers.wrappers.slicewise",
         }
         ours = {m for m in modules if roots({m}) <= {"operators", "denoisers"}}

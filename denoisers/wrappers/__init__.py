@@ -1,9 +1,11 @@
 """Denoisers around denoisers: levels, symmetries, tiles, complex images, fixed sizes."""
 
+from .averaged import Averaged as Averaged
 from .complex_images import MagnitudePhase as MagnitudePhase
 from .complex_images import RealImaginary as RealImaginary
 from .equivariant import EquivariantDenoiser as EquivariantDenoiser
 from .fixed_size import InSquares as InSquares
+from .gradient_step import GradientStep as GradientStep
 from .level_map import LevelMap as LevelMap
 from .level_map import Residual as Residual
 from .rescaled import Rescaled as Rescaled

@@ -27,6 +27,7 @@ class Wrapped(Solver):
         self.strength, self.stop = solver.strength, solver.stop
         self.calibration, self.expert = solver.calibration, solver.expert
         self.annealing, self.first, self.training = solver.annealing, solver.first, False
+        self.settles = solver.settles
 
     def limit(self, fit: Fit) -> Tensor:
         return self.solver.limit(fit)
@@ -136,6 +137,9 @@ class Anderson(Wrapped):
 
     def point(self, p: Problem, s: Iterate, at: Level) -> tuple[Tensor, ...]:
         return self.solver.point(p, s.inner, at)
+
+    def plain(self, s: Iterate) -> tuple[Solver, Any]:
+        return self.solver.plain(s.inner)
 
 
 def _flat(tensors: tuple[Tensor, ...], unit: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from denoisers.base import as_denoiser
 
 from ..arguments import check_mode
 from ..levels import Level
-from ..prior import Prior
 from ..problem import Facts, Problem, end_of_prox
 from ..solver import Solver
 
@@ -75,7 +74,7 @@ class PnPMACE(Solver):
         return Iterate(p.start, p.start, torch.stack([p.start] * (1 + len(self.weights)), 1))
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
-        priors = [Prior(d, p.prior.calibration, p.prior.no_mean, p.prior.support, at.step) for d in self.denoisers]  # pyright: ignore
+        priors = [p.prior.around(d) for d in self.denoisers]  # pyright: ignore[reportArgumentType]
         x_data = p.fit.prox(s.w[:, 0], at.tau, x0=s.x_data)
         clean = [prior(s.w[:, 1 + j], at.sigma) for j, prior in enumerate(priors)]
         x = sum((w * c for w, c in zip(self.weights, clean)), start=torch.zeros_like(x_data))

@@ -99,3 +99,9 @@ class PnPFISTA(PnPPGD):
 
     def point(self, p: Problem, s: Ahead, at: Level) -> tuple[Tensor, ...]:
         return s.x, s.ahead
+
+    def plain(self, s: Ahead) -> tuple[Solver, Iterate]:
+        given = {"stop": self.stop, "calibration": self.calibration, "expert": self.expert}
+        return PnPPGD(self.likelihood, self.denoiser, strength=self.strength, **given).train(self.training), Iterate(
+            s.x
+        )

@@ -14,9 +14,11 @@ from .loop import Record as Record
 from .loop import Trainer as Trainer
 from .losses import Clamped as Clamped
 from .losses import FourierLoss as FourierLoss
+from .losses import NonExpansive as NonExpansive
 from .losses import PerceptualLoss as PerceptualLoss
 from .losses import SSIMLoss as SSIMLoss
 from .losses import WeightedSum as WeightedSum
+from .losses import reflected_norm as reflected_norm
 from .rates import cosine as cosine
 from .rates import one_cycle as one_cycle
 from .rates import step_decay as step_decay

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from denoisers.networks.drunet import DRUNet
 from denoisers.weights import load_weights, save_weights
 from denoisers.weights.writing import refuse_existing, remove_partial
+from denoisers.wrappers.gradient_step import GradientStep
 
 from ..reconstructor import Reconstructor
 from .checkpoint import Interrupted, alone, check_kept, fit_weights, interruptible, load_checkpoint, save_checkpoint
@@ -256,7 +257,7 @@ def _averaged(trainer: Trainer) -> nn.Module:
 
 def _start_from(model: nn.Module, start: str, recipe: Recipe) -> str:
     state, origin = load_weights(start, family=recipe.family)
-    network = model.network if isinstance(model, Reconstructor) else model
+    network = model.network if isinstance(model, Reconstructor) else _inner(model)
     colours = recipe.channels == 3 and origin.get("channels") == 1
     low, high = recipe.sigmas if isinstance(recipe, DenoiserRecipe) else (0, 1)
     level = low if low == high else None
@@ -281,4 +282,10 @@ def save_trained(
         whole.save(path, card, overwrite=overwrite)
     else:
         refuse_existing(path, overwrite=overwrite)
-        save_weights(path, state, card, overwrite=overwrite)
+        own = state if _inner(model) is model else {name.removeprefix("denoiser."): v for name, v in state.items()}
+        save_weights(path, own, card, overwrite=overwrite)
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    """The network whose weights are kept: that inside of a gradient step."""
+    return model.denoiser if isinstance(model, GradientStep) else model

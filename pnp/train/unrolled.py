@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..moving import Moving, check_settles
 from ..solver import Solver
 
 __all__ = ["FixedPoint", "Unrolled"]
@@ -84,19 +85,25 @@ class FixedPoint(_OneByOne):
 
     .. math:: \bar z = \Big(\frac{\partial T}{\partial z}\Big)^* \bar z + \bar x
 
-    which GMRES solves to ``rtol`` with products of one step's derivative. Memory is that of one step. The gradient
-    means something only where the solver converges. In derivatives by y the solver's calibration and an estimated
-    noise level are constants; ``calibration=None`` and a ``noise_std`` make them exact.
+    which ``mode="implicit"`` solves to ``rtol`` by GMRES with products of one step's derivative;
+    ``mode="one-step"`` takes :math:`\bar z = \bar x`, the derivative of the last step alone: off by at most q / (1 - q)
+    where T contracts by q (:func:`pnp.analysis.certify`), at no price. Memory is that of one step. z is everything that
+    the next step depends on (:meth:`pnp.Solver.point`), in units of the image; accelerated methods have the derivative
+    of their plain step. The gradient means something only where the solver converges. In derivatives by y the solver's
+    calibration and an estimated noise level are constants; ``calibration=None`` and a ``noise_std`` make them exact.
 
     Args:
-        solver: :class:`pnp.PnPADMM` or another.
+        solver: :class:`pnp.PnPADMM` or another method that has a fixed point.
         rtol: relative residual of the linear system.
         max_iter: products at most.
+        mode: ``"implicit"`` or ``"one-step"``.
 
     Raises:
+        TypeError: a sampler, or a denoiser that draws something in each iteration. ValueError: another mode.
         RuntimeError: the linear system is not solved to ``rtol``, when gradients are asked for.
 
-    Bai, Kolter, Koltun 2019, arXiv:1909.01377; Gilton, Ongie, Willett 2021, doi:10.1109/TCI.2021.3118944.
+    Bai, Kolter, Koltun 2019, arXiv:1909.01377; Gilton, Ongie, Willett 2021, doi:10.1109/TCI.2021.3118944; one step:
+    Fung, Heaton, Li, McKenzie, Osher, Yin 2022, arXiv:2103.12803; Bolte, Pauwels, Vaiter 2023, arXiv:2305.13768.
 
     >>> from operators import Identity
     >>> from pnp import PnPHQS
@@ -106,9 +113,12 @@ class FixedPoint(_OneByOne):
     True
     """
 
-    def __init__(self, solver: Solver, *, rtol: float = 1e-4, max_iter: int = 200) -> None:
+    def __init__(self, solver: Solver, *, rtol: float = 1e-4, max_iter: int = 200, mode: str = "implicit") -> None:
         super().__init__()
-        self.solver, self.rtol, self.max_iter = solver, rtol, max_iter
+        if mode not in ("implicit", "one-step"):
+            raise ValueError(f"mode: expected 'implicit' or 'one-step', got {mode!r}")
+        check_settles(solver)
+        self.solver, self.rtol, self.max_iter, self.mode = solver, rtol, max_iter, mode
 
     def one(self, y: Tensor, op: Any) -> Tensor:
         """The images at the fixed point."""
@@ -123,17 +133,14 @@ class FixedPoint(_OneByOne):
                 f"FixedPoint: {result.reason}: the derivative is that of no fixed point", RuntimeWarning, stacklevel=2
             )
         facts = solver.begin(y).facts  # with its graph: A* y depends on the data
-        at = solver.problem(y, facts).levels(state.step)
-        new = solver.step(solver.problem(y, facts), state.values, at)
-        again = solver.problem(y.detach(), state.facts)
-        # images and dual variables have a derivative; numbers of the samples stay what they are
-        moving = [name for name, value in new._asdict().items() if value.ndim > 1]
-
-        def step(*values: Tensor) -> tuple[Tensor, ...]:
-            after = solver.step(again, state.values._replace(**dict(zip(moving, values, strict=True))), at)
-            return tuple(getattr(after, name) for name in moving)
-
-        return _Implicit.apply(step, self, *(getattr(new, name) for name in moving))
+        plain, values = solver.plain(state.values)
+        tracked = solver.problem(y, facts)
+        at = tracked.levels(state.step)
+        moving = Moving(plain, solver.problem(y.detach(), state.facts), values, at)
+        new = plain.step(tracked._replace(prior=moving.problem.prior), values, at)
+        if self.mode == "one-step":
+            return new.x
+        return moving.unpack(_Implicit.apply(moving.step, self, moving.pack(new))).x
 
     def solve(self, product: Any, right: Tensor) -> Tensor:
         """Solution w of w - J* w = right."""
@@ -144,10 +151,10 @@ class FixedPoint(_OneByOne):
             return v.detach().cpu().double().numpy()
 
         def matrix(v: np.ndarray) -> np.ndarray:
-            w = torch.from_numpy(np.ascontiguousarray(v)).to(right)
-            return numpy(w - product(w))
+            w = torch.from_numpy(np.ascontiguousarray(v)).to(right).reshape(right.shape)
+            return numpy(w - product(w)).ravel()
 
-        count, b = right.numel(), numpy(right)
+        count, b = right.numel(), numpy(right).ravel()
         size = float(np.linalg.norm(b))
         if size == 0:
             return right
@@ -160,38 +167,26 @@ class FixedPoint(_OneByOne):
             raise RuntimeError(
                 f"the derivative at the fixed point was not found to {self.rtol} in {self.max_iter} products"
             )
-        return torch.from_numpy(size * w).to(right)
+        return torch.from_numpy(size * w).to(right).reshape(right.shape)
 
 
 class _Implicit(torch.autograd.Function):
-    """Passes x, the first of a method's values, on; its gradient becomes that of all steps before the last."""
+    """Passes a method's vector on; its gradient becomes that of all steps before the last."""
 
     @staticmethod
-    def forward(ctx: Any, step: Any, model: FixedPoint, *values: Tensor) -> Tensor:
+    def forward(ctx: Any, step: Any, model: FixedPoint, vector: Tensor) -> Tensor:
         ctx.step, ctx.model = step, model
-        ctx.save_for_backward(*(v.detach() for v in values))
-        return values[0].clone()
+        ctx.save_for_backward(vector.detach())
+        return vector.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (gradient,) = gradients
-        point = [v.clone().requires_grad_() for v in ctx.saved_tensors]
+        (vector,) = ctx.saved_tensors
+        point = vector.clone().requires_grad_()
         with torch.enable_grad():
-            out = ctx.step(*point)
-        sizes = [v.numel() * (2 if v.is_complex() else 1) for v in point]
-
-        def flat(parts: Any) -> Tensor:
-            return torch.cat([(torch.view_as_real(p.contiguous()) if p.is_complex() else p).flatten() for p in parts])
-
-        def split(w: Tensor) -> list[Tensor]:
-            parts = []
-            for piece, v in zip(w.split(sizes), point):
-                parts.append(torch.view_as_complex(piece.view(*v.shape, 2)) if v.is_complex() else piece.view(v.shape))
-            return parts
+            out = ctx.step(point)
 
         def product(w: Tensor) -> Tensor:
-            grads = torch.autograd.grad(out, point, split(w), retain_graph=True, materialize_grads=True)
-            return flat(grads)
+            return torch.autograd.grad(out, point, w, retain_graph=True, materialize_grads=True)[0]
 
-        w = ctx.model.solve(product, flat((gradient, *(torch.zeros_like(v) for v in point[1:]))))
-        return (None, None, *split(w))
+        return None, None, ctx.model.solve(product, gradients[0])

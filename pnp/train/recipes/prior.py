@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from denoisers.trained.drunet import DRUNetDenoiser
+from denoisers.wrappers.gradient_step import GradientStep
 
 from ..drawing import Drawing
 from ..images import as_float
@@ -54,15 +55,15 @@ class PriorRecipe(DenoiserRecipe):
         return [x for x in self.load(Path(folder)) if whole or min(x.shape[-2:]) >= self.crop]
 
     def task(self, images: Sequence[Tensor]) -> Task:
-        return EquilibriumCrops(
+        return self.penalised(EquilibriumCrops(
             images, solved=self.solved, kinds=self.kinds, noise=self.noise, share=self.share, crop=self.crop,
             batch=self.batch, sigmas=self.sigmas, criterion=self.criterion, drawing=self.drawing,
             prepare=self.prepare, seed=self.seed,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         named = dict(model.named_parameters())
-        ends = [name for name in named if name.startswith(("net.head", "net.tail"))]
+        ends = [name for name in named if name.removeprefix("denoiser.").startswith(("net.head", "net.tail"))]
         inner = [w for name, w in named.items() if name not in ends]
         return Muon(inner, [named[name] for name in ends], lr=self.rate, others_lr=self.rate / 10)
 
@@ -104,9 +105,19 @@ _FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
+# what solvers are proven to converge with, from the weights of natural-gray-fast (--start)
+_PROVEN = (
+    PriorRecipe(
+        name="drunet-natural-gray-gradient-step", family="drunet", preset="fast", steps=4000, rate=0.002, solved=0,
+        build=lambda: GradientStep(DRUNetDenoiser(None, preset="fast")),
+    ),
+    _prior("natural-gray-non-expansive", "fast", steps=4000, rate=0.002, solved=0, penalty=0.01),
+)  # fmt: skip
+
 DRUNET: tuple[PriorRecipe, ...] = (
     *(_prior(f"natural-{c}-accurate", "accurate", n, steps=60_000) for c, n in (("gray", 1), ("rgb", 3))),
     *(_prior(f"natural-{c}-fast", "fast", n, steps=40_000) for c, n in (("gray", 1), ("rgb", 3))),
     *(_prior(f"{field}-accurate", "accurate", steps=20_000, **others) for field, others in _FIELDS.items()),
     *(_prior(f"{field}-fast", "fast", steps=20_000, **others) for field, others in _FIELDS.items()),
+    *_PROVEN,
 )

@@ -11,8 +11,10 @@ from torch.nn import functional as F
 
 from ..drawing import USUAL, Drawing
 from ..images import ImageFolder, Normalise, check_units, squared
+from ..losses import NonExpansive
 from ..rates import RATES
 from ..tasks.base import Drawn, Task
+from ..tasks.penalised import Penalised
 from ..tasks.supervised import DenoiseCrops, DenoisePixels, Measured
 
 __all__ = ["DenoiserRecipe", "MeasuredRecipe", "PixelRecipe", "Recipe"]
@@ -154,7 +156,8 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiserRecipe(Recipe):
-    """Noisy crops; ``sigmas``: lowest and highest noise standard deviation, images in [0, 1]."""
+    """Noisy crops; ``sigmas``: lowest and highest noise standard deviation, images in [0, 1]; ``penalty``: weight of
+    :class:`pnp.train.NonExpansive`, 0: none."""
 
     sigmas: tuple[float, float] = (0.5 / 255, 56 / 255)
     crop: int = 48
@@ -163,14 +166,22 @@ class DenoiserRecipe(Recipe):
     schedule: str = "late-decay"
     clip: float | tuple[float, float] = 0.1
     criterion: Loss | None = None
+    penalty: float = 0.0
 
     _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 16}
 
     def task(self, images: Sequence[Tensor]) -> Task:
-        return DenoiseCrops(
+        return self.penalised(DenoiseCrops(
             images, crop=self.crop, batch=self.batch, sigmas=self.sigmas, criterion=self.criterion,
             drawing=self.drawing, seed=self.seed,
-        )  # fmt: skip
+        ))  # fmt: skip
+
+    def penalised(self, task: Task) -> Task:
+        """The task, with the penalty where there is one."""
+        return Penalised(task, NonExpansive(self.penalty)) if self.penalty else task
+
+    def describe(self) -> dict[str, Any]:
+        return {name: value for name, value in super().describe().items() if name != "penalty" or value}
 
     def examples(self, images: Sequence[Tensor]) -> Iterator[Drawn]:
         """Whole images at the middle of the range."""
