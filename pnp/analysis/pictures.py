@@ -52,12 +52,16 @@ def plot_uncertainty(
     if support is not None:
         panels.append(("held by the data", _picture("resolution", support.resolution), (0, 1), "viridis", ""))
         if support.unheld is not None:
-            rest = _picture("unheld", support.unheld)
+            rest = _picture("unheld", support.unheld).abs()
             panels.append(("the prior's part", rest, (0, _high(rest)), "magma", ""))
     height, across = image.shape[1:]
-    size = (2.5 * len(panels), 2.3 * height / across + 0.5)
-    figure, axes = _pyplot().subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained")
-    for axis, (title, picture, limits, cmap, label) in zip(axes[0], panels, strict=True):
+    columns = len(panels) if len(panels) < 5 else -(-len(panels) // 2)
+    rows = -(-len(panels) // columns)
+    size = (2.8 * columns, rows * (2.3 * height / across + 0.4))
+    figure, axes = _pyplot().subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, picture, limits, cmap, label) in zip(axes.flat, panels):
         one = picture.mean(0, keepdim=True) if picture.shape[0] == 3 and title != "image" else picture
         drawn = _draw(axis, one, limits, cmap)
         axis.set_title(title, fontsize=8)

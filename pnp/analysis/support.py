@@ -106,7 +106,9 @@ def data_support(
         op = op.linearised(image)
     kind = torch.complex128 if op.in_dtype.is_complex else torch.float64  # so that masks give 1, not almost
     like = torch.ones(1, *op.in_shape, dtype=op.in_dtype, device=op._device()) if image is None else image
-    unit, image = torch.ones_like(like, dtype=kind), None if image is None else image.to(kind)
+    rows = len(op.A(like)) if image is None else len(like)  # constants may have a batch axis of their own
+    unit = torch.ones(rows, *op.in_shape, dtype=kind, device=like.device)
+    image = None if image is None else image.to(kind)
     size = op.norm() ** 2
     if not size > 0:
         raise ValueError("op: the operator maps everything to zero")
