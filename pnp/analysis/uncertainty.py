@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..solver import Solver
+from ..solvers.diffpir import DiffPIR
 from .bootstrap import bootstrap_draws
 from .identity import identity
 from .jacobian import jacobian_draws, posterior_deviation
@@ -106,7 +107,13 @@ def _sampled(solver: Any, y: Tensor, count: int, seed: int) -> Draws:
     good = torch.isfinite(torch.view_as_real(images) if images.is_complex() else images).flatten(2).all(2)
     kept = good.reshape(*good.shape, *[1] * (images.ndim - 2))
     centre = torch.where(kept, images, 0).sum(0) / kept.sum(0).clamp_min(1)
-    return centre, zip(images, good), {"sampler": type(solver).__name__, "facts": other.begin(y).facts}
+    told = {"sampler": type(solver).__name__, "facts": other.begin(y).facts}
+    if isinstance(solver, DiffPIR) and solver.stop.max_iter > solver.settled:
+        told["note"] = (
+            f"DiffPIR ends at a fixed point, where draws differ little; Stop(max_iter={solver.settled}, tolerance=0) "
+            "ends with its noise"
+        )
+    return centre, zip(images, good), told
 
 
 @torch.no_grad()
@@ -132,8 +139,9 @@ def uncertainty(
     - ``"bootstrap"``: :math:`x_i = T_g^{-1} \hat x(\mathrm{noise}(A T_g \hat x(y)))` for turns and flips g of the
       image. Errors of the estimator, noise and bias; where the data hold nothing, as far as turned images are seen
       there and the denoiser does not repeat itself. Tachella, Pereyra 2023, arXiv:2310.11838.
-    - ``"sampling"``: draws of a :class:`pnp.PnPULA` or :class:`pnp.DiffPIR`, which has to be the solver; ``x`` is
-      their mean. The posterior: what images data and prior allow.
+    - ``"sampling"``: draws of a :class:`pnp.PnPULA`, which has to be the solver, 20 iterations apart; ``x`` is their
+      mean. The posterior: what images data and prior allow. :class:`pnp.DiffPIR` is taken, too, roughly the
+      posterior where ``stop`` ends it with its noise, after 24 iterations; from there on it goes to a fixed point.
     - ``"jacobian"``: :math:`x_i = \hat x + J n_i`, J the derivative of the fixed point by the data, n_i noise. What
       noise does to the answer, without bias. Needs a solver that converges and a denoiser that torch differentiates.
     - ``"laplace"``: the diagonal of :math:`(A^* A / \sigma_n^2 + \lambda \nabla^2 R)^{-1}`, from probes. The posterior
