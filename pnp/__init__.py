@@ -47,21 +47,14 @@ if TYPE_CHECKING:
     from denoisers import *  # noqa: F403
     from operators import *  # noqa: F403
 
-_MODULES = (
-_MODULES = (  # imported when they are asked for
-    "analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train",
-)  # fmt: skip
-    "data",
-    "lensing",
-    "metrics",
-    "passport",
-    "plot",
-_MODULES = (  # imported when they are asked for
-    "analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train",
-)  # fmt: skip
-    "superres",
-    "train",
-)  # imported when they are asked for
+    from .analysis import calibrate_intervals as calibrate_intervals
+    from .analysis import certify as certify
+    from .analysis import data_support as data_support
+    from .analysis import uncertainty as uncertainty
+
+# these, and names in them, are imported when they are asked for
+_MODULES = ("analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train")
+_LATER = {name: "analysis" for name in ("calibrate_intervals", "certify", "data_support", "uncertainty")}
 _NAMES = {
     name: value
     for package in (_operators, _denoisers)
@@ -69,16 +62,16 @@ _NAMES = {
     if not name.startswith("_") and not isinstance(value, ModuleType)
 }
 globals().update(_NAMES)
-__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    n
-    for n, v in globals().items()
-    if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")
-)
+_OURS = ("pnp", "operators", "denoisers")
+_OWN = [n for n, v in globals().items() if getattr(v, "__module__", "").partition(".")[0] in _OURS]
+__all__ = sorted({*_OWN, *_LATER})  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module 'pnp' has no attribute {name!r}")
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["normal"]
+__all__ = ["normal", "poisson"]
 
 
 def normal(like: Tensor, seed: int, step: int) -> Tensor:
@@ -23,3 +23,18 @@ def normal(like: Tensor, seed: int, step: int) -> Tensor:
     else:
         noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(like.dtype)
     return noise.to(like.device).expand_as(like)
+
+
+def poisson(rate: Tensor, seed: int, step: int) -> Tensor:
+    """Counts of the expected numbers ``rate`` (B, ...), each sample from the same stream.
+
+    >>> rate = torch.full((2, 1, 2, 2), 50.0)
+    >>> a = poisson(rate, 0, 5)
+    >>> torch.equal(a[0], a[1]), torch.equal(a, poisson(rate, 0, 6))
+    (True, False)
+    """
+    rows = []
+    for row in rate.cpu():
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+        rows.append(torch.poisson(row, generator))
+    return torch.stack(rows).to(rate.device)

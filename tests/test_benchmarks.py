@@ -1,6 +1,7 @@
 """What the benchmarks' command lines accept, and what they print that others copy."""
 
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from benchmarks.card import cards
 from benchmarks.common import shipped
 from benchmarks.denoising import knows, make
 from benchmarks.superres import scores
+from benchmarks.uncertainty import HEAD, SHEAR, row, run
 from denoisers import XSRCNN, SRResNet
 from pnp import data
 from pnp.superres import luma, superres_inputs, superres_psnr
@@ -61,3 +63,14 @@ def test_default_priors_are_shipped(name):
     (defaults,) = re.findall(r'"--priors", nargs="\+", default=\[(.*?)\]', text)
     for prior in re.findall(r'"(.*?)"', defaults):
         assert shipped(prior).channels == 1
+
+
+@pytest.mark.parametrize("name", ["downsampling 2, noise 0.01", SHEAR])
+def test_coverage_is_that_of_images_left_out(name):
+    images = [torch.rand(1, 1, 12, 12) for _ in range(10)]
+    smooth = denoisers.as_denoiser(lambda x, sigma: 0.5 * (x + x.mean((-2, -1), keepdim=True)))
+    figures = run(name, images, smooth, Namespace(method="bootstrap", draws=3, folds=10))
+    assert len(row(name, figures)) == len(HEAD)
+    for kind in ("additive", "multiplicative", "constant"):  # nine images: the largest of their errors
+        assert 90 < figures[kind] <= 100 and figures[f"{kind}, least"] <= figures[kind]
+    assert figures["constant, width"] == pytest.approx(100) and 0 <= figures["as they come"] <= 100

@@ -60,3 +60,14 @@ def test_training_guide(number, folder, tmp_path, capsys):
     names = {"IMAGES": str(folder), "OUT": str(tmp_path), "STEPS": 2}
     exec(compile(code, f"training.md[{number}]", "exec"), names)
     assert number or "torch.Size" in capsys.readouterr().out
+
+
+def test_uncertainty_guide(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, code in enumerate(blocks("uncertainty.md")):
+        exec(compile(code.replace("draws=10", "draws=4"), f"uncertainty.md[{number}]", "exec"), names)
+    said = capsys.readouterr().out
+    assert "equivariant bootstrap" in said and "9 images of Blur" in said
+    assert {p.name for p in tmp_path.iterdir()} == {"sure.png", "intervals.json"}
