@@ -24,6 +24,7 @@ class Slicewise(Wrapper):
     Raises:
         ValueError: there are no such axes.
 
+    >>> import torch
     >>> Slicewise(lambda x, sigma: x / 2, axes=(0, 1, 2))(torch.ones(1, 1, 2, 3, 4), 0.1).unique().item()
     0.5
     """
