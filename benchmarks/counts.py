@@ -10,9 +10,10 @@ square-root transform (Anscombe), in whose domain the prior works on the masked 
 counts before they are deconvolved (at the best of three levels, by the truth). Exact unbiased inverse by its closed
 form. PSNR in dB, seconds.
 
-    python -m benchmarks.counts --data DIR [--images 3]
+    python -m benchmarks.counts --data DIR [--images 3] [--parts ct photographs]
 """
 
+import argparse
 import statistics
 import time
 import warnings
@@ -125,21 +126,33 @@ def row(name: str, found: dict[str, list[tuple[float, float]]]) -> list[str]:
 
 
 def main() -> None:
-    """Print both tables."""
-    options = parser(__doc__).parse_args()
+    """Print the tables."""
+    p = parser(__doc__)
+    p.add_argument("--parts", nargs="+", choices=("ct", "photographs"), default=("ct", "photographs"))
+    options = p.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", RuntimeWarning)
-    folder, count = data_folder(options.data, "bsd68"), options.images or 3
-    patients = Path(options.data) / "ct_patients" / "tcga"
-    slices = [x for x in ct_slices(patients, held_out=True) if x.shape[-1] == 2 * SIDE][:count]
-    rows = []
+    if "ct" in options.parts:
+        low_dose(options)
+    if "photographs" in options.parts:
+        few_photons(options)
+
+
+def low_dose(options: argparse.Namespace) -> None:
+    """The table of tomography."""
+    patients, rows = Path(options.data) / "ct_patients" / "tcga", []
+    slices = [x for x in ct_slices(patients, held_out=True) if x.shape[-1] == 2 * SIDE][: options.images or 3]
     for photons in (1e4, 1e3):
         found = tomography(slices, photons)
         rows.append(row(f"{photons:g} photons", found))
         print(rows[-1], flush=True)
         save(options.save, {f"counts, CT {photons:g}, {k}": statistics.fmean(next(zip(*v))) for k, v in found.items()})
     print(table(rows, ["CT", *found]) + "\n")
-    rows = []
+
+
+def few_photons(options: argparse.Namespace) -> None:
+    """The table of photographs."""
+    folder, count, rows = data_folder(options.data, "bsd68"), options.images or 3, []
     for blurred in (False, True):
         for mean in (1.0, 3.0, 10.0):
             found = photographs([folder[i] for i in range(0, 7 * count, 7)], mean, blurred)

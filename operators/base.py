@@ -95,6 +95,16 @@ class LinearOperator(Operator):
         ``gamma`` (B, 1, 1, 1). None: they go without."""
         return None
 
+    def slabs(self, batch: int) -> Any:
+        """Of volumes whose normal operator acts on each slice alone: (sample, slices, operator of those slices as a
+        batch of images) for slabs of bounded memory. None: of others."""
+        return None
+
+    def few_slices(self, y: Tensor) -> "tuple[LinearOperator, Tensor]":
+        """Some slices' operator and their data, with the noise of ``y``, of volumes that are measured slice by slice;
+        what is estimated once (noise, gain) is estimated from these. By default all: itself and ``y``."""
+        return self, y
+
     def prox_l2(
         self,
         z: Tensor,

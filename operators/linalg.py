@@ -14,6 +14,8 @@ __all__ = ["CGInfo", "cg", "cg_reports", "column", "default_rtol", "dot", "impli
 Map = Callable[[Tensor], Tensor]
 Solve = Callable[[Tensor, Tensor | None], Tensor]  # right-hand side, start
 
+_AT_ONCE = 2**18  # values of a product: volumes go in parts
+
 
 class CGInfo(NamedTuple):
     """How a CG run ended, per sample: iterations (B,) and relative residual (B,)."""
@@ -49,6 +51,8 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
     [3.0]
     """
     a, b = a.flatten(1), b.flatten(1)
+    if a.shape[1] > _AT_ONCE:
+        return torch.stack([dot(*some) for some in zip(a.split(_AT_ONCE, 1), b.split(_AT_ONCE, 1))]).sum(0)
     if a.is_complex() or b.is_complex():
         return (a * b.conj()).real.sum(1)
     return (a * b).sum(1)

@@ -1,14 +1,17 @@
 """Operators of images on volumes, slice by slice."""
 
-import torch
+import math
+
 from torch import Tensor
 
 from .base import LinearOperator
 from .made import Made
+from .slabs import Slabs, each_slab, evenly, places
 
 __all__ = ["Slices"]
 
 _VALUES = 2**18  # of a slab: data or pixels that are worked on at once
+_FEW = 2**19  # of the slices that stand for a volume where its noise is estimated
 
 
 class Slices(Made):
@@ -54,38 +57,35 @@ class Slices(Made):
     def _repeated(self, mask: Tensor) -> Tensor:
         return mask.unsqueeze(2).expand(-1, -1, self.depth, *mask.shape[2:])
 
-    def _each(self, function, *volumes: Tensor, values: Tensor | None = None) -> Tensor:
-        """``function`` on slabs of slices, (n, C, ...), with ``values`` (B,) of their samples if given."""
-        flat = [v.transpose(1, 2).flatten(0, 1) for v in volumes]
-        largest = max(max(v[0].numel() for v in flat), torch.Size(self.op.in_shape).numel(),
-                      torch.Size(self.op.out_shape).numel())  # fmt: skip
-        size = max(1, _VALUES // largest)
-        per = [() if values is None else (v,) for v in _spread(values, len(volumes[0]), self.depth, size)]
-        parts = [function(*some, *value) for *some, value in zip(*(v.split(size) for v in flat), per, strict=True)]
-        return torch.cat(parts).unflatten(0, (len(volumes[0]), self.depth)).transpose(1, 2)
+    @property
+    def _size(self) -> int:
+        """Data or pixels of a slice, whichever are more."""
+        return max(math.prod(self.op.in_shape), math.prod(self.op.out_shape))
+
+    def slabs(self, batch: int) -> Slabs:
+        for sample, slices in places(batch, self.depth, max(1, _VALUES // self._size)):
+            yield sample, slices, self.op
+
+    def few_slices(self, y: Tensor) -> tuple[LinearOperator, Tensor]:
+        chosen = evenly(self.depth, max(4, _FEW // self._size))
+        return (self, y) if len(chosen) == self.depth else (Slices(self.op, len(chosen)), y[:, :, chosen])
 
     def A(self, x: Tensor) -> Tensor:
-        return self._each(self.op.A, x)
+        return each_slab(self.slabs(len(x)), lambda op, _, v: op.A(v), x)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
-        return self._each(self.op.A_adjoint, y)
+        return each_slab(self.slabs(len(y)), lambda op, _, v: op.A_adjoint(v), y)
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
-        return self._each(self.op.A_adjoint_A, x)
+        return each_slab(self.slabs(len(x)), lambda op, _, v: op.A_adjoint_A(v), x)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, *, x0: Tensor | None = None, **options) -> Tensor:
         g = self._gamma(gamma, b).flatten()
-        if x0 is None:
-            return self._each(lambda v, each: self.op.solve_normal(v, each, **options), b, values=g)
-        return self._each(lambda v, at, each: self.op.solve_normal(v, each, x0=at, **options), b, x0, values=g)
+
+        def solve(op: LinearOperator, sample: int, v: Tensor, *start: Tensor) -> Tensor:
+            return op.solve_normal(v, g[sample].expand(len(v)), x0=start[0] if start else None, **options)
+
+        return each_slab(self.slabs(len(b)), solve, b, *([] if x0 is None else [x0]))
 
     def norm(self) -> float:
         return self.op.norm()
-
-
-def _spread(values: Tensor | None, batch: int, depth: int, size: int) -> list:
-    """One value a slice, in slabs of ``size``."""
-    count = -(-batch * depth // size)
-    if values is None:
-        return [None] * count
-    return list(values.expand(batch).repeat_interleave(depth).split(size))

@@ -12,7 +12,7 @@ from operators.nonlinear import Operator
 
 from .likelihood import Gaussian, Likelihood
 
-__all__ = ["Fit", "Inner"]
+__all__ = ["Fit", "Inner", "typical_weight"]
 
 _RELAX = 1.6  # over-relaxation of the split, Boyd et al. 2011, section 3.4.3
 _SPLITS, _LINEARISATIONS, _HALVINGS = 200, 20, 8
@@ -25,6 +25,14 @@ class Inner(NamedTuple):
     iterations: int = 0
     most: int = 0
     residual: float = 0.0
+
+
+def typical_weight(likelihood: Likelihood, y: Tensor) -> Tensor:
+    """Mean of a likelihood's weights where something is measured, (B,)."""
+    weights, taken = likelihood.weights(y), likelihood.op.measured
+    taken = torch.ones_like(weights) if taken is None else taken.to(weights)
+    weights, taken = (v.expand(y.shape[0], *likelihood.op.out_shape).flatten(1) for v in (weights, taken))
+    return (weights * taken).sum(1) / taken.sum(1).clamp_min(1)
 
 
 class Fit:
@@ -168,8 +176,7 @@ class Fit:
 
     def _typical(self) -> Tensor:
         """Mean of the data's weights over their largest, (B,)."""
-        weights = self.smooth.weights(self.y).expand(self.y.shape[0], *self.op.out_shape).flatten(1)
-        return weights.mean(1) / self.smooth.curvature(self.y)
+        return typical_weight(self.smooth, self.y) / self.smooth.curvature(self.y)
 
     def _dual(self, u: Tensor) -> Tensor:
         try:

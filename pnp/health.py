@@ -60,7 +60,11 @@ def unseen_scales(op: Any, gain: Tensor, image: Tensor) -> str:
 
 
 def _octave(image: Tensor, k: int, octaves: int) -> Tensor:
-    """Noise (1, C, H, W) of the k-th octave of wavelengths, coarsest first."""
+    """Noise (1, C, H, W) of the k-th octave of wavelengths, coarsest first; in volumes the same in all slices, each
+    with a random factor, so that the noise is white through them."""
+    if image.ndim == 5:
+        depth = torch.randn(image.shape[2], 1, 1, generator=torch.Generator().manual_seed(k), dtype=image.real.dtype)
+        return _octave(image[:, :, 0], k, octaves)[:, :, None] * depth.to(image.device)
     rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64, device=image.device) for n in image.shape[-2:])
     frequency = torch.hypot(rows[:, None], columns) * _FINEST * 2.0 ** (octaves - k)
     noise = torch.randn(image[:1].shape, generator=torch.Generator().manual_seed(k), dtype=torch.float64)

@@ -79,6 +79,14 @@ def _calibrated(denoiser: Denoiser, x: Tensor, sigma: Tensor, calibration: Calib
     """
     if x.ndim == 5 and not getattr(denoiser, "volumes", False):
         denoiser = Slicewise(denoiser)
+    if x.ndim == 5 and isinstance(denoiser, Slicewise):
+        inner = denoiser.denoiser
+
+        def clean_slab(sample: int, slices: Tensor) -> Tensor:
+            level, scale, offset = (v[sample].expand(len(slices)) for v in (sigma, *calibration))
+            return _calibrated(inner, slices, level, Calibration(scale, offset))
+
+        return denoiser.each_slab(x, clean_slab)
     if x.is_complex() and not denoiser.takes_complex:
         twice = Calibration(calibration.scale.repeat(2), 0 * calibration.offset.repeat(2))
         parts = _calibrated(denoiser, torch.cat((x.real, x.imag)), sigma.repeat(2), twice)

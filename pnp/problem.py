@@ -9,9 +9,10 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.linalg import cg, column, dot, implicit_solve
 from operators.nonlinear import Operator
+from operators.slabs import each_slab
 
 from .calibration import Calibration, calibrate
-from .fit import Fit
+from .fit import Fit, typical_weight
 from .levels import Level
 from .likelihood import Gaussian, Likelihood
 from .prior import Prior
@@ -131,6 +132,8 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     diagonal of :math:`A^* A`: fills holes, hardly blurs. Volumes by slices; for images without two
     spatial axes A* y over the gain.
     """
+    if aty.ndim == 5 and (slabs := op.slabs(len(aty))) is not None:
+        return each_slab(slabs, lambda one, i, b: rough_estimate(one, b, gain[i].expand(len(b))), aty)
     if aty.ndim not in (4, 5):
         return aty / column(torch.where(gain > 0, gain, torch.ones_like(gain)), aty)
     mu = column(0.1 * gain, aty)
@@ -182,7 +185,9 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
         op = op.linearised(first)
     back = op.A_adjoint(data)
     real = back.real.dtype
-    gain = data_gain(op, back)
+    few, _ = op.few_slices(data)
+    like = back[(slice(None), *(slice(n) for n in few.in_shape))]
+    gain = data_gain(few, like)
     if not bool(torch.isfinite(gain).all()):
         raise ValueError("op: gives NaN or infinite data for finite images; operators.check(op) tells more")
     if not bool((gain > 0).all()):
@@ -190,8 +195,7 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     if isinstance(likelihood, Gaussian):
         noise = likelihood.noise_std.to(real)
     else:
-        weights = likelihood.weights(y).expand(y.shape[0], *y.shape[1:]).flatten(1)
-        noise = weights.mean(1).rsqrt().to(real)
+        noise = typical_weight(likelihood, y).rsqrt().to(real)
     start = rough_estimate(op, back, gain)
     if first is not None:
         back, start = op.A_adjoint(likelihood.as_data(y)), first + start
@@ -199,10 +203,10 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     if own_units and isinstance(calibration, str):
         coverage, units = torch.ones_like(gain), calibrate(start, None)
     else:
-        coverage, units = data_coverage(op, back, gain), calibrate(start, calibration)
+        coverage, units = data_coverage(few, like, gain), calibrate(start, calibration)
     facts = Facts(
         back=back, noise_std=noise, gain=gain, image_noise=noise / gain.sqrt(), calibration=units,
         gamma_limit=torch.full_like(gain, _GAMMA_LIMIT / norm**2), coverage=coverage, alive=likelihood.alive(y),
-        no_mean=mean_is_lost(op, back, gain), norm=norm,
+        no_mean=mean_is_lost(few, like, gain), norm=norm,
     )  # fmt: skip
     return facts, start

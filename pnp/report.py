@@ -140,7 +140,9 @@ def _misfit(problem: Problem, x: Tensor) -> Tensor:
     fit = likelihood.op.A(x)
     known = likelihood.op.measured
     taken = (fit != 0) | (y != 0) if known is None else known.expand(len(y), *y.shape[1:])
-    measured, rest = taken.flatten(1).sum(1).clamp_min(1), torch.where(taken, fit - y, torch.zeros_like(fit))
-    size = rest.abs().flatten(1).amax(1).clamp_min(torch.finfo(rest.real.dtype).tiny)
-    unit = rest / column(size, rest)
-    return size * (dot(unit, unit) / (measured * (2 if rest.is_complex() else 1))).sqrt()
+    count = taken.flatten(1).sum(1).clamp_min(1) * (2 if fit.is_complex() else 1)
+    parts = [*zip(*(v.flatten(1).split(2**18, 1) for v in (fit, y, taken)))]  # of volumes: no copies of all data
+    largest = torch.stack([torch.where(t, a - b, 0).abs().amax(1) for a, b, t in parts]).amax(0)
+    size = largest.clamp_min(torch.finfo(largest.dtype).tiny)
+    units = (torch.where(t, a - b, 0) / column(size, a) for a, b, t in parts)
+    return size * (torch.stack([dot(unit, unit) for unit in units]).sum(0) / count).sqrt()

@@ -16,17 +16,25 @@ __all__ = ["State", "blend", "choose", "combined", "distance", "rebuilt", "sizes
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
 
 
-def sizes(v: Tensor, unit: Tensor) -> Tensor:
-    """Norm of each sample in its unit, so that squares stay within range, (B,)."""
-    v = v.detach() / column(unit, v)
+_AT_ONCE = 2**18  # values of a sample: volumes go in parts
+
+
+def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None) -> Tensor:
+    """Norm of each sample of ``v``, ``less`` another, in its unit, so that squares stay within range, (B,)."""
+    v, less = v.detach(), None if less is None else less.detach()
+    if v[0].numel() > _AT_ONCE:
+        both = [v] if less is None else [v, less]
+        parts = zip(*(t.flatten(1).split(_AT_ONCE, 1) for t in both))
+        return torch.stack([sizes(p[0], unit, *p[1:]) for p in parts]).norm(dim=0)
+    v = (v if less is None else v - less) / column(unit, v)
     return dot(v, v).sqrt()
 
 
 def distance(old: tuple[Tensor, ...], new: tuple[Tensor, ...], unit: Tensor) -> Tensor:
     """Change of the tensors ``new``, of which the first is the image, relative to that image's norm, (B,)."""
-    change = sizes(new[0] - old[0], unit)
+    change = sizes(new[0], unit, old[0])
     for a, b in zip(old[1:], new[1:], strict=True):
-        change = torch.hypot(change, sizes(b - a, unit))
+        change = torch.hypot(change, sizes(b, unit, a))
     size = sizes(new[0], unit)
     return change / torch.where(size > 0, size, torch.ones_like(size))
 
@@ -42,6 +50,8 @@ def _each(function: Callable[..., Tensor], *trees: Any) -> Any:
 
 def choose(condition: Tensor, a: T, b: T) -> T:
     """Samples of ``a`` where the condition (B,) holds, else those of ``b``; named tuples of batch-first tensors."""
+    if len(chosen := set(condition.tolist())) == 1:  # no copies
+        return a if chosen.pop() else b
     return _each(lambda u, v: torch.where(condition.reshape(-1, *[1] * (u.ndim - 1)), u, v), a, b)
 
 

@@ -61,6 +61,7 @@ def test_imports_point_one_way(path):
             "operators.modes",
             "operators.nonlinear",
             "operators.shapes",
+            "operators.slabs",
             "denoisers.base",
             "denoisers.evaluation.precision",
             "denoisers.trained.default",

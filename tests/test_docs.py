@@ -40,6 +40,19 @@ def test_command_line(folder, tmp_path, monkeypatch, capsys):
     assert len(list(Path("answers").iterdir())) == 6
 
 
+def test_each_method():
+    """Every example runs, and gives an image that is better than the data, all of which it starts from."""
+    from pnp.metrics import psnr
+
+    names: dict = {}
+    problem, *examples = blocks("each_method.md")
+    exec(problem, names)
+    start = float(psnr(names["y"], names["truth"]))
+    for code in examples:
+        exec(code, names)
+        assert float(psnr(names["x"], names["truth"])) > start + 6, code
+
+
 @pytest.fixture
 def folder(tmp_path):
     images = tmp_path / "images"

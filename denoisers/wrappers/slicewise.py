@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from ..base import Wrapper, sigma_column
 
 __all__ = ["Slicewise"]
 
-_PIXELS = 2**16  # of the slices that are denoised at once
+_PIXELS = 2**15  # of the slices that are denoised at once: a network's features need many times as much
 
 
 class Slicewise(Wrapper):
@@ -25,6 +24,7 @@ class Slicewise(Wrapper):
     Raises:
         ValueError: there are no such axes.
 
+    >>> import torch
     >>> Slicewise(lambda x, sigma: x / 2, axes=(0, 1, 2))(torch.ones(1, 1, 2, 3, 4), 0.1).unique().item()
     0.5
     """
@@ -44,16 +44,19 @@ class Slicewise(Wrapper):
         if x.ndim != 5:
             raise ValueError(f"x: expected volumes (B, C, D, H, W), got {tuple(x.shape)}")
         level = sigma_column(sigma, x).flatten()
-        total = self._across(x, level, self.axes[0])
-        for axis in self.axes[1:]:
-            total = total + self._across(x, level, axis)
-        return total / len(self.axes)
+        return self.each_slab(x, lambda sample, part: self.denoiser(part, level[sample].expand(len(part))))
 
-    def _across(self, x: Tensor, level: Tensor, axis: int) -> Tensor:
-        planes = x.movedim(2 + axis, 1)  # (B, slices, C, ...)
-        slab = max(1, _PIXELS // planes[0, 0].numel())
-        samples = []
-        for sample, sigma in zip(planes, level):
-            parts = [self.denoiser(part.contiguous(), sigma.expand(len(part))) for part in sample.split(slab)]
-            samples.append(torch.cat(parts))
-        return torch.stack(samples).movedim(1, 2 + axis)
+    def each_slab(self, x: Tensor, function: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """The volume of ``function(sample, slices)`` for slabs of slices (n, C, ...) across each axis, their mean."""
+        total: Tensor | None = None
+        for axis in self.axes:
+            planes = x.movedim(2 + axis, 1)  # (B, slices, C, ...)
+            slab = max(1, _PIXELS // planes[0, 0].numel())
+            for sample in range(len(x)):
+                for start in range(0, planes.shape[1], slab):
+                    slices = slice(start, start + slab)
+                    part = function(sample, planes[sample, slices].contiguous())
+                    total = part.new_zeros(x.shape) if total is None else total
+                    total.movedim(2 + axis, 1)[sample, slices] += part
+        assert total is not None
+        return total / len(self.axes) if len(self.axes) > 1 else total

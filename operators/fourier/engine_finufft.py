@@ -65,33 +65,32 @@ class FinufftTransform:
         """Images (n, H, W), real or complex -> samples (n, M), complex, in the same precision."""
         (h, w), (a, b) = self.shape, self.grid
         top, left = h // 2, w // 2
-        x = x * self.factor(x.real.dtype)
-        padded = torch.zeros(len(x), a, b, dtype=x.dtype)  # pixel h // 2 to index 0, what is before it to the end
-        padded[:, : h - top, : w - left] = x[:, top:, left:]
-        padded[:, a - top :, : w - left] = x[:, :top, left:]
-        padded[:, : h - top, b - left :] = x[:, top:, :left]
-        padded[:, a - top :, b - left :] = x[:, :top, :left]
+        padded = torch.zeros(a, b, dtype=x.dtype)  # pixel h // 2 to index 0, what is before it to the end
         y = torch.empty(len(x), self.points.shape[1], dtype=x.dtype.to_complex())
-        for image, row in zip(padded, y):
-            row.copy_(torch.from_numpy(self._run(self._spectrum(image).numpy(), "execute")))
+        factor = self.factor(x.real.dtype)
+        for image, row in zip(x, y):  # one by one: a grid holds four times an image
+            image = image * factor
+            padded[: h - top, : w - left] = image[top:, left:]
+            padded[a - top :, : w - left] = image[:top, left:]
+            padded[: h - top, b - left :] = image[top:, :left]
+            padded[a - top :, b - left :] = image[:top, :left]
+            row.copy_(torch.from_numpy(self._run(self._spectrum(padded).numpy(), "execute")))
         return y
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Samples (n, M), complex -> images (n, H, W), complex."""
         (h, w), (a, b) = self.shape, self.grid
         top, left = h // 2, w // 2
-        padded = torch.stack(
-            [
-                self._image(torch.from_numpy(self._run(row.numpy(), "execute_adjoint")), y.dtype)
-                for row in y.resolve_conj()
-            ]
-        )
-        x = torch.empty(len(y), h, w, dtype=padded.dtype)
-        x[:, top:, left:] = padded[:, : h - top, : w - left]
-        x[:, :top, left:] = padded[:, a - top :, : w - left]
-        x[:, top:, :left] = padded[:, : h - top, b - left :]
-        x[:, :top, :left] = padded[:, a - top :, b - left :]
-        return x.mul_(self.factor(x.real.dtype))
+        images, factor = [], self.factor(y.real.dtype)
+        for row in y.resolve_conj():
+            padded = self._image(torch.from_numpy(self._run(row.numpy(), "execute_adjoint")), y.dtype)
+            x = torch.empty(h, w, dtype=padded.dtype)
+            x[top:, left:] = padded[: h - top, : w - left]
+            x[:top, left:] = padded[a - top :, : w - left]
+            x[top:, :left] = padded[: h - top, b - left :]
+            x[:top, :left] = padded[a - top :, b - left :]
+            images.append(x.mul_(factor))
+        return torch.stack(images)
 
     def _spectrum(self, padded: Tensor) -> Tensor:
         """Padded image (a, b) -> what finufft interpolates, in double precision."""

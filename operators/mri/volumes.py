@@ -1,5 +1,7 @@
 """MRI of volumes: Cartesian in three directions, and stacks of arbitrary trajectories."""
 
+import copy
+import math
 from typing import Unpack
 
 import torch
@@ -8,11 +10,14 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..shapes import Constant, as_constant, check_precision, constant_like
+from ..slabs import Slabs, each_slab, evenly, places, slab_norm
 from .cartesian import seen_by
 
 __all__ = ["StackedMRI", "VolumeMRI"]
 
 _AXES = (-3, -2, -1)
+_PIXELS = 2**15  # of a slab of planes: the doubled grids of their normal operators are the largest of all
+_FEW = 8  # planes that stand for a volume where its noise is estimated
 
 
 def _centred(x: Tensor, axes: tuple[int, ...], *, inverse: bool = False) -> Tensor:
@@ -65,7 +70,13 @@ class _Coils(LinearOperator):
         return list(constant_like(self.coil_maps, like, "coil_maps").split(1, 1))
 
     def A(self, x: Tensor) -> Tensor:
-        return torch.cat([self.one(x if s is None else s * x) for s in self._each(x)], 1)
+        out: Tensor | None = None
+        for c, s in enumerate(self._each(x)):
+            one = self.one(x if s is None else s * x)
+            out = one.new_empty(len(one), *self.out_shape) if out is None else out
+            out[:, c : c + 1] = one
+        assert out is not None
+        return out
 
     def A_adjoint(self, y: Tensor) -> Tensor:
         check_precision("y", y)
@@ -165,22 +176,93 @@ class StackedMRI(_Coils):
         return function(v.flatten(0, 2)[:, None])[:, 0].unflatten(0, tuple(v.shape[:3]))
 
     def one(self, x: Tensor) -> Tensor:
-        return self._planes(self.nufft.A, _centred(x.to(x.real.dtype.to_complex()), (2,)))
+        return self._planes(self.nufft.A, _through(x.to(x.real.dtype.to_complex())))
 
     def one_adjoint(self, y: Tensor) -> Tensor:
-        return _centred(self._planes(self.nufft.A_adjoint, y), (2,), inverse=True)
+        return _through(self._planes(self.nufft.A_adjoint, y), inverse=True)
 
-    def one_normal(self, x: Tensor) -> Tensor:
-        # the same in every plane, so that the transform through the slices cancels
-        return self._planes(self.nufft.A_adjoint_A, x.to(x.real.dtype.to_complex()))
+    # the same in every plane, so that the transform through the slices cancels in the normal operator
+
+    def slabs(self, batch: int) -> Slabs:
+        _, depth, height, width = self.in_shape
+        if self.coil_maps is not None and len(self.coil_maps) not in (1, batch):
+            raise ValueError(f"coil_maps: holds {len(self.coil_maps)} samples, the batch has {batch}")
+        for sample, planes in places(batch, depth, max(1, _PIXELS // (height * width))):
+            maps = self.coil_maps
+            if maps is not None:
+                maps = maps[sample if len(maps) > 1 else 0, :, planes].transpose(0, 1)
+            yield sample, planes, _Planes(self.nufft, maps)
+
+    def few_slices(self, y: Tensor) -> tuple[LinearOperator, Tensor]:
+        _, depth, height, width = self.in_shape
+        chosen = torch.tensor(evenly(depth, _FEW), device=y.device)
+        if len(chosen) == depth or bool((y == 0).any()):  # zeros, not measured, would spread over all planes
+            return self, y
+        apart = (chosen - depth // 2)[:, None] * (torch.arange(depth, device=y.device) - depth // 2)
+        angles = 2 * math.pi / depth * apart.to(y.real.dtype)
+        rows = torch.polar(torch.full_like(angles, depth**-0.5), angles)
+        few = copy.copy(self)
+        few._buffers = dict(self._buffers)
+        few._set(
+            None if self.coil_maps is None else self.coil_maps.detach()[:, :, chosen],
+            (len(chosen), height, width), (len(chosen), y.shape[-1]),
+        )  # fmt: skip
+        return few, _through(torch.einsum("kd,bcdm->bckm", rows, y))
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
+        x = self._batch(x)
+        return each_slab(self.slabs(len(x)), lambda op, _, v: op.A_adjoint_A(v), x)
+
+    def solve_normal(self, b: Tensor, gamma: float | Tensor, *, x0: Tensor | None = None, **options) -> Tensor:
+        b = self._batch(b)
+        g = self._gamma(gamma, b).flatten()
+
+        def solve(op: LinearOperator, sample: int, v: Tensor, *start: Tensor) -> Tensor:
+            return op.solve_normal(v, g[sample].expand(len(v)), x0=start[0] if start else None, **options)
+
+        return each_slab(self.slabs(len(b)), solve, b, *([] if x0 is None else [x0]))
+
+    def _batch(self, x: Tensor) -> Tensor:
+        """One volume for each sample of the coil maps."""
+        return x if self.coil_maps is None or len(x) > 1 else x.expand(len(self.coil_maps), *x.shape[1:])
+
+    def norm(self) -> float:
+        batch = 1 if self.coil_maps is None else len(self.coil_maps)
+        return slab_norm(self.slabs(batch), (1, *self.in_shape[2:]), self._device())
+
+
+class _Planes(LinearOperator):
+    """Planes of a stack as a batch of images (n, 1, H, W), with ``maps`` (n, coils, H, W): the normal operator."""
+
+    in_dtype = out_dtype = torch.complex64
+
+    def __init__(self, nufft: NUFFT, maps: Tensor | None) -> None:
+        super().__init__()
+        self.nufft, self.in_shape = nufft, nufft.in_shape
+        self.maps = maps
+
+    def A_adjoint_A(self, x: Tensor) -> Tensor:
+        if self.maps is None:
+            return self.nufft.A_adjoint_A(x)
+        total = None
+        for s in constant_like(self.maps, x, "coil_maps").split(1, 1):
+            image = s.conj() * self.nufft.A_adjoint_A(s * x)
+            total = image if total is None else total + image
+        assert total is not None
+        return total
 
     def preconditioner(self, gamma: Tensor):
-        power = 1.0 if self.coil_maps is None else float(self.coil_maps.abs().square().sum(1).mean())
-        plane = self.nufft.toeplitz()
+        if self.maps is None:
+            return self.nufft.preconditioner(gamma)
+        power = self.maps.detach().abs().square().sum(1).mean((-2, -1)).to(gamma)
+        return self.nufft.preconditioner(gamma * power.reshape(-1, 1, 1, 1))
 
-        def apply(r: Tensor) -> Tensor:
-            each = gamma.flatten().expand(len(r)).repeat_interleave(r.shape[1] * r.shape[2]).reshape(-1, 1, 1, 1)
-            inverse = plane.preconditioner(each * power)
-            return self._planes(inverse, r)
 
-        return apply
+def _through(v: Tensor, *, inverse: bool = False) -> Tensor:
+    """Centred unitary FFT through the slices of (B, C, D, ...), a few places of a slice at a time."""
+    out, size = torch.empty_like(v), max(1, 2 * _PIXELS // max(1, v[:, :, :, :1].numel()))
+    for start in range(0, v.shape[3], size):
+        some = v.narrow(3, start, min(size, v.shape[3] - start))
+        out[:, :, :, start : start + size] = _centred(some, (2,), inverse=inverse)
+    return out

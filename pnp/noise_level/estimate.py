@@ -36,6 +36,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     What is no noise makes each of them err on the high side, so the least counts. Texture of a pixel's size in images
     and details that data without redundancy hold up to their border (one coil) can double it, see ``python -m
     benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not change does not count.
+    Volumes that are measured slice by slice are judged by some of their slices.
     Data that are multiples of a step, as counts and bytes are, have at least the noise of rounding, step / sqrt(12).
 
     Raises:
@@ -47,13 +48,15 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     True
     """
     step = _steps(y)
+    op, y = op.few_slices(y)
     if op.measured is None:  # zeros are no measurement, but of counts
         taken = (y != 0) | (column(step, y) > 0)
     else:
         taken = op.measured.expand(-1, *y.shape[1:])
     if bool(taken.all()):
         taken = torch.ones_like(y[:1], dtype=torch.bool)
-    y = torch.where(taken, y, torch.zeros_like(y))
+    else:
+        y = torch.where(taken, y, torch.zeros_like(y))
     if y.ndim in (4, 5) and not y.is_complex():
         found = _of_images(_real_slices(y), _real_slices(taken))
     else:

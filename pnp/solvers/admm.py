@@ -88,7 +88,7 @@ class PnPADMM(Solver):
         beyond = alpha * x + (1 - alpha) * s.x
         v = p.prior(beyond + tau * s.w, at.sigma)
         w = s.w + (beyond - v) / tau
-        moved = distance((s.x, tau * s.w), (v, tau * w), p.unit)
+        moved = distance((s.x, v), (v, beyond), p.unit)  # beyond - v is how far tau w moves
         grown = (moved > s.moved) & (at.step > 1)
         return Iterate(v, x, w, torch.where(grown, torch.ones_like(s.relaxed), s.relaxed), moved)
 

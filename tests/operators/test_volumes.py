@@ -21,7 +21,10 @@ from operators import (
     radial_trajectory,
     random_mask,
 )
+from operators.slabs import evenly
 from pnp import PnPADMM, PnPFISTA, PnPHQS, Stop, metrics
+from pnp.calibration import Calibration
+from pnp.prior import Prior
 from tests.contracts import operator_laws, random_image, relative
 
 SHAPE = (3, 6, 5)
@@ -54,6 +57,49 @@ CASES = {
 def test_laws(name):
     operator_laws(CASES[name]())
     check(CASES[name]()).raise_if_failed()
+
+
+def test_a_few_slices_have_the_noise_and_the_operator_of_all():
+    depth = 20
+    g = torch.Generator().manual_seed(4)
+    coils = torch.view_as_complex(torch.randn(2, depth, 6, 5, 2, generator=g, dtype=torch.float64))
+    stack, slices = (
+        StackedMRI(some_points(20, 2), (depth, 6, 5), coils),
+        Slices(Blur(gaussian_kernel(0.7, 3), (96, 96)), 99),
+    )
+    for op in (stack, slices):
+        x = random_image(op, batch=2)
+        few, y = op.few_slices(op(x))
+        assert 4 <= few.in_shape[1] < op.in_shape[1]
+        chosen = evenly(op.in_shape[1], few.in_shape[1])
+        assert relative(few(x[:, :, chosen]), y) < 1e-12
+    noise = torch.view_as_complex(torch.randn(1, 2, depth, 20, 2, generator=g, dtype=torch.float64))
+    assert 0.9 < stack.few_slices(noise)[1].abs().square().mean() / 2 < 1.1
+    holed = noise.clone()
+    holed[:, :, 3] = 0
+    assert stack.few_slices(holed)[0] is stack
+
+
+def test_stacks_solve_plane_by_plane_what_they_are():
+    op = StackedMRI(some_points(20, 2), SHAPE, maps())
+    b, gamma = random_image(op, batch=2), torch.tensor([0.5, 2.0], dtype=torch.float64)
+    x = op.solve_normal(b, gamma, x0=b)
+    assert relative(x + gamma.reshape(2, 1, 1, 1, 1) * op.A_adjoint(op(x)), b) < 1e-9
+    each = StackedMRI(some_points(20, 2), SHAPE, torch.stack((maps(), 2j * maps())))
+    assert relative(each.A_adjoint_A(b), each.A_adjoint(each(b))) < 1e-10
+    assert relative(each.solve_normal(b[:1], 1.0)[1:], each.solve_normal(b[:1].expand(2, 1, *SHAPE), 1.0)[1:]) < 1e-9
+    assert each.norm() == pytest.approx(2 * op.norm(), rel=1e-5)
+    with pytest.raises(ValueError, match="coil_maps"):
+        each.A_adjoint_A(torch.cat((b, b)))
+
+
+def test_priors_of_volumes_go_slab_by_slab():
+    denoiser = Slicewise(LoFiDenoiser("natural-gray-fast"), axes=(0, 2))
+    x = torch.rand(2, 1, 3, 200, 180, generator=torch.Generator().manual_seed(0))
+    scale, offset, sigma = torch.tensor([2.0, 3.0]), torch.tensor([0.1, -1.0]), torch.tensor([0.1, 0.3])
+    prior = Prior(denoiser, Calibration(scale, offset), torch.zeros(2, dtype=torch.bool))
+    s, o = (v.reshape(2, 1, 1, 1, 1) for v in (scale, offset))
+    assert relative(prior(x, sigma), o + s * denoiser((x - o) / s, sigma / scale)) < 1e-5
 
 
 def test_nufft_is_its_sum():
