@@ -61,11 +61,14 @@ def _patches(x: Tensor, whole: Tensor | None) -> Tensor:
         return x.new_zeros(0, _SIDE**2 - 1)
     count = x.shape[0] * (x.shape[-2] - _SIDE + 1) * (x.shape[-1] - _SIDE + 1)
     stride = max(1, math.isqrt(count // _MOST))
-    unfolded = F.unfold(x[:, None].double(), _SIDE, stride=stride).movedim(1, -1).flatten(0, 1)
-    if whole is not None:
-        counts = F.unfold(whole[:, None].double(), _SIDE, stride=stride).movedim(1, -1).flatten(0, 1)
-        unfolded = unfolded[counts.amin(1) > 0]
-    return unfolded @ _without_mean(_SIDE**2).to(unfolded.device)
+    basis, found = _without_mean(_SIDE**2).to(x.device), []
+    for k, channel in enumerate(x.double()):  # one by one: patches hold 25 times an image
+        unfolded = F.unfold(channel[None, None], _SIDE, stride=stride)[0].mT
+        if whole is not None:
+            counts = F.unfold(whole[k][None, None].double(), _SIDE, stride=stride)[0].mT
+            unfolded = unfolded[counts.amin(1) > 0]
+        found.append(unfolded @ basis)
+    return torch.cat(found)
 
 
 def _without_mean(n: int) -> Tensor:
@@ -76,7 +79,7 @@ def _without_mean(n: int) -> Tensor:
 
 def _covariance(patches: Tensor) -> Tensor:
     """Of the half of the patches that varies less."""
-    energy = patches.square().sum(1)
+    energy = torch.linalg.vecdot(patches, patches)
     smooth = patches[energy <= energy.median()]
     return smooth.mT @ smooth / len(smooth)
 
