@@ -1,4 +1,5 @@
-"""What the driver costs: a solve beside its denoisings and data fits alone, and the preparation in iterations.
+"""What the driver costs: a solve beside its denoisings and data fits alone, the preparation in iterations, and
+the estimate of the noise level, which the preparation has where none is given.
 
 Images of 256², one thread, default prior, PnP-ADMM; the three are timed within one solve, so that other work on the
 machine counts alike. Also the growth of memory over many iterations.
@@ -15,7 +16,7 @@ from torch import Tensor
 from denoisers import default_denoiser
 from operators import MRI, Blur, Inpainting, LinearOperator, Radon, gaussian_kernel, gaussian_noise, random_columns
 from operators import random_mask as random_pixels
-from pnp import PnPADMM, Stop, data
+from pnp import PnPADMM, Stop, data, estimate_noise
 from pnp.fit import Fit
 from pnp.passport.memory import peak_memory
 from pnp.prior import Prior
@@ -42,14 +43,18 @@ class Clock:
         return timed
 
 
-def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, float, float]:
-    """Share of the driver in the loop, seconds of an iteration, preparation in iterations."""
+def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, float, float, float]:
+    """Share of the driver in the loop, seconds of an iteration, preparation and noise estimate in iterations."""
     solver = PnPADMM(op, default_denoiser(op.field), noise_std=0.02, stop=Stop(0.0, iterations))
     solver.solve(y, callback=lambda *_: True)  # kernels, plans, weights in half precision
     clock, fit, prior = Clock(), Fit.prox, Prior.__call__
     begin = time.perf_counter()
     state = solver.begin(y)
     prepared = time.perf_counter() - begin
+    estimate_noise(op, y)
+    begin = time.perf_counter()
+    estimate_noise(op, y)
+    estimated = time.perf_counter() - begin
     Fit.prox, Prior.__call__ = clock.around(fit), clock.around(prior)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         start = time.perf_counter()
@@ -57,7 +62,11 @@ def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, floa
         total = time.perf_counter() - start
     finally:
         Fit.prox, Prior.__call__ = fit, prior  # pyright: ignore[reportAttributeAccessIssue]
-    return (total - clock.seconds) / clock.seconds, total / iterations, prepared / (total / iterations)
+    return (
+        (total - clock.seconds) / clock.seconds,
+        total / iterations,
+        *(t / (total / iterations) for t in (prepared, estimated)),
+    )
 
 
 def main() -> None:
@@ -78,11 +87,12 @@ def main() -> None:
     for name, op in problems.items():
         clean = op(x + 0j if op.in_dtype.is_complex else x)
         y = torch.where(clean == 0, clean, gaussian_noise(clean, 0.02))
-        driver, iteration, prepared = measure(op, y, options.iterations)
-        rows.append([name, f"{100 * driver:.1f} %", f"{1e3 * iteration:.0f}", f"{prepared:.1f}"])
+        driver, iteration, prepared, estimated = measure(op, y, options.iterations)
+        rows.append([name, f"{100 * driver:.1f} %", f"{1e3 * iteration:.0f}", f"{prepared:.1f}", f"{estimated:.1f}"])
         print(rows[-1], flush=True)
         save(options.save, {f"overhead, {name}": driver})
-    print(table(rows, ["problem", "driver over denoiser and data fit", "iteration / ms", "preparation / iterations"]))
+    print(table(rows, ["problem", "driver over denoiser and data fit", "iteration / ms", "preparation / iterations",
+                       "noise estimate / iterations"]))  # fmt: skip
     op, y = problems["blur"], gaussian_noise(problems["blur"](x[..., :64, :64].repeat(1, 1, 4, 4)), 0.02)
     solver = PnPADMM(op, lambda v, sigma: v / 2, noise_std=0.02, stop=Stop(0.0, 100))
     used = []

@@ -8,6 +8,7 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.linalg import column
 
+from .denoised import consistent_level
 from .details import fine_detail
 from .patches import smallest_variance, smoothest_blocks
 from .redundancy import redundancy
@@ -17,6 +18,9 @@ __all__ = ["estimate_noise"]
 _REDUNDANCY = "what no image explains"
 _QUANTILE = 0.1
 _RAYLEIGH = math.sqrt(-2 * math.log(1 - _QUANTILE))  # that quantile of |n| for complex n with parts of deviation 1
+_TEXTURE = 1.03  # where patches hold noise alone, a quarter of directions have the least deviation, to 2 %
+_ALIKE = 0.5  # correlation of neighbours: 0.37 of anti-aliased down-sampling, 0.6 of a Gaussian blur of 0.7 pixels
+_SPARSEST, _SMALLEST = 0.25, 48  # share of pixels, side of an image that a denoiser is asked about
 _SEED = 7_919_004_417  # of nobody's mask
 
 
@@ -27,15 +31,18 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     ===========================  ==========================================================================
     real images, sinograms       fine detail (:func:`.details.fine_detail`) and the least that varies in patches
                                  (:func:`.patches.smallest_variance`); where hardly any patch is whole, residues of
-                                 smooth blocks (:func:`.patches.smoothest_blocks`)
+                                 smooth blocks (:func:`.patches.smoothest_blocks`); of photographs, where patches hold
+                                 texture or a quarter of the pixels at least is measured, the level that fits what the
+                                 shipped denoiser leaves (:func:`.denoised.consistent_level`)
     everything else              what no image explains (:func:`.redundancy.redundancy`), patches of the adjoint image
                                  relative to those of simulated noise, and of complex data the lowest tenth of their
                                  magnitudes
     ===========================  ==========================================================================
 
     What is no noise makes each of them err on the high side, so the least counts. Texture of a pixel's size in images
-    and details that data without redundancy hold up to their border (one coil) can double it, see ``python -m
-    benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not change does not count.
+    of which few pixels are measured, and details that data without redundancy hold up to their border (one coil), can
+    double it, see ``python -m benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not
+    change does not count.
     Volumes that are measured slice by slice are judged by some of their slices.
     Data that are multiples of a step, as counts and bytes are, have at least the noise of rounding, step / sqrt(12).
 
@@ -58,7 +65,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     else:
         y = torch.where(taken, y, torch.zeros_like(y))
     if y.ndim in (4, 5) and not y.is_complex():
-        found = _of_images(_real_slices(y), _real_slices(taken))
+        found = _of_images(op, _real_slices(y), _real_slices(taken))
     else:
         found = _of_data(op, y, taken)
     levels, which = torch.stack(list(found.values())).min(0)
@@ -75,19 +82,43 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     return levels, how
 
 
-def _of_images(y: Tensor, taken: Tensor) -> dict[str, Tensor]:
+def _of_images(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor]:
     varying = taken & ~_constant(y)
-    found = {
-        "fine detail of the data": fine_detail(y, varying),
-        "patches of the data": smallest_variance(y, _unit_noise(y, 2), None if bool(varying.all()) else varying),
-    }
+    patches, other = smallest_variance(y, _unit_noise(y, 2), None if bool(varying.all()) else varying)
+    found = {"fine detail of the data": fine_detail(y, varying), "patches of the data": patches}
     few = ~torch.isfinite(found["patches of the data"])
     if bool(few.any()):
         blocks = smoothest_blocks(y, varying.expand_as(y))
         blocks = torch.where(torch.isfinite(blocks), blocks, fine_detail(y, varying, fewest=9))  # tiny images
         found = {name: torch.where(few, torch.inf, level) for name, level in found.items()}
         found["smooth blocks of the data"] = torch.where(few, blocks, torch.inf)
+    least = torch.stack(list(found.values())).amin(0)
+    sparse = few & (taken.double().mean((1, 2, 3)) > _SPARSEST) & (min(y.shape[-2:]) >= _SMALLEST)
+    doubted = (sparse | (other > _TEXTURE * patches)) & (least > 0) & torch.isfinite(least)
+    if bool(doubted.any()):
+        doubted = doubted & _gives_photographs(op, y)
+    if bool(doubted.any()):
+        known, counted = (v.expand_as(y)[doubted] for v in (taken, varying))
+        refined = consistent_level(y[doubted], known, counted, least[doubted])
+        found["what a denoiser leaves of the data"] = torch.full_like(least, torch.inf).masked_scatter(doubted, refined)
     return found
+
+
+def _gives_photographs(op: LinearOperator, y: Tensor) -> Tensor:
+    """Whether its data look like its images, (B,): of white noise it makes nearly white noise, as no blur does."""
+    if op.field != "natural" or op.in_dtype.is_complex:
+        return torch.zeros(len(y), dtype=torch.bool, device=y.device)
+    unit = torch.randn(op.in_shape, generator=torch.Generator().manual_seed(_SEED), dtype=y.dtype).to(y.device)
+    seen = _real_slices(op.A(unit.expand(len(y), *unit.shape)))
+    alike = torch.zeros(len(y), dtype=y.dtype, device=y.device)
+    tall, wide = seen[..., :-1, :], seen[..., 1:, :]
+    pairs = [(tall, wide), (seen[..., :-1], seen[..., 1:])]
+    pairs += [(tall[..., :-1], wide[..., 1:]), (tall[..., 1:], wide[..., :-1])]
+    for one, other in pairs:
+        both = (one != 0) & (other != 0)
+        size = ((one**2 + other**2) * both).sum((1, 2, 3)).clamp_min(torch.finfo(y.dtype).tiny)
+        alike = torch.maximum(alike, 2 * (one * other).sum((1, 2, 3)) / size)
+    return alike < _ALIKE
 
 
 def _of_data(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor]:
@@ -99,7 +130,7 @@ def _of_data(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor]:
             f"{tuple(op.in_shape)}; set in_shape=(1, H, W), or give noise_std"
         )
     found = {_REDUNDANCY: redundancy(op, y, noise[0])}
-    patches = smallest_variance(_real_slices(image), _real_slices(simulated))
+    patches, _ = smallest_variance(_real_slices(image), _real_slices(simulated))
     # coloured noise has few independent patches, and the estimate errs by a tenth: for data without redundancy
     found["patches of the adjoint image"] = torch.where(patches < 0.8 * found[_REDUNDANCY], patches, torch.inf)
     if y.is_complex():

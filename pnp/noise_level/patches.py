@@ -14,34 +14,37 @@ _FEWEST = 400
 _HELD = 1e-4
 
 
-def smallest_variance(x: Tensor, noise: Tensor, whole: Tensor | None = None) -> Tensor:
+def smallest_variance(x: Tensor, noise: Tensor, whole: Tensor | None = None) -> tuple[Tensor, Tensor]:
     r"""Deviation of white noise in images (B, C, H, W), over that in two images ``noise`` (2, C, H, W), which hold
-    noise and nothing else: (B,), infinite where there are too few patches.
+    noise and nothing else, (B,), and the deviation that a quarter of directions do not exceed, (B,); both infinite
+    where there are too few patches.
 
     .. math:: \hat\sigma^2 = \lambda_{\min}(\Sigma_x, \Sigma_1) / \lambda_{\min}(\Sigma_2, \Sigma_1)
 
     the least generalised eigenvalue of the covariances of 5 x 5 patches, whose means are subtracted: images have
     little in some combination of neighbouring pixels, white noise the same in all. Of the patches the smoother half
-    counts, so that edges do not. The least eigenvalue of the second noise is below one for want of patches.
+    counts, so that edges do not. The least eigenvalue of the second noise is below one for want of patches. Where other
+    eigenvalues are like the least, the patches hold noise and no texture.
 
     Args:
         whole: (B, C, H, W) booleans, pixels that count; patches with others are left out.
 
     Pyatykh, Hesser, Zheng 2013, doi:10.1109/TIP.2012.2221728; Liu, Tanaka, Okutomi 2013, doi:10.1109/TIP.2013.2283400.
     """
-    white, bias, found = None, x.new_zeros((), dtype=torch.float64), []
+    white, bias, found = None, x.new_ones(2, dtype=torch.float64), []
     for i, one in enumerate(x):
         there = None if whole is None else whole[i if len(whole) > 1 else 0]
         patches = _patches(one, there)
         if len(patches) < _FEWEST:
-            found.append(one.new_full((), math.inf))
+            found.append(one.new_full((2,), math.inf))
             continue
         if white is None or there is not None:
             first, second = (_covariance(_patches(n, there)) for n in noise)
             white = _whitening(first)
-            bias = _least_eigenvalue(second, white)
-        found.append((_least_eigenvalue(_covariance(patches), white) / bias).clamp_min(0).sqrt().to(one.dtype))
-    return torch.stack(found)
+            bias = _eigenvalues(second, white)
+        found.append((_eigenvalues(_covariance(patches), white) / bias).clamp_min(0).sqrt().to(one.dtype))
+    least, most = torch.stack(found).unbind(1)
+    return least, most
 
 
 def _whitening(covariance: Tensor) -> Tensor:
@@ -51,8 +54,10 @@ def _whitening(covariance: Tensor) -> Tensor:
     return vectors[:, held] / values[held].sqrt()
 
 
-def _least_eigenvalue(covariance: Tensor, white: Tensor) -> Tensor:
-    return torch.linalg.eigvalsh(white.mT @ covariance @ white)[0]
+def _eigenvalues(covariance: Tensor, white: Tensor) -> Tensor:
+    """The least, and the one at a quarter."""
+    values = torch.linalg.eigvalsh(white.mT @ covariance @ white)
+    return values[[0, len(values) // 4]]
 
 
 def _patches(x: Tensor, whole: Tensor | None) -> Tensor:

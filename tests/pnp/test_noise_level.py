@@ -149,6 +149,43 @@ def test_no_seed_of_a_mask_meets_the_seed_of_the_noise():
     assert estimate_noise(op, y)[0].item() == pytest.approx(0.3, rel=0.03)
 
 
+@pytest.mark.parametrize("keep", [0.3, 0.6, 1.0])
+def test_texture_is_told_from_noise(keep):
+    x = data.sample("camera")[..., 380:508, 100:228]  # grass
+    op = Identity((128, 128)) if keep == 1 else Inpainting(random_mask((128, 128), keep, seed=1))
+    y = op(gaussian_noise(torch.cat((x, x.flip(-2))), 0.02, seed=2))
+    found, how = estimate_noise(op, y)
+    assert how == "what a denoiser leaves of the data"
+    assert bool((found > 0.8 * 0.02).all()) and bool((found < 1.3 * 0.02).all()), found / 0.02
+    for c in (1e-8, 1e8):
+        assert torch.allclose(estimate_noise(op, c * y)[0], c * found, rtol=1e-3)
+    assert torch.allclose(estimate_noise(op, y[1:])[0], found[1:], rtol=1e-5)
+    op.field = "ct"  # without what knows photographs
+    assert bool((estimate_noise(op, y)[0] > found).all())
+
+
+def test_level_of_a_gaussian_prior(monkeypatch):
+    from pnp.noise_level import denoised
+
+    texture, g = 0.8, torch.Generator().manual_seed(4)  # white texture: D is linear, and c is one at the truth alone
+    monkeypatch.setattr(denoised, "_denoiser", lambda device: lambda y, s: y * texture**2 / (texture**2 + s**2))
+    y = (texture**2 + 0.6**2) ** 0.5 * torch.randn(1, 1, 96, 96, generator=g)
+    there = torch.ones_like(y, dtype=torch.bool)
+    found = denoised.consistent_level(y, there, there, torch.ones(1))
+    assert found.item() == pytest.approx(0.6, rel=0.05)
+
+
+@pytest.mark.parametrize("std", [0.01, 0.1])
+def test_what_is_no_photograph_is_not_taken_for_less_noise(std):
+    t = torch.linspace(0, 1, 96)
+    rows, columns = t[:, None], t[None]
+    waves = 0.5 + 0.25 * torch.sin(40 * rows * columns) + 0.25 * torch.cos(20 * rows)
+    cartoon = ((rows * 7).floor() % 2 + ((rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.1)) / 2
+    for x in (ring()[0, 0] / 100, waves, cartoon, rows + 0 * columns):
+        y = gaussian_noise(x[None, None], std, seed=6)
+        assert 0.85 * std < estimate_noise(Identity((96, 96)), y)[0].item() < 1.25 * std
+
+
 def test_misfit_counts_what_was_measured():
     op = MRI(poisson_disc((64, 64), 4.0, seed=0))
     y = op.mask * gaussian_noise(op(photo()[..., :64, :64].to(torch.complex64)), 0.05)
