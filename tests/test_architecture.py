@@ -57,6 +57,7 @@ def test_imports_point_one_way(path):
             "operators.adapters.incoming",
             "operators.base",
             "operators.compose",
+            "operators.doubts",
             "operators.linalg",
             "operators.modes",
             "operators.nonlinear",
@@ -65,6 +66,7 @@ def test_imports_point_one_way(path):
             "denoisers.evaluation.precision",
             "denoisers.trained.default",
             "denoisers.weights",
+            "denoisers.weights.writing",
             "denoisers.wrappers.bounded",
             "denoisers.wrappers.slicewise",
         }
