@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator
+from .doubts import Doubt
 from .made import Made
 from .modes import constant, tracked
 from .shapes import Constant, as_constant, check_broadcast, check_precision
@@ -55,8 +56,8 @@ class Compose(Made):
     def support(self) -> Tensor | None:
         return self.inner.support
 
-    def doubts(self, y: Tensor) -> str:
-        return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ""
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
+        return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ()
 
     def A(self, x: Tensor) -> Tensor:
         return self.outer.A(self.inner.A(x))
@@ -122,7 +123,7 @@ class Scaled(Made):
     def support(self) -> Tensor | None:
         return self.operator.support
 
-    def doubts(self, y: Tensor) -> str:
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.operator.doubts(y)
 
     def A(self, x: Tensor) -> Tensor:

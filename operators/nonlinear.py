@@ -1,11 +1,12 @@
 """What measures, linear or not: shapes, kinds, and a derivative."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from .doubts import Doubt, Variant
 from .modes import Lasting, exact, keep, lasting
 from .shapes import check_batch
 
@@ -65,10 +66,15 @@ class Operator(nn.Module, metaclass=Lasting):
         empty, such as places that no coil reaches, is False; solvers keep it at zero. ``None``: everywhere."""
         return None
 
-    def doubts(self, y: Tensor) -> str:
-        """What looks wrong about data ``y``, such as a zero frequency that is not where it is expected; nothing: "".
-        Solvers warn of it."""
-        return ""
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
+        """What looks wrong about data ``y``, such as a zero frequency that is not where it is expected; quick, since
+        solvers always ask. They warn of it."""
+        return ()
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        """Mistakes that are often made, and how operator and data ``y`` would be without each; asked where data do not
+        fit, to see which of them explains it."""
+        yield from ()
 
     def first_image(self, y: Tensor) -> Tensor:
         """An image (B, *in_shape) at which the derivative is telling, where solvers begin: zero."""

@@ -9,6 +9,8 @@ import operators as _operators
 
 from .counts import Poisson as Poisson
 from .counts import Transmission as Transmission
+from .findings import Health as Health
+from .findings import Verdict as Verdict
 from .levels import Expert as Expert
 from .levels import Level as Level
 from .levels import log_schedule as log_schedule
@@ -21,6 +23,9 @@ from .noise_level import estimate_noise as estimate_noise
 from .problem import Problem as Problem
 from .progress import ProgressBar as ProgressBar
 from .reconstructor import Reconstructor as Reconstructor
+from .replay import Comparison as Comparison
+from .replay import compare as compare
+from .replay import replay as replay
 from .result import Record as Record
 from .result import Result as Result
 from .solver import Solver as Solver

@@ -1,5 +1,7 @@
 """Bookkeeping of one solve: which samples go on, which iterate was the best, how each one ended."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,24 @@ class Run:
         self.best = (state.x, state.x_data)
         self.best_residual = torch.full_like(self.bound, float("inf"))
 
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Go on where an earlier run was kept: its records, best iterates and reasons, but for those that only say that
+        it was cut short."""
+        rows = kept["rows"]
+        self.count = len(rows)
+        for k in range(0, self.count, _BLOCK):
+            block = rows.new_empty(_BLOCK, *rows.shape[1:])
+            block[: len(rows[k : k + _BLOCK])] = rows[k : k + _BLOCK]
+            self._rows.append(block)
+        self.reasons = ["" if r in ("max_iter", "stopped") else r for r in kept["reasons"]]
+        self.bound, self.best_residual = kept["bound"], kept["best_residual"]
+        self.best = (kept["best"][0], kept["best"][1])
+
+    def at(self, state: State) -> "Run":
+        """This run with a ``state`` that was checked."""
+        self.state = state
+        return self
+
     @property
     def history(self) -> list[Record]:
         """A record of each iteration."""
@@ -52,8 +72,9 @@ class Run:
         residual = new.residual
         size = sizes(new.x, self.unit)
         finite = torch.isfinite(residual) & torch.isfinite(size)
-        kept = choose(running & finite, (new.values, new.residual, new.pace), (old.values, old.residual, old.pace))
-        self.state = new._replace(values=kept[0], residual=kept[1], pace=kept[2])
+        moving = ("values", "residual", "pace", "lowest", "waited")
+        kept = choose(running & finite, *(tuple(getattr(s, name) for name in moving) for s in (new, old)))
+        self.state = new._replace(**dict(zip(moving, kept, strict=True)))
         better = running & finite & (residual < self.best_residual)
         self.best = choose(better, (new.x, new.x_data), self.best)
         self.best_residual = torch.where(better, residual, self.best_residual)

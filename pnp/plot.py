@@ -1,10 +1,12 @@
 """Pictures: images side by side in one gray range, their errors beside."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .metrics import psnr, ssim
 
@@ -141,26 +143,108 @@ def _draw_errors(figure: Any, axes: Any, errors: list[Tensor], limits: tuple[flo
 
 
 def plot_result(result: "Result", *, reference: Tensor | None = None, path: str | Path | None = None) -> Any:
-    """Reconstruction of the first sample, and the fixed-point residual and sigma over the iterations of all.
+    """One page of the first sample: image, data misfit, its spectrum, residual over the iterations, findings in words.
 
-    With a ``reference`` (B, C, H, W) the picture has its range, and the title PSNR and SSIM.
+    With a ``reference`` of the image's shape the picture has its range, and the title PSNR and SSIM. Volumes
+    (B, C, D, H, W) are shown by their three middle planes, signals as lines.
     """
-    picture = _picture("result.x", result.x)
-    base = picture if reference is None else _picture("reference", reference)
-    title = f"{result.reasons[0]} after {len(result.history)} iterations"
-    if reference is not None:
-        title += f"\n{_scores(picture, base, _limits(base))}"
-    figure, axes = _pyplot().subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    _draw(axes[0], picture, _limits(base))
-    axes[0].set_title(title, fontsize=9)
+    figure = _pyplot().figure(figsize=(12, 6.6), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(2.2, 1))
+    axes = top.subplots(2, 3, width_ratios=(1.25, 1, 1))
+    grid = axes[0, 0].get_gridspec()
+    for axis in axes[:, 0]:
+        axis.remove()
+    _draw_answer(top.add_subplot(grid[:, 0]), result, reference)
+    rest = None if result.health is None else result.health.measured.residual[0]
+    _draw_misfit(top, axes[0, 1], rest)
+    _draw_spectrum(axes[0, 2], rest)
     steps = [record.step for record in result.history]
     for axis, values, name in (
-        (axes[1], result.residuals(), "fixed-point residual"),
-        (axes[2], torch.stack([record.sigma for record in result.history]), "denoiser strength sigma"),
+        (axes[1, 1], result.residuals(), "fixed-point residual"),
+        (axes[1, 2], torch.stack([record.sigma for record in result.history]), "denoiser strength sigma"),
     ):
         axis.semilogy(steps, values.detach().cpu().numpy())
-        axis.set_xlabel("iteration")
+        axis.set_xlabel("iteration", fontsize=8)
         axis.set_title(name, fontsize=9)
+        axis.tick_params(which="both", labelsize=7)
+    bottom.text(0.01, 0.97, _wrapped(str(result)), family="monospace", fontsize=7.5, va="top", linespacing=1.35)
     if path is not None:
         figure.savefig(path, dpi=130)
     return figure
+
+
+def _wrapped(text: str, width: int = 150) -> str:
+    lines = (textwrap.wrap(line, width, subsequent_indent=" " * 21) for line in text.splitlines())
+    return "\n".join(part for parts in lines for part in parts)
+
+
+def _planes(x: Tensor) -> Tensor:
+    """A volume (C, D, H, W) by its three middle planes beside each other, (1 | 3, H', W')."""
+    depth, height, width = x.shape[-3:]
+    three = (x[:, depth // 2], x[:, :, height // 2], x[:, :, :, width // 2])
+    tall = max(plane.shape[1] for plane in three)
+    return torch.cat([F.pad(plane, (0, 2, 0, tall - plane.shape[1])) for plane in three], 2)
+
+
+def _draw_answer(axis: Any, result: "Result", reference: Tensor | None) -> None:
+    first, title = result.x[0].detach().cpu(), f"{result.reasons[0]} after {len(result.history)} iterations"
+    if first.ndim not in (3, 4):
+        axis.plot(first.abs().reshape(-1) if first.is_complex() else first.reshape(-1))
+    elif first.ndim == 4:
+        first = (first.abs() if first.is_complex() else first).double()
+        first = first if first.shape[0] in (1, 3) else first.norm(dim=0, keepdim=True)
+        _draw(axis, _planes(first), _limits(first))
+    else:
+        picture = _picture("result.x", result.x)
+        base = picture if reference is None else _picture("reference", reference)
+        if reference is not None:
+            title += f"\n{_scores(picture, base, _limits(base))}"
+        drawn = _draw(axis, picture, _limits(base))
+        if drawn is not None:
+            axis.figure.colorbar(drawn, ax=axis, shrink=0.7, aspect=24, pad=0.01).ax.tick_params(labelsize=7)
+    axis.set_title(title + (", magnitude" if result.x.is_complex() else ""), fontsize=9)
+
+
+def _draw_misfit(figure: Any, axis: Any, rest: Tensor | None) -> None:
+    """Data misfit in units of the noise: as a picture where data have two axes, else along their order."""
+    axis.set_title("data misfit / noise", fontsize=9)
+    axis.tick_params(which="both", labelsize=7)
+    if rest is None:
+        return
+    rest = rest.cpu()
+    real = rest.abs() if rest.is_complex() else rest
+    if rest.ndim >= 3 and min(rest.shape[-2:]) > 3:
+        while real.ndim > 2:
+            real = real[real.shape[0] // 2]
+        high = float(real.abs().flatten().sort().values[int(0.99 * (real.numel() - 1))]) or 1.0
+        low, cmap = (0.0, "magma") if rest.is_complex() else (-high, "RdBu")
+        drawn = axis.imshow(real.numpy(), cmap=cmap, vmin=low, vmax=high, aspect="auto")
+        figure.colorbar(drawn, ax=axis, shrink=0.9, aspect=16, pad=0.01).ax.tick_params(labelsize=7)
+        return
+    line = real.reshape(-1)
+    step = max(1, line.numel() // 4000)
+    axis.plot(range(0, line.numel(), step), line[::step].numpy(), ".", ms=2, alpha=0.7)
+    axis.set_xlabel("datum", fontsize=8)
+
+
+def _draw_spectrum(axis: Any, rest: Tensor | None) -> None:
+    """Power of the residual by frequency along each axis of the data; one is what white noise has."""
+    axis.set_title("spectrum of the misfit; white noise: 1", fontsize=9)
+    axis.tick_params(which="both", labelsize=7)
+    if rest is None:
+        return
+    rest = rest.cpu()
+    axes = [a for a in range(min(1, rest.ndim - 1), rest.ndim) if rest.shape[a] >= 16]
+    share = float((rest != 0).double().mean()) or 1.0  # of data that are measured
+    for a in axes:
+        power = torch.fft.fft(rest.to(torch.complex128), dim=a, norm="ortho").abs().square()
+        power = power.movedim(a, -1).reshape(-1, rest.shape[a]).mean(0) / ((2 if rest.is_complex() else 1) * share)
+        n = len(power)
+        half = power[1 : n // 2]
+        bins = max(1, len(half) // 24)
+        half = half[: len(half) // bins * bins].reshape(-1, bins).mean(1)
+        axis.semilogy((torch.arange(len(half)) + 0.5) * bins / n, half.clamp_min(1e-6), label=f"axis {a + 1} of y")
+    axis.axhline(1.0, color="gray", lw=0.8, ls="--")
+    axis.set_xlabel("cycles per sample", fontsize=8)
+    if len(axes) > 1:
+        axis.legend(fontsize=7)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from denoisers.wrappers.bounded import Bounded
 from operators.base import LinearOperator
-from operators.linalg import column, dot
 
 from .bookkeeping import Run
-from .health import fits_noise, unseen_scales
+from .findings import Health, examine
+from .health import fits_noise, measure, misfit, unseen_scales
 from .likelihood import Gaussian
 from .prior import describe_split
 from .problem import Problem
@@ -20,8 +20,11 @@ from .remarks import above_range, adds_error, drifts, is_steep, one_level, other
 __all__ = ["report"]
 
 
-def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end: Any = None) -> dict[str, Any]:
-    """The report of a finished run with answer ``x``; what needs a user's attention is warned of, too.
+def report(
+    problem: Problem, run: Run, x: Tensor, *, strength: float | None, end: Any = None
+) -> tuple[dict[str, Any], Health]:
+    """The report and the :class:`Health` of a finished run with answer ``x``; what needs a user's attention is warned
+    of, too.
 
     Args:
         strength: that of the solver; ``None``: its levels are set by hand.
@@ -30,15 +33,15 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
     facts, likelihood, denoiser = run.state.facts, problem.fit.likelihood, problem.prior.denoiser
     sigmas = torch.stack([r.sigma / facts.calibration.scale for r in run.history])
     last = run.record(-1)
-    misfit = _misfit(problem, x)
+    answered, rest, taken = misfit(problem, x)
     told: dict[str, Any] = {"likelihood": type(likelihood).__name__, "noise_std": facts.noise_std}
     if not isinstance(likelihood, Gaussian):
         told["noise_std from"] = "mean variance of the data"
     else:
         told["noise_std from"] = run.state.source
     told |= {
-        "misfit (root mean square of A x_data - y, per real component)": _misfit(problem, run.answer()[1]),
-        "answer misfit": misfit,
+        "misfit (root mean square of A x_data - y, per real component)": misfit(problem, run.answer()[1])[0],
+        "answer misfit": answered,
         "strength": "by expert" if strength is None else strength,
         "denoiser": _name(denoiser),
         "denoiser sees": describe_split(denoiser, x),
@@ -54,7 +57,9 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
     if problem.prior.support is not None:
         told["support"] = "zero where the operator sees nothing, and knows that there is nothing"
     if bool((run.state.pace < 1).any()):
-        told["damping"] = "half steps, since the residual grew"
+        slowest = float(run.state.pace.min())
+        grew = "since the residual grew" if slowest >= 0.5 else "since the residual stalled"
+        told["damping"] = f"{'half steps' if slowest >= 0.5 else f'steps of 1/{1 / slowest:.0f}'}, {grew}"
     inner = problem.fit.inner
     if inner.solves:
         told["conjugate gradients"] = (
@@ -68,10 +73,15 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
     }
     alarms: list[str] = []
     _of_the_denoiser(told, alarms, problem, run, x, sigmas, end)
-    _of_the_data(told, alarms, problem, misfit / facts.noise_std, strength)
-    for alarm in alarms:
+    ratio = answered / facts.noise_std
+    _of_the_data(told, alarms, problem, ratio, strength)
+    measured = measure(problem, ratio, rest, taken, given=run.state.source == "given")
+    health = examine(problem, run, x, told, measured, alarms)
+    if health.alarms:
+        told["data"] = "; ".join(health.alarms)
+    for alarm in (*alarms, *health.alarms):
         warnings.warn(f"{run.state.method}: {alarm}", RuntimeWarning, stacklevel=3)
-    return told
+    return told, health
 
 
 def _name(denoiser: Any) -> str:
@@ -117,9 +127,6 @@ def _of_the_data(
     told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | None
 ) -> None:
     likelihood, denoiser = problem.fit.likelihood, problem.prior.denoiser
-    if doubts := problem.fit.op.doubts(likelihood.as_data(problem.fit.y)):
-        told["data"] = doubts
-        alarms.append(doubts)
     if (scale := pixel_scale(denoiser)) is not None:
         known = "" if pixel_scale(likelihood.op) else "; that of the maps is not known: KaiserSquires(pixel_scale=)"
         told["pixel scale"] = f"{scale:.4g} arcmin in the prior{known}"
@@ -131,18 +138,3 @@ def _of_the_data(
     if close := fits_noise(float(ratio.amin()), strength):
         told["noise in the answer"] = close
         alarms.append(close)
-
-
-@torch.no_grad()
-def _misfit(problem: Problem, x: Tensor) -> Tensor:
-    """Root mean square of A x - y where something was measured, per real component, (B,)."""
-    likelihood, y = problem.fit.likelihood, problem.fit.likelihood.as_data(problem.fit.y)
-    fit = likelihood.op.A(x)
-    known = likelihood.op.measured
-    taken = (fit != 0) | (y != 0) if known is None else known.expand(len(y), *y.shape[1:])
-    count = taken.flatten(1).sum(1).clamp_min(1) * (2 if fit.is_complex() else 1)
-    parts = [*zip(*(v.flatten(1).split(2**18, 1) for v in (fit, y, taken)))]  # of volumes: no copies of all data
-    largest = torch.stack([torch.where(t, a - b, 0).abs().amax(1) for a, b, t in parts]).amax(0)
-    size = largest.clamp_min(torch.finfo(largest.dtype).tiny)
-    units = (torch.where(t, a - b, 0) / column(size, a) for a, b, t in parts)
-    return size * (torch.stack([dot(unit, unit) for unit in units]).sum(0) / count).sqrt()

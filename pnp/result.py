@@ -1,11 +1,15 @@
 """The answer of a solve, with its reasons."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from .findings import Health
+from .replay import described, save
 from .stopping import MESSAGES
+from .summary import summary, to_json
 
 __all__ = ["Record", "Result"]
 
@@ -21,6 +25,15 @@ class Record(NamedTuple):
     gamma: Tensor
 
 
+class Source(NamedTuple):
+    """What a result came from, to be saved with it: solver, data, start, bookkeeping."""
+
+    solver: Any
+    y: Tensor
+    x0: Tensor | None
+    run: Any
+
+
 class Result(NamedTuple):
     """What a solve found.
 
@@ -31,6 +44,10 @@ class Result(NamedTuple):
         history: a :class:`Record` of each iteration.
         report: noise level and where it came from, strength, calibration, range of sigma, misfit of the answer, ...
         state: to continue with ``solve(y, state=...)``.
+        health: :class:`Health`, findings in words and what was measured.
+        source: solver and data, for :meth:`save`.
+
+    ``print(result)`` shows the findings in a dozen lines, :meth:`plot` a page, :meth:`to_json` everything but images.
     """
 
     x: Tensor
@@ -39,6 +56,8 @@ class Result(NamedTuple):
     history: list[Record]
     report: dict[str, Any]
     state: Any
+    health: Health | None = None
+    source: Source | None = None
 
     @property
     def reason(self) -> str:
@@ -51,6 +70,14 @@ class Result(NamedTuple):
         return MESSAGES[self.reason]
 
     def __str__(self) -> str:
+        return summary(self)
+
+    def summary(self) -> str:
+        """What ``print(result)`` shows: a line for each finding, with its level, what is seen, and what to do."""
+        return summary(self)
+
+    def details(self) -> str:
+        """Everything in the report, a line for each entry."""
         lines = [f"{self.reason} after {len(self.history)} iterations: {self.message}"]
         for name, value in self.report.items():
             if isinstance(value, Tensor):
@@ -58,8 +85,25 @@ class Result(NamedTuple):
             lines.append(f"  {name}: {value}")
         return "\n".join(lines)
 
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Findings, numbers, report and history as JSON text without NaN; written to ``path``, if given."""
+        return to_json(self, path)
+
+    def save(self, path: str | Path) -> None:
+        """Write state, history, settings and fingerprints of operator, denoiser and data to a safetensors file;
+        :func:`pnp.replay` continues or repeats the solve, :func:`pnp.compare` compares two. Save before solver or data
+        change: they are read now.
+
+        Raises:
+            ValueError: the result is not of a solve. FileExistsError: another kind of file is there.
+        """
+        if self.source is None:
+            raise ValueError("result: is not of Solver.solve, so that there is nothing to save")
+        solver, y, x0, run = self.source
+        save(path, run, described(solver, y, x0), x0)
+
     def plot(self, reference: Tensor | None = None, path: str | None = None) -> Any:
-        """Picture of the first sample and of the residual's history; needs matplotlib (extra ``examples``)."""
+        """A page: image, residual and its spectrum, convergence, findings; needs matplotlib (extra ``examples``)."""
         from .plot import plot_result
 
         return plot_result(self, reference=reference, path=path)

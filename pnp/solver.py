@@ -4,6 +4,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +18,16 @@ from operators.shapes import check_batch
 
 from .arguments import check_arguments, check_bounds, check_mode, check_values
 from .bookkeeping import Run
+from .continuing import continued
 from .fit import Fit
 from .levels import Expert, Level, log_schedule
 from .likelihood import Likelihood, as_likelihood
 from .prior import Prior
 from .problem import Facts, Problem, prepare, start_from
+from .replay import described, save
 from .report import report
-from .result import Record, Result
-from .state import State, blend, distance, rebuilt
+from .result import Record, Result, Source
+from .state import State, blend, distance, patience
 from .stopping import Stop
 
 __all__ = ["Solver"]
@@ -130,7 +133,17 @@ class Solver(nn.Module):
         problem = self.problem(y, facts, start=rough)
         ones = torch.ones_like(facts.noise_std)
         never = torch.full_like(ones, float("inf"))
-        return State(0, self.init(problem), facts, source, type(self).__name__, residual=never, pace=ones)
+        return State(
+            0,
+            self.init(problem),
+            facts,
+            source,
+            type(self).__name__,
+            residual=never,
+            pace=ones,
+            lowest=never,
+            waited=0 * ones,
+        )
 
     def problem(self, y: Tensor, facts: Facts, start: Tensor | None = None) -> Problem:
         """What the method sees of the data ``y``."""
@@ -180,7 +193,7 @@ class Solver(nn.Module):
         """States after each iteration, without end; samples go on whatever the others do. From ``state`` on, if given;
         gradients are tracked where :meth:`solve` tracks them."""
         with self._gradients(y, None):
-            state = self.begin(y) if state is None else self.resumed(state, y, None)
+            state = self.begin(y) if state is None else continued(self, state, y)
             problem = self.problem(y, state.facts)
         while True:
             with self._gradients(y, None):
@@ -192,7 +205,7 @@ class Solver(nn.Module):
         levels (Krasnoselskii-Mann).
 
         A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead them into
-        it. The fixed points are the same.
+        it, or half of those where the residual stalls (:func:`pnp.state.patience`). The fixed points are the same.
         """
         settled = state.step >= self.settled
         with full_precision(settled):
@@ -205,7 +218,8 @@ class Solver(nn.Module):
         pace = state.pace
         if settled and self.damps and self.expert is None:
             last = state.residual if state.step > self.settled else torch.full_like(residual, float("inf"))
-            pace = torch.where(residual > last, torch.full_like(state.pace, 0.5), state.pace)
+            pace = torch.where(residual > last, state.pace.clamp(max=0.5), state.pace)
+            state, pace = patience(state, residual, pace)
             if bool((pace < 1).any()):
                 new = blend(pace, state.values, new)
         return state._replace(step=state.step + 1, values=new, residual=residual, pace=pace)
@@ -215,8 +229,10 @@ class Solver(nn.Module):
         y: Tensor,
         *,
         x0: Tensor | None = None,
-        state: State | None = None,
+        state: "State | Run | None" = None,
         callback: Callback | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 10,
     ) -> Result:
         """Reconstruct from data ``y`` (B, *op.out_shape).
 
@@ -225,59 +241,39 @@ class Solver(nn.Module):
                 with levels by hand.
             state: of an earlier solve of the same data, to continue it.
             callback: called with the state and the :class:`Record` of each iteration; a true answer stops.
+            checkpoint: file that is written after ``every`` so many iterations, at once or not at all;
+                :func:`pnp.replay` continues from it with the same bits.
 
         Raises:
             TypeError, ValueError: ``y``, ``x0`` or ``noise_std`` do not fit; the message names the argument.
         """
         if callback is not None and not callable(callback):
             raise TypeError(f"callback: expected a function (state, record), got {type(callback).__name__}")
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise ValueError(f"every: expected a number of iterations >= 1, got {every!r}")
         with self._gradients(y, x0):
-            state = self.begin(y, x0=x0) if state is None else self.resumed(state, y, x0)
+            kept = state if isinstance(state, Run) else None
+            state = self.begin(y, x0=x0) if state is None else continued(self, kept.state if kept else state, y, x0)
             problem = self.problem(y, state.facts)
-            run = Run(state, self.stop)
+            run = Run(state, self.stop) if kept is None else kept.at(state)
+            settings = {} if checkpoint is None else described(self, y, x0)
             while not run.count or (not run.finished and run.count < self.stop.max_iter):
                 at = problem.levels(run.state.step)
                 new = self.advance(problem, run.state, at)
                 record = run.advance(new, at, problem.fit.gamma(at.tau), new.step >= self.settled)
                 if callback is not None and callback(run.state, record):
                     run.finish("stopped")
+                if checkpoint is not None and run.count % every == 0:
+                    save(checkpoint, run, settings, x0)
             run.finish("max_iter")
             x, x_data = run.answer()
             x = problem.prior.answer(x)
             by_hand = self.expert is not None
-            told = report(
+            told, health = report(
                 problem, run, x, strength=None if by_hand else self.strength,
                 end=None if by_hand else self.end(state.facts)[0],
             )  # fmt: skip
-            return Result(x, x_data, run.reasons, run.history, told, run.state)
-
-    def resumed(self, state: Any, y: Tensor, x0: Tensor | None = None) -> State:
-        """``state`` of an earlier solve, after a check that it belongs to these data and this noise level."""
-        if not isinstance(state, State):
-            raise TypeError(f"state: expected the state of a Result, result.state, got {type(state).__name__}")
-        if state.method != type(self).__name__:
-            raise ValueError(f"state: was made by {state.method}, not by {type(self).__name__}")
-        if x0 is not None:
-            raise ValueError("x0: a solve either continues from state or starts from x0")
-        self.likelihood.check(y)
-        check_mode(self.denoiser)
-        like = self.problem(y, state.facts)
-        old, new = state.facts.back.detach(), self._back(like.fit.y, like.fit)
-        if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
-            raise ValueError("state: belongs to other data than y")
-        given = self.likelihood.noise_std
-        if given is not None:
-            level = torch.as_tensor(given, dtype=state.facts.noise_std.dtype, device=y.device)
-            if not torch.allclose(level.expand_as(state.facts.noise_std), state.facts.noise_std, rtol=1e-5, atol=0):
-                raise ValueError("state: was made with another noise_std")
-        return state._replace(values=rebuilt(self.init(like), state.values))
-
-    @staticmethod
-    @torch.no_grad()
-    def _back(y: Tensor, fit: Fit) -> Tensor:
-        op: Any = fit.op
-        first = op.first_image(y) if not hasattr(op, "A_adjoint") else None
-        return (op if first is None else op.linearised(first)).A_adjoint(fit.likelihood.as_data(y))
+            return Result(x, x_data, run.reasons, run.history, told, run.state, health, Source(self, y, x0, run))
 
     def forward(self, y: Tensor, op: Any = None) -> Tensor:
         """The reconstruction (B, C, H, W); with ``op`` in place of the solver's own operator, if given."""

@@ -11,8 +11,9 @@ from operators.linalg import column, dot
 from .calibration import Calibration
 from .problem import Facts
 
-__all__ = ["State", "blend", "choose", "combined", "distance", "rebuilt", "sizes"]
+__all__ = ["State", "blend", "choose", "combined", "distance", "patience", "rebuilt", "sizes"]
 
+_PATIENCE, _FELL, _SLOWEST = 20, 0.9, 1 / 16
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
 
 
@@ -133,7 +134,8 @@ class State(NamedTuple):
         source: how the noise level was found.
         method: name of the solver.
         residual: relative change of the last iteration, of x alone while levels fall, (B,); infinite before.
-        pace: share of an iteration that is made, (B,): 1, or 1/2 from where the residual grew on.
+        pace: share of an iteration that is made, (B,): 1, 1/2 from where the residual grew on, less where it stalls.
+        lowest, waited: the least residual since levels are constant, and for how many iterations it has stayed, (B,).
 
     >>> import torch
     >>> from operators import Identity
@@ -152,6 +154,8 @@ class State(NamedTuple):
     method: str
     residual: Tensor
     pace: Tensor
+    lowest: Tensor
+    waited: Tensor
 
     @property
     def x(self) -> Tensor:
@@ -187,3 +191,14 @@ class State(NamedTuple):
         if len(batches) > 1:
             raise ValueError(f"kept: its parts are of batches of {', '.join(map(str, sorted(batches)))} samples")
         return state
+
+
+def patience(state: State, residual: Tensor, pace: Tensor) -> tuple[State, Tensor]:
+    """The state with its count of iterations since the residual last fell by a tenth, and the pace of each sample,
+    halved where that were too many."""
+    fell = residual < _FELL * state.lowest
+    waited = torch.where(fell, torch.zeros_like(state.waited), state.waited + 1)
+    stalled = waited >= _PATIENCE
+    pace = torch.where(stalled, (pace / 2).clamp_min(_SLOWEST), pace)
+    lowest = torch.where(fell, residual.detach(), state.lowest)
+    return state._replace(lowest=lowest, waited=torch.where(stalled, torch.zeros_like(waited), waited)), pace

@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..doubts import Doubt
 from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes
+from .kernel_doubts import kernel_doubts
 
 __all__ = ["Blur", "check_kernel", "kernel_axes", "kernel_spectrum"]
 
@@ -137,6 +139,9 @@ class Blur(LinearOperator):
             return self._filter(r, 1 / (1 + gamma * self.spectrum(r).abs() ** 2))
 
         return apply
+
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
+        return kernel_doubts(y, self.kernel)
 
     def norm(self) -> float:
         if self.boundary != "circular":

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..doubts import Doubt
 from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes, with_channels
 
 __all__ = ["CONVENTIONS", "KaiserSquires", "LensingConvention"]
@@ -128,6 +129,18 @@ class KaiserSquires(LinearOperator):
         if self.mask is not None:
             return super().solve_normal(b, gamma, **options)
         return self._filter(b, 1 / (1 + self._gamma(gamma, b) * self._response_for(b).abs() ** 2)).real
+
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
+        """Lensing makes no B modes: where fewer are left with the second component's sign turned round, the convention
+        is not the data's, or their axes are exchanged."""
+        y = self._masked(y.detach())
+        left, turned = (float(self.modes(v).imag.square().sum()) for v in (y, y.conj().resolve_conj()))
+        if not turned < (1 - max(8 / math.sqrt(2 * y[0].numel()), 0.05)) * left:
+            return ()
+        words = (
+            "B modes would be fewer with the other sign of the second component, by {:.2g} %: y.conj() fits, another "
+        )
+        return (Doubt("geometry", words.format(100 * (1 - turned / left)) + "convention, or exchanged axes, y.mT"),)
 
     def norm(self) -> float:
         return float(self.response.abs().max()) if self.mask is None else super().norm()

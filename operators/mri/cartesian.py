@@ -1,12 +1,16 @@
 """Cartesian magnetic resonance imaging."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..doubts import Doubt, Variant
 from ..fourier.fft import fft2c, ifft2c
 from ..shapes import Constant, as_constant, check_batch, check_precision, constant_like
 from .centre import off_centre
+from .mistakes import map_mistakes
 
 __all__ = ["MRI"]
 
@@ -108,8 +112,23 @@ class MRI(LinearOperator):
     def support(self) -> Tensor | None:
         return seen_by(self.coil_maps)
 
-    def doubts(self, y: Tensor) -> str:
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return off_centre(torch.where(self.measured, y, torch.zeros_like(y)))
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        if self.coil_maps is None:
+            return
+        mask, maps = self.mask.detach(), self.coil_maps.detach()
+        rows, columns = (torch.arange(n, device=y.device) for n in y.shape[-2:])
+        signs = 1 - 2 * ((rows[:, None] + columns) % 2)
+        moved = "the image is not centred: fftshift is missing in the image, y * (-1)^(row + column) fits"
+        yield Variant(Doubt("centre", moved), self, y * signs)
+        if y.shape[-2] == y.shape[-1]:
+            both = torch.where(mask.mT > 0, mask, torch.zeros_like(mask))
+            swapped = torch.where(both > 0, y.mT, torch.zeros_like(y))
+            words = "the axes of k-space are exchanged: y.mT fits"
+            yield Variant(Doubt("geometry", words), MRI(both, maps), swapped)
+        yield from map_mistakes(maps, ifft2c(self._mask(y) * y), y, lambda m: MRI(mask, m))
 
     def _mask(self, like: Tensor) -> Tensor:
         return constant_like(self.mask, like, "mask")

@@ -2,14 +2,16 @@
 
 from torch import Tensor
 
+from ..doubts import Doubt
+
 __all__ = ["off_centre"]
 
 
-def off_centre(kspace: Tensor) -> str:
+def off_centre(kspace: Tensor) -> tuple[Doubt, ...]:
     """Says that most energy of k-space (B, coils, H, W) lies at its border instead of in its middle, if it does.
 
     >>> import torch
-    >>> off_centre(torch.fft.fft2(torch.ones(1, 1, 8, 8)))[:31]
+    >>> off_centre(torch.fft.fft2(torch.ones(1, 1, 8, 8)))[0].words[:31]
     'the energy of k-space is not in'
     """
     energy = kspace.detach().abs().square().sum((0, 1))
@@ -18,8 +20,9 @@ def off_centre(kspace: Tensor) -> str:
         n = len(line)
         middle = float(line[n // 4 : n - n // 4].sum())
         if float(line.sum()) > 3 * middle:  # noise alone: twice
-            return (
+            words = (
                 "the energy of k-space is not in its middle, where the zero frequency is expected, at index n // 2; "
                 "torch.fft.fftshift(kspace, (-2, -1)) puts it there"
             )
-    return ""
+            return (Doubt("centre", words),)
+    return ()

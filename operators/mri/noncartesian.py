@@ -1,15 +1,18 @@
 """Magnetic resonance imaging along radial, spiral and other trajectories."""
 
+from collections.abc import Iterator
 from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..doubts import Doubt, Variant
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..shapes import Constant, check_batch, constant_like, image_axes
 from .cartesian import check_maps, seen_by
 from .density import density_compensation
+from .mistakes import map_mistakes
 
 __all__ = ["NonCartesianMRI"]
 
@@ -63,6 +66,20 @@ class NonCartesianMRI(LinearOperator):
     @property
     def support(self) -> Tensor | None:
         return seen_by(self.coil_maps)
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        if self.coil_maps is None:
+            return
+        points, maps = self.nufft.points.detach(), self.coil_maps.detach()
+        shape = (self.in_shape[-2], self.in_shape[-1])
+        images = self.nufft.A_adjoint(y)
+        for signs, which in (((-1, 1), "first"), ((1, -1), "second"), ((-1, -1), "both")):
+            other = points * points.new_tensor(signs)[:, None]
+            words = f"the trajectory runs the other way: points with the sign of {which} turned round fit"
+            yield Variant(Doubt("geometry", words), NonCartesianMRI(other, shape, maps), y)
+        words = "the axes of the trajectory are exchanged: points.flip(0) fits; rows come first"
+        yield Variant(Doubt("geometry", words), NonCartesianMRI(points.flip(0), shape, maps), y)
+        yield from map_mistakes(maps, images, y, lambda m: NonCartesianMRI(points, shape, m))
 
     def _maps(self, x: Tensor) -> Tensor | None:
         if self.coil_maps is None:

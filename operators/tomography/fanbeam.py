@@ -1,13 +1,16 @@
 """Fan-beam tomography: parallel projections, interpolated within their band to the rays of a fan."""
 
+import copy
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..doubts import Doubt, Variant
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..shapes import check_batch, check_precision
@@ -149,6 +152,21 @@ class FanBeam(LinearOperator):
         meets = s.abs() <= line.length * line.pixel_size / 2  # beyond, the series repeats and the image ends
         phase = meets * torch.exp(1j * (columns // 2) * frequency * s)
         self.register_buffer("phase", phase.flatten(), persistent=False)
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        words = "source and detector turn the other way, or the detector is read the other way: -angles fits"
+        yield Variant(Doubt("angles", words), self.turned(-self.angles), y)
+
+    def turned(self, angles: Tensor) -> "FanBeam":
+        """The same at other ``angles``."""
+        other = copy.copy(self)
+        other._buffers = dict(self._buffers)
+        other._modules = dict(self._modules)
+        bins = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        gamma, s = self._rays(bins)
+        other.angles = angles
+        other._series(angles.cpu()[:, None] - gamma, s.expand(len(angles), -1), {})
+        return other.to(self.angles.device)
 
     def A(self, x: Tensor) -> Tensor:
         polar = self.parallel.nufft.A(x).unflatten(-1, self.weights.shape)

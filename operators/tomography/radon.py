@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..doubts import Doubt
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..modes import lasting
 from ..shapes import check_batch, image_axes
+from .consistency import inconsistent
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
 
 __all__ = ["Radon", "check_angles", "sinc"]
@@ -151,6 +153,9 @@ class Radon(LinearOperator):
         if not self.covers:
             return self.A_adjoint(self.A(x))
         return self._masked(self.nufft.weighted_normal(self._masked(x), self.gain))
+
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
+        return inconsistent(y, self.angles, self._bins(), self.detector_spacing) if self.covers else ()
 
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
         return self.nufft.toeplitz(self.gain).preconditioner(gamma)

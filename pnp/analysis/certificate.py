@@ -10,6 +10,7 @@ from denoisers.evaluation.precision import full_precision
 from operators.linalg import column
 from operators.modes import lasting
 
+from ..continuing import continued
 from ..moving import Moving, check_settles
 from ..prior import Prior
 from ..solver import Solver
@@ -139,7 +140,7 @@ def certify(
     with lasting(), torch.no_grad():
         y = y.detach().clone()
         state = solver.solve(y).state if result is None else getattr(result, "state", result)
-        state = solver.resumed(state, y)
+        state = continued(solver, state, y)
         problem = solver.problem(y, state.facts)
         plain, values = solver.plain(state.values)
         at = problem.levels(max(state.step, solver.settled))

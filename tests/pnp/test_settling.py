@@ -1,12 +1,16 @@
 """How a solve settles: half steps where the residual grows, single precision once sigma is constant, the last level."""
 
+import os
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from denoisers import Denoiser
 from denoisers.evaluation.precision import wants_full_precision
-from operators import Identity, Radon
+from operators import Identity, NonCartesianMRI, Radon, gaussian_noise, radial_trajectory
 from pnp import Expert, PnPADMM, PnPHQS, State, Stop
 
 SPIN, STRENGTH = 1.1, 0.01
@@ -63,6 +67,33 @@ def test_half_steps_are_of_each_sample_and_resume_with_the_same_bits(y):
     kept = State.from_dict(first.state.to_dict())
     rest = solver(stop=Stop(max_iter=10, tolerance=0)).solve(y, state=kept)
     assert torch.equal(rest.x, whole.x)
+
+
+def test_smaller_steps_where_half_ones_lead_away(y, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.SPIN", 2.0)
+    result = solver(stop=Stop(tolerance=1e-9, max_iter=400)).solve(y)
+    assert result.reason == "converged" and "steps of 1/" in result.report["damping"]
+    assert torch.allclose(result.x, fixed_point(y), atol=1e-7)
+    monkeypatch.setattr("pnp.state._PATIENCE", 10**9)
+    assert solver(stop=Stop(tolerance=1e-9, max_iter=400)).solve(y).reason == "diverged"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise_std", [1e-3, 1e-4])
+def test_one_coil_along_48_spokes_with_little_noise(noise_std, monkeypatch):
+    path, side = Path(os.environ.get("PNP_DATA", ".")) / "mri_images" / "complex_brain31.npy", 64
+    if not path.exists():
+        pytest.skip("needs mri_images/complex_brain31.npy in the folder that PNP_DATA names")
+    whole = torch.from_numpy(np.load(path)[25].astype(np.float32))[None].movedim(-1, 1)
+    x = torch.view_as_complex(
+        torch.nn.functional.interpolate(whole, (side, side), mode="area").movedim(1, -1).contiguous()
+    )
+    op = NonCartesianMRI(radial_trajectory(48, 2 * side), (side, side))
+    y = gaussian_noise(op((x / x.abs().max())[None]), noise_std)
+    slow = PnPADMM(op, noise_std=noise_std, stop=Stop(tolerance=5e-3, max_iter=80))
+    assert slow.solve(y).reason == "converged"
+    monkeypatch.setattr("pnp.state._PATIENCE", 10**9)
+    assert slow.solve(y).reason == "max_iter"
 
 
 @pytest.mark.parametrize("c", [1e-8, 1e8])

@@ -1,0 +1,44 @@
+"""Whether the state of an earlier solve belongs to a solver and its data."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .arguments import check_mode
+from .fit import Fit
+from .state import State, rebuilt
+
+if TYPE_CHECKING:
+    from .solver import Solver
+
+__all__ = ["continued"]
+
+
+def continued(solver: "Solver", state: Any, y: Tensor, x0: Tensor | None = None) -> State:
+    """``state`` after a check that it belongs to these data and this noise level."""
+    if not isinstance(state, State):
+        raise TypeError(f"state: expected the state of a Result, result.state, got {type(state).__name__}")
+    if state.method != type(solver).__name__:
+        raise ValueError(f"state: was made by {state.method}, not by {type(solver).__name__}")
+    if x0 is not None:
+        raise ValueError("x0: a solve either continues from state or starts from x0")
+    solver.likelihood.check(y)
+    check_mode(solver.denoiser)
+    like = solver.problem(y, state.facts)
+    old, new = state.facts.back.detach(), _back(like.fit.y, like.fit)
+    if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
+        raise ValueError("state: belongs to other data than y")
+    given = solver.likelihood.noise_std
+    if given is not None:
+        level = torch.as_tensor(given, dtype=state.facts.noise_std.dtype, device=y.device)
+        if not torch.allclose(level.expand_as(state.facts.noise_std), state.facts.noise_std, rtol=1e-5, atol=0):
+            raise ValueError("state: was made with another noise_std")
+    return state._replace(values=rebuilt(solver.init(like), state.values))
+
+
+@torch.no_grad()
+def _back(y: Tensor, fit: Fit) -> Tensor:
+    op: Any = fit.op
+    first = op.first_image(y) if not hasattr(op, "A_adjoint") else None
+    return (op if first is None else op.linearised(first)).A_adjoint(fit.likelihood.as_data(y))

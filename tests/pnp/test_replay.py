@@ -1,0 +1,137 @@
+"""Solves on disk: the same bits after a stop, a kill or a repetition; what differs is named."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from denoisers import Denoiser
+from operators import Blur, gaussian_kernel
+from pnp import Anderson, Expert, PnPADMM, PnPHQS, Stop, compare, replay
+
+from .problems import data, image, operators
+
+
+class Smoothing(Denoiser):
+    """Some of the mean over neighbours."""
+
+    intensity_range = None
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x, sigma):
+        return x + self.share * (torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False) - x)
+
+
+STOP = Stop(max_iter=16, tolerance=0)
+
+
+def problem(name: str):
+    op = operators()[name]
+    return op, data(op, image(op, 2))
+
+
+def solver(op, **others) -> PnPADMM:
+    return PnPADMM(op, Smoothing(0.5), **{"noise_std": 0.03, "stop": STOP, **others})
+
+
+@pytest.mark.parametrize("name", ["blur", "mri with coils", "colour inpainting"])
+def test_a_solve_goes_on_from_its_checkpoint_with_the_same_bits(name, tmp_path):
+    op, y = problem(name)
+    whole = solver(op).solve(y)
+    solver(op).solve(y, callback=lambda state, record: state.step == 13, checkpoint=tmp_path / "a", every=5)
+    rest = replay(tmp_path / "a", solver(op), y)
+    assert torch.equal(rest.x, whole.x) and torch.equal(rest.residuals(), whole.residuals())
+    assert rest.reason == whole.reason and rest.state.step == 16
+
+
+def test_samples_that_have_ended_stay_as_they_are(tmp_path):
+    op, y = problem("blur")
+    y = torch.cat((y, torch.zeros_like(y[:1])))
+    stop = Stop(max_iter=40, tolerance=2e-3)
+    whole = solver(op, stop=stop).solve(y)
+    solver(op, stop=stop).solve(y, checkpoint=tmp_path / "a", every=len(whole.history) - 1)
+    rest = replay(tmp_path / "a", solver(op, stop=stop), y)
+    assert torch.equal(rest.x, whole.x) and rest.reasons == whole.reasons
+
+
+def test_a_saved_solve_is_repeated_and_continued(tmp_path):
+    op, y = problem("blur")
+    start = image(op, 2)
+    for make in (solver, lambda op, **o: Anderson(solver(op, **o))):
+        result = make(op).solve(y, x0=start)
+        result.save(tmp_path / "a")
+        again = replay(tmp_path / "a", make(op), y, until=6)
+        assert torch.equal(again.residuals(), result.residuals()[:6])
+        longer = make(op, stop=Stop(max_iter=20, tolerance=0)).solve(y, x0=start)
+        assert torch.equal(replay(tmp_path / "a", make(op), y, until=20).x, longer.x)
+        assert torch.equal(replay(tmp_path / "a", make(op), y).x, result.x)
+
+
+def test_what_differs_is_named(tmp_path):
+    op, y = problem("blur")
+    solver(op).solve(y).save(tmp_path / "a")
+    blur = Blur(gaussian_kernel(1.1), op.in_shape[-2:])
+    for other, values, words in (
+        (solver(op, strength=2.0), y, "solver: strength was 1.0, is 2.0"),
+        (solver(op, noise_std=0.04), y, "likelihood: likelihood.noise_std was 0.03, is 0.04"),
+        (solver(blur), y, "operator: likelihood.op.kernel"),
+        (solver(op), y + 1, "data: y"),
+        (PnPADMM(op, Smoothing(0.3), noise_std=0.03), y, "denoiser: denoiser.share was 0.5, is 0.3"),
+        (PnPHQS(op, Smoothing(0.5), noise_std=0.03), y, "solver was PnPADMM, is PnPHQS"),
+        (solver(op, expert=Expert(1.0, 0.1)), y, "solver: expert"),
+    ):
+        with pytest.raises(ValueError, match="was saved of another solve") as caught:
+            replay(tmp_path / "a", other, values)
+        assert words in str(caught.value)
+
+
+def test_two_solves_are_compared(tmp_path):
+    op, y = problem("blur")
+    for name, others in (("a", {}), ("b", {}), ("c", {"strength": 1.1})):
+        solver(op, **others).solve(y).save(tmp_path / name)
+    same, other = (compare(tmp_path / "a", tmp_path / name) for name in ("b", "c"))
+    assert same == (None, 0.0, 0.0, {}) and "no iteration differs" in str(same)
+    assert other.first == 1 and other.residual > 0 and other.image > 0
+    assert other.settings == {"strength": ("1.0", "1.1")} and "iteration 1" in str(other)
+
+
+def test_files_that_are_no_solves(tmp_path):
+    op, y = problem("blur")
+    result = solver(op).solve(y)
+    (tmp_path / "notes").write_text("dear diary")
+    with pytest.raises(FileExistsError):
+        result.save(tmp_path / "notes")
+    with pytest.raises(ValueError, match="no saved solve"):
+        replay(tmp_path / "notes", solver(op), y)
+    with pytest.raises(FileNotFoundError):
+        replay(tmp_path / "nothing", solver(op), y)
+    with pytest.raises(ValueError, match="until"):
+        replay(tmp_path / "notes", solver(op), y, until=0)
+    with pytest.raises(ValueError, match="every"):
+        solver(op).solve(y, checkpoint=tmp_path / "a", every=0)
+    result.save(tmp_path / "a")
+    result.save(tmp_path / "a")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "notes"]
+
+
+def test_a_killed_solve_ends_with_the_same_bits(tmp_path):
+    code = f"""
+import torch
+from tests.pnp.test_replay import problem, solver
+torch.set_num_threads(1)
+op, y = problem("blur")
+def wait(state, record):
+    if state.step == 9:
+        print(1, flush=True)
+        import time; time.sleep(60)
+solver(op).solve(y, callback=wait, checkpoint={str(tmp_path / "a")!r}, every=2)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"1\n"
+        process.kill()
+    op, y = problem("blur")
+    assert torch.equal(replay(tmp_path / "a", solver(op), y).x, solver(op).solve(y).x)
