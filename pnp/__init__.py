@@ -46,7 +46,14 @@ if TYPE_CHECKING:
     from denoisers import *  # noqa: F403
     from operators import *  # noqa: F403
 
-_MODULES = ("data", "lensing", "metrics", "passport", "plot", "superres", "train")  # imported when they are asked for
+    from .analysis import DenoiserChoice as DenoiserChoice
+    from .analysis import StrengthChoice as StrengthChoice
+    from .analysis import choose_denoiser as choose_denoiser
+    from .analysis import choose_strength as choose_strength
+
+# imported when they are asked for
+_MODULES = ("analysis", "data", "lensing", "metrics", "passport", "plot", "superres", "train")
+_LATE = dict.fromkeys(("DenoiserChoice", "StrengthChoice", "choose_denoiser", "choose_strength"), "analysis")
 _NAMES = {
     name: value
     for package in (_operators, _denoisers)
@@ -55,15 +62,20 @@ _NAMES = {
 }
 globals().update(_NAMES)
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    n
-    for n, v in globals().items()
-    if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")
+    [
+        n
+        for n, v in globals().items()
+        if getattr(v, "__module__", "").partition(".")[0] in ("pnp", "operators", "denoisers")
+    ]
+    + [*_LATE]
 )
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _LATE:
+        return getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
     raise AttributeError(f"module 'pnp' has no attribute {name!r}")
 
 

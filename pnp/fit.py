@@ -68,6 +68,13 @@ class Fit:
         """The operator."""
         return self.likelihood.op
 
+    @torch.no_grad()
+    def adjoint_image(self) -> Tensor:
+        """:math:`A^* y`, of the derivative where solvers begin if A is not linear."""
+        op = self.op
+        op = op if isinstance(op, LinearOperator) else op.linearised(op.first_image(self.y))
+        return op.A_adjoint(self.likelihood.as_data(self.y))
+
     # ---- gradients
 
     def gradient(self, x: Tensor) -> Tensor:

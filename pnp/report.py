@@ -20,7 +20,9 @@ from .remarks import above_range, adds_error, drifts, is_steep, one_level, other
 __all__ = ["report"]
 
 
-def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end: Any = None) -> dict[str, Any]:
+def report(
+    problem: Problem, run: Run, x: Tensor, *, strength: float | Tensor | None, end: Any = None
+) -> dict[str, Any]:
     """The report of a finished run with answer ``x``; what needs a user's attention is warned of, too.
 
     Args:
@@ -40,6 +42,7 @@ def report(problem: Problem, run: Run, x: Tensor, *, strength: float | None, end
         "misfit (root mean square of A x_data - y, per real component)": _misfit(problem, run.answer()[1]),
         "answer misfit": misfit,
         "strength": "by expert" if strength is None else strength,
+        **({"strength from": facts.why} if facts.why else {}),
         "denoiser": _name(denoiser),
         "denoiser sees": describe_split(denoiser, x),
         "sigma in denoiser units, lowest": sigmas.amin(0),
@@ -114,7 +117,7 @@ def _of_the_denoiser(
 
 
 def _of_the_data(
-    told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | None
+    told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | Tensor | None
 ) -> None:
     likelihood, denoiser = problem.fit.likelihood, problem.prior.denoiser
     if doubts := problem.fit.op.doubts(likelihood.as_data(problem.fit.y)):
@@ -128,9 +131,9 @@ def _of_the_data(
         alarms.append(other)
     if strength is None or not isinstance(likelihood, Gaussian):
         return
-    if close := fits_noise(float(ratio.amin()), strength):
+    if close := fits_noise(float(ratio.amin()), float(torch.as_tensor(strength).min())):
         told["noise in the answer"] = close
-        alarms.append(close)
+        alarms += [] if "strength from" in told else [close]  # what data have chosen needs no advice
 
 
 @torch.no_grad()

@@ -47,6 +47,7 @@ class Solver(nn.Module):
     first: float = 49 / 255  # sigma of the first iteration in calibrated units (DPIR)
     damps: bool = True  # half steps where the residual grows
     usual: Stop = Stop()  # what ends a solve where the user does not say
+    automatic: bool = True  # whether there is a fixed point, so that a strength can be chosen from data
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Solver(nn.Module):
         denoiser: Any = None,
         *,
         noise_std: float | Tensor | None = None,
-        strength: float = 1.0,
+        strength: float | str = 1.0,
         stop: Stop | None = None,
         calibration: Any = "auto",
         expert: Expert | None = None,
@@ -66,7 +67,8 @@ class Solver(nn.Module):
             denoiser = default_denoiser(self.op.field, self.op.in_shape[0], complex=self.op.in_dtype.is_complex)
         self.denoiser = as_denoiser(denoiser)
         check_bounds(self.denoiser)
-        self.strength, self.stop = float(strength), stop or self.usual
+        self.strength: Any = strength if isinstance(strength, str) else float(strength)
+        self.stop = stop or self.usual
         self.calibration, self.expert = calibration, expert
         self.training = False
 
@@ -123,7 +125,19 @@ class Solver(nn.Module):
         problem = self.problem(y, facts, start=rough if x0 is None else x0.to(rough.dtype))
         ones = torch.ones_like(facts.noise_std)
         never = torch.full_like(ones, float("inf"))
-        return State(0, self.init(problem), facts, source, type(self).__name__, residual=never, pace=ones)
+        state = State(0, self.init(problem), facts, source, type(self).__name__, residual=never, pace=ones)
+        return self._tuned(y, state)
+
+    def _tuned(self, y: Tensor, state: State) -> State:
+        """With ``strength="auto"`` the state after the iterations that a choice took; one chosen before stays."""
+        if self.strength != "auto":
+            return state._replace(facts=state.facts._replace(strength=None, why=""))
+        if state.facts.strength is not None:
+            return state
+        from .analysis.strength import automatic
+
+        tuned = automatic(self, y, state)[0]
+        return state._replace(facts=tuned.facts) if torch.is_grad_enabled() else tuned
 
     def problem(self, y: Tensor, facts: Facts, start: Tensor | None = None) -> Problem:
         """What the method sees of the data ``y``."""
@@ -151,7 +165,8 @@ class Solver(nn.Module):
             return by_hand
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         last, weight = (torch.as_tensor(v, dtype=scale.dtype, device=scale.device) for v in self.end(facts))
-        weight = weight * self.strength
+        usual = 1.0 if self.strength == "auto" else self.strength  # until it is chosen
+        weight = weight * (usual if facts.strength is None else facts.strength)
         end = torch.minimum(last.expand_as(scale), (weight * limit).sqrt())
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         sigma = log_schedule(end.clamp(min=min(max(self.first, low), high)), end, self.annealing)
@@ -236,11 +251,10 @@ class Solver(nn.Module):
             run.finish("max_iter")
             x, x_data = run.answer()
             x = problem.prior.answer(x)
+            strength = self.strength if state.facts.strength is None else state.facts.strength
             by_hand = self.expert is not None
-            told = report(
-                problem, run, x, strength=None if by_hand else self.strength,
-                end=None if by_hand else self.end(state.facts)[0],
-            )  # fmt: skip
+            end = None if by_hand else self.end(state.facts)[0]
+            told = report(problem, run, x, strength=None if by_hand else strength, end=end)
             return Result(x, x_data, run.reasons, run.history, told, run.state)
 
     def _continued(self, state: Any, y: Tensor, x0: Tensor | None) -> State:
@@ -254,7 +268,7 @@ class Solver(nn.Module):
         self.likelihood.check(y)
         check_mode(self.denoiser)
         like = self.problem(y, state.facts)
-        old, new = state.facts.back.detach(), self._back(like.fit.y, like.fit)
+        old, new = state.facts.back.detach(), like.fit.adjoint_image()
         if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
             raise ValueError("state: belongs to other data than y")
         given = self.likelihood.noise_std
@@ -262,14 +276,7 @@ class Solver(nn.Module):
             level = torch.as_tensor(given, dtype=state.facts.noise_std.dtype, device=y.device)
             if not torch.allclose(level.expand_as(state.facts.noise_std), state.facts.noise_std, rtol=1e-5, atol=0):
                 raise ValueError("state: was made with another noise_std")
-        return state._replace(values=rebuilt(self.init(like), state.values))
-
-    @staticmethod
-    @torch.no_grad()
-    def _back(y: Tensor, fit: Fit) -> Tensor:
-        op: Any = fit.op
-        first = op.first_image(y) if not hasattr(op, "A_adjoint") else None
-        return (op if first is None else op.linearised(first)).A_adjoint(fit.likelihood.as_data(y))
+        return self._tuned(y, state._replace(values=rebuilt(self.init(like), state.values)))
 
     def forward(self, y: Tensor, op: Any = None) -> Tensor:
         """The reconstruction (B, C, H, W); with ``op`` in place of the solver's own operator, if given."""

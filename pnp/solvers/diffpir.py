@@ -49,6 +49,7 @@ class DiffPIR(Solver):
     """
 
     damps = False
+    automatic = False
 
     def __init__(self, op: Any, denoiser: Any = None, *, zeta: float = 0.3, seed: int = 0, **others: Any) -> None:
         super().__init__(op, denoiser, **others)

@@ -43,6 +43,7 @@ class SNORE(Solver):
 
     annealing = 60
     damps = False
+    automatic = False
 
     def __init__(self, op: Any, denoiser: Any = None, *, seed: int = 0, **others: Any) -> None:
         super().__init__(op, denoiser, **others)

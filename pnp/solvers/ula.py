@@ -62,6 +62,7 @@ class PnPULA(Solver):
 
     annealing = 1
     damps = False
+    automatic = False
 
     def __init__(
         self, op: Any, denoiser: Any = None, *, burn: int = 100, pace: float = 0.5, seed: int = 0, **others: Any
