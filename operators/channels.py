@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .base import LinearOperator
+from .doubts import Doubt
 from .made import Made
 from .shapes import check_batch, check_precision
 
@@ -48,7 +49,7 @@ class TwoChannels(Made):
     def support(self) -> Tensor | None:
         return _twice(self.operator.support, self.operator.in_dtype)
 
-    def doubts(self, y: Tensor) -> str:
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.operator.doubts(self._data(y))
 
     def _image(self, x: Tensor) -> Tensor:

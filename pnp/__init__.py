@@ -52,14 +52,20 @@ if TYPE_CHECKING:
     from denoisers import *  # noqa: F403
     from operators import *  # noqa: F403
 
+    from .analysis import DenoiserChoice as DenoiserChoice
+    from .analysis import StrengthChoice as StrengthChoice
     from .analysis import calibrate_intervals as calibrate_intervals
     from .analysis import certify as certify
+    from .analysis import choose_denoiser as choose_denoiser
+    from .analysis import choose_strength as choose_strength
     from .analysis import data_support as data_support
     from .analysis import uncertainty as uncertainty
 
 # these, and names in them, are imported when they are asked for
 _MODULES = ("analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train")
-_LATER = {name: "analysis" for name in ("calibrate_intervals", "certify", "data_support", "uncertainty")}
+_ANALYSES = ("DenoiserChoice", "StrengthChoice", "calibrate_intervals", "certify", "choose_denoiser", "choose_strength",
+             "data_support", "uncertainty")  # fmt: skip
+_LATER = dict.fromkeys(_ANALYSES, "analysis")
 _NAMES = {
     name: value
     for package in (_operators, _denoisers)

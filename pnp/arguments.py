@@ -1,6 +1,7 @@
 """What a solver's arguments have to be, told by name before any work."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from denoisers.wrappers.bounded import Bounded
 from .levels import Expert
 from .stopping import Stop
 
-__all__ = ["check_arguments", "check_bounds", "check_mode", "check_values", "positive"]
+__all__ = ["check_arguments", "check_bounds", "check_mode", "check_values", "one_of", "positive"]
 
 
 def positive(name: str, value: Any) -> float:
@@ -30,10 +31,20 @@ def positive(name: str, value: Any) -> float:
     return number
 
 
+def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise where ``value`` is none of ``choices``.
+
+    >>> one_of("rule", "gcv", ("auto", "gcv"))
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
 def check_arguments(strength: Any, stop: Any, expert: Any) -> None:
     """Raise where an argument of a solver's constructor is of the wrong kind or out of range."""
-    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 < strength < float("inf"):
-        raise ValueError(f"strength: expected a positive number, got {strength!r}")
+    number = isinstance(strength, int | float) and not isinstance(strength, bool)
+    if strength != "auto" and not (number and 0 < strength < math.inf):
+        raise ValueError(f"strength: expected a positive number or 'auto', got {strength!r}")
     if stop is not None and not isinstance(stop, Stop):
         hint = f"; Stop(max_iter={stop}) ends after {stop} iterations" if isinstance(stop, int) else ""
         raise TypeError(f"stop: expected pnp.Stop(...), got {stop!r}{hint}")

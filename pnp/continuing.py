@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from .arguments import check_mode
-from .fit import Fit
 from .state import State, rebuilt
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def continued(solver: "Solver", state: Any, y: Tensor, x0: Tensor | None = None)
     solver.likelihood.check(y)
     check_mode(solver.denoiser)
     like = solver.problem(y, state.facts)
-    old, new = state.facts.back.detach(), _back(like.fit.y, like.fit)
+    old, new = state.facts.back.detach(), like.fit.adjoint_image()
     if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
         raise ValueError("state: belongs to other data than y")
     given = solver.likelihood.noise_std
@@ -34,11 +33,4 @@ def continued(solver: "Solver", state: Any, y: Tensor, x0: Tensor | None = None)
         level = torch.as_tensor(given, dtype=state.facts.noise_std.dtype, device=y.device)
         if not torch.allclose(level.expand_as(state.facts.noise_std), state.facts.noise_std, rtol=1e-5, atol=0):
             raise ValueError("state: was made with another noise_std")
-    return state._replace(values=rebuilt(solver.init(like), state.values))
-
-
-@torch.no_grad()
-def _back(y: Tensor, fit: Fit) -> Tensor:
-    op: Any = fit.op
-    first = op.first_image(y) if not hasattr(op, "A_adjoint") else None
-    return (op if first is None else op.linearised(first)).A_adjoint(fit.likelihood.as_data(y))
+    return solver.tuned(y, state._replace(values=rebuilt(solver.init(like), state.values)))

@@ -86,6 +86,9 @@ class Poisson(_Counts):
     def as_data(self, y: Tensor) -> Tensor:
         return y - self.background.to(y)
 
+    def blank(self, y: Tensor) -> Tensor:
+        return self.background.to(y).expand_as(y)
+
 
 class Transmission(_Counts):
     r"""Counts of low-dose tomography: :math:`k \sim \mathrm{Poisson}(I_0 e^{-v} + r)`, v the line integrals.
@@ -153,6 +156,9 @@ class Transmission(_Counts):
 
     def as_data(self, y: Tensor) -> Tensor:
         return -((y - self.background.to(y)).clamp_min(0.5) / self.photons.to(y)).log()
+
+    def blank(self, y: Tensor) -> Tensor:
+        return (self.photons.to(y) + self.background.to(y)).expand_as(y)
 
     def curvature(self, y: Tensor) -> Tensor:
         return y.flatten(1).amax(1).clamp_min(1)

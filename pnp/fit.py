@@ -76,6 +76,13 @@ class Fit:
         """The operator."""
         return self.likelihood.op
 
+    @torch.no_grad()
+    def adjoint_image(self, y: Tensor | None = None) -> Tensor:
+        """:math:`A^* y` of these data, or of others; of the derivative where solvers begin if A is not linear."""
+        op, y = self.op, self.y if y is None else y
+        op = op if isinstance(op, LinearOperator) else op.linearised(op.first_image(y))
+        return op.A_adjoint(self.likelihood.as_data(y))
+
     # ---- values and gradients
 
     def value(self, x: Tensor) -> Tensor:

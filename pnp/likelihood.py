@@ -64,6 +64,10 @@ class Likelihood(nn.Module, metaclass=Lasting):
         """What Ax would be without noise, as far as y says it."""
         return y
 
+    def blank(self, y: Tensor) -> Tensor:
+        """Data without noise of Ax = 0, of the shape of y."""
+        return torch.zeros_like(y)
+
     def check(self, y: Tensor) -> None:
         """Raise where ``y`` are no such data."""
         check_batch("y", y, self.op.out_shape, self.op.out_dtype.is_complex)

@@ -1,6 +1,7 @@
 """Pictures: images side by side in one gray range, their errors beside."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from .metrics import psnr, ssim
 if TYPE_CHECKING:
     from .result import Result
 
-__all__ = ["plot_result", "show"]
+__all__ = ["plot_curve", "plot_result", "show"]
 
 _SMALLEST = 7  # side of the window of SSIM
 
@@ -140,6 +141,36 @@ def _draw_errors(figure: Any, axes: Any, errors: list[Tensor], limits: tuple[flo
     largest = max((limits[1] - limits[0]) / 10, best)
     drawn = [_draw(axis, mean, (0.0, largest), "magma") for axis, mean in zip(axes[1:], means, strict=True)]
     _bar(figure, axes, drawn[-1], means, "absolute error")
+
+
+def plot_curve(
+    curves: Sequence[tuple[Tensor, Tensor, Tensor]],
+    chosen: Tensor,
+    *,
+    label: str,
+    names: Sequence[str] | None = None,
+    path: str | Path | None = None,
+) -> Any:
+    """A criterion over what was tried, with its noise: curves of (tried, criterion, noise), one a sample, and choices.
+
+    ``names``: of what was tried, if it is no strength.
+    """
+    figure, axis = _pyplot().subplots(figsize=(5, 3.4), layout="constrained")
+    for (tried, value, noise), choice in zip(curves, chosen.tolist(), strict=True):
+        order = tried.argsort()
+        x, y, spread = (v[order].detach().cpu().numpy() for v in (tried, value, noise))
+        (line,) = axis.plot(x, y, "o-")
+        axis.fill_between(x, y - spread, y + spread, color=line.get_color(), alpha=0.2, linewidth=0)
+        axis.axvline(choice, color=line.get_color(), linestyle="--", linewidth=1)
+    if names is None:
+        axis.set_xscale("log", base=2)
+        axis.set_xlabel("strength")
+    else:
+        axis.set_xticks(range(len(names)), names)
+    axis.set_ylabel(label)
+    if path is not None:
+        figure.savefig(path, dpi=130)
+    return figure
 
 
 def plot_result(result: "Result", *, reference: Tensor | None = None, path: str | Path | None = None) -> Any:

@@ -36,6 +36,8 @@ class Facts(NamedTuple):
         alive: whether the sample holds anything but zeros.
         no_mean: whether the data say nothing of the image's mean, which is zero then (weak lensing, differences).
         norm: of A, or of its derivative where solvers begin.
+        strength: as it was chosen from the data; ``None``: the solver's own.
+        why: the reason of that choice.
     """
 
     back: Tensor
@@ -48,6 +50,8 @@ class Facts(NamedTuple):
     alive: Tensor
     no_mean: Tensor
     norm: float
+    strength: Tensor | None = None
+    why: str = ""
 
 
 class Problem(NamedTuple):

@@ -21,7 +21,7 @@ __all__ = ["report"]
 
 
 def report(
-    problem: Problem, run: Run, x: Tensor, *, strength: float | None, end: Any = None
+    problem: Problem, run: Run, x: Tensor, *, strength: float | Tensor | None, end: Any = None
 ) -> tuple[dict[str, Any], Health]:
     """The report and the :class:`Health` of a finished run with answer ``x``; what needs a user's attention is warned
     of, too.
@@ -43,6 +43,7 @@ def report(
         "misfit (root mean square of A x_data - y, per real component)": misfit(problem, run.answer()[1])[0],
         "answer misfit": answered,
         "strength": "by expert" if strength is None else strength,
+        **({"strength from": facts.why} if facts.why else {}),
         "denoiser": _name(denoiser),
         "denoiser sees": describe_split(denoiser, x),
         "sigma in denoiser units, lowest": sigmas.amin(0),
@@ -124,7 +125,7 @@ def _of_the_denoiser(
 
 
 def _of_the_data(
-    told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | None
+    told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | Tensor | None
 ) -> None:
     likelihood, denoiser = problem.fit.likelihood, problem.prior.denoiser
     if (scale := pixel_scale(denoiser)) is not None:
@@ -135,6 +136,6 @@ def _of_the_data(
         alarms.append(other)
     if strength is None or not isinstance(likelihood, Gaussian):
         return
-    if close := fits_noise(float(ratio.amin()), strength):
+    if close := fits_noise(float(ratio.amin()), float(torch.as_tensor(strength).min())):
         told["noise in the answer"] = close
-        alarms.append(close)
+        alarms += [] if "strength from" in told else [close]  # what data have chosen needs no advice

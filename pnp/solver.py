@@ -58,7 +58,7 @@ class Solver(nn.Module):
         denoiser: Any = None,
         *,
         noise_std: float | Tensor | None = None,
-        strength: float = 1.0,
+        strength: float | str = 1.0,
         stop: Stop | None = None,
         calibration: Any = "auto",
         expert: Expert | None = None,
@@ -70,7 +70,8 @@ class Solver(nn.Module):
             denoiser = default_denoiser(self.op.field, self.op.in_shape[0], complex=self.op.in_dtype.is_complex)
         self.denoiser = as_denoiser(denoiser)
         check_bounds(self.denoiser)
-        self.strength, self.stop = float(strength), stop or self.usual
+        self.strength: Any = strength if isinstance(strength, str) else float(strength)
+        self.stop = stop or self.usual
         self.calibration, self.expert = calibration, expert
         self.training = False
 
@@ -133,17 +134,20 @@ class Solver(nn.Module):
         problem = self.problem(y, facts, start=rough)
         ones = torch.ones_like(facts.noise_std)
         never = torch.full_like(ones, float("inf"))
-        return State(
-            0,
-            self.init(problem),
-            facts,
-            source,
-            type(self).__name__,
-            residual=never,
-            pace=ones,
-            lowest=never,
-            waited=0 * ones,
-        )
+        state = State(0, self.init(problem), facts, source, type(self).__name__, residual=never, pace=ones,
+                      lowest=never, waited=0 * ones)  # fmt: skip
+        return self.tuned(y, state)
+
+    def tuned(self, y: Tensor, state: State) -> State:
+        """With ``strength="auto"`` the state after the iterations that a choice took; one chosen before stays."""
+        if self.strength != "auto":
+            return state._replace(facts=state.facts._replace(strength=None, why=""))
+        if state.facts.strength is not None:
+            return state
+        from .analysis.strength import automatic
+
+        tuned = automatic(self, y, state)[0]
+        return state._replace(facts=tuned.facts) if torch.is_grad_enabled() else tuned
 
     def problem(self, y: Tensor, facts: Facts, start: Tensor | None = None) -> Problem:
         """What the method sees of the data ``y``."""
@@ -171,7 +175,8 @@ class Solver(nn.Module):
             return by_hand
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         last, weight = (torch.as_tensor(v, dtype=scale.dtype, device=scale.device) for v in self.end(facts))
-        weight = weight * self.strength
+        usual = 1.0 if self.strength == "auto" else self.strength  # until it is chosen
+        weight = weight * (usual if facts.strength is None else facts.strength)
         end = torch.minimum(last.expand_as(scale), (weight * limit).sqrt())
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         sigma = log_schedule(end.clamp(min=min(max(self.first, low), high)), end, self.annealing)
@@ -268,11 +273,10 @@ class Solver(nn.Module):
             run.finish("max_iter")
             x, x_data = run.answer()
             x = problem.prior.answer(x)
+            strength = self.strength if state.facts.strength is None else state.facts.strength
             by_hand = self.expert is not None
-            told, health = report(
-                problem, run, x, strength=None if by_hand else self.strength,
-                end=None if by_hand else self.end(state.facts)[0],
-            )  # fmt: skip
+            end = None if by_hand else self.end(state.facts)[0]
+            told, health = report(problem, run, x, strength=None if by_hand else strength, end=end)
             return Result(x, x_data, run.reasons, run.history, told, run.state, health, Source(self, y, x0, run))
 
     def forward(self, y: Tensor, op: Any = None) -> Tensor:

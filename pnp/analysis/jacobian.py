@@ -122,7 +122,7 @@ def jacobian_draws(
         for draws in chunks(count, len(y), batch):
             clean = _repeated(y, len(draws)) if len(y) == 1 else y
             noise = likelihood.given(data_noise(known, y, seed, draws, clean=clean))
-            back = solver._back(noise, solver.problem(tangent.y, facts).fit)
+            back = solver.problem(tangent.y, facts).fit.adjoint_image(noise)
             for change in tangent(back, noise).chunk(len(draws)):
                 yield tangent.x + change, fine
 

@@ -52,7 +52,8 @@ class PnPADMM(Solver):
             operator's field and channels, see :func:`denoisers.default_denoiser`; the report names it.
         noise_std: standard deviation of the data noise per real component, in the units of y: a number or (B,);
             ``None``: estimated and reported; 0: the data are exact.
-        strength: lambda, relative to the default 1; larger is smoother.
+        strength: lambda, relative to the default 1; larger is smoother; ``"auto"``: chosen for each sample from the
+            data, see :func:`pnp.choose_strength`.
         stop: :class:`pnp.Stop`, tolerance (by default 0.005 here) and number of iterations.
         calibration: ``"auto"``, ``(scale, offset)`` or ``None``: map to the denoiser's intensities.
         expert: :class:`pnp.Expert`, rho and sigma by hand, in place of ``strength``.

@@ -1,0 +1,256 @@
+"""Which strength of the prior fits the data: a search along strengths, guided by a criterion without a truth."""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator
+
+from ..arguments import one_of
+from ..likelihood import Ball, Gaussian, Huber
+from ..result import Result
+from ..state import State
+from .criteria import Residuals, Risk, Whiteness
+from .holdout import Holdout, held_out
+
+__all__ = ["RULES", "StrengthChoice", "automatic", "choose_strength"]
+
+RULES = ("auto", "risk", "sure", "simulation", "holdout", "whiteness", "discrepancy", "gcv", "upre")
+_UP, _DOWN = (1.0, 2.0, 3.0), (-0.5, -1.0, -2.0, -3.0)  # logarithms to base two; weak priors come in smaller steps
+_LEAST = 0.15  # a change of the logarithm that is not worth its iterations
+_WORDS = {
+    "risk": "the error of reconstructions of simulated data, confirmed by Stein's estimate",
+    "sure": "Stein's estimate of the image's error",
+    "simulation": "the error of reconstructions of simulated data",
+    "holdout": "how well data that were left out are foretold",
+    "whiteness": "how white the residual is",
+    "discrepancy": "whether the residual is as large as the noise",
+    "gcv": "generalised cross-validation",
+    "upre": "the predictive risk of the data",
+}
+
+
+class Curve(NamedTuple):
+    """What a search tried: logarithms to base two of strengths, the criterion less its value at strength one and the
+    deviation that noise gives it, (K, B) each; the choice of each sample (B,), and calls of the denoiser a sample."""
+
+    t: Tensor
+    value: Tensor
+    noise: Tensor
+    chosen: Tensor
+    calls: int
+
+
+class StrengthChoice(NamedTuple):
+    """A strength for each sample, and why.
+
+    Attributes:
+        strength: the choice, (B,).
+        tried: strengths of the curve, (K, B), in the order in which they were tried; the first is one.
+        criterion: less its value at strength one, (K, B); lower is better.
+        noise: standard deviation that noise gives the criterion, (K, B); 0: not known.
+        rule: which criterion.
+        reason: why, in a sentence for each sample.
+        calls: of the denoiser by the search, for each sample.
+        result: the solve at the choice.
+    """
+
+    strength: Tensor
+    tried: Tensor
+    criterion: Tensor
+    noise: Tensor
+    rule: str
+    reason: list[str]
+    calls: int
+    result: Result
+
+    @property
+    def x(self) -> Tensor:
+        """The reconstruction at the choice."""
+        return self.result.x
+
+    def plot(self, path: str | None = None) -> Any:
+        """Curves of all samples and their choices; needs matplotlib (extra ``examples``)."""
+        from ..plot import plot_curve
+
+        curves = [(self.tried[:, b], self.criterion[:, b], self.noise[:, b]) for b in range(len(self.strength))]
+        label = f"{self.rule}, less that at strength 1"
+        return plot_curve(curves, self.strength, label=label, path=path)
+
+
+def _search(criterion: Any, like: Tensor) -> Curve:
+    """Steps up from strength one as long as the criterion falls; where the first one fails, steps down."""
+    best, value, doubt = (torch.zeros_like(like) for _ in range(3))
+    tried, values, noises = [best], [value], [doubt]
+    index, going = torch.zeros_like(like, dtype=torch.long), torch.ones_like(like, dtype=torch.bool)
+    ladder = torch.tensor(_UP + _DOWN, dtype=like.dtype, device=like.device)
+    while bool(going.any()):
+        t = torch.where(going, ladder[index.clamp(max=len(ladder) - 1)], best)
+        now, noise = criterion(t)
+        better = going & (now < value)
+        turned = going & ~better & (index == 0)
+        tried.append(t)
+        values.append(torch.where(going, now, value))
+        noises.append(torch.where(going, noise, doubt))
+        best, value, doubt = (torch.where(better, a, b) for a, b in ((t, best), (now, value), (noise, doubt)))
+        index = torch.where(turned, len(_UP), torch.where(better, index + 1, index))
+        going = (better & (index != len(_UP)) & (index < len(ladder))) | turned
+    t, v, n = torch.stack(tried), torch.stack(values), torch.stack(noises)
+    chosen = torch.where(best == 0, best, _vertex(t, v, best))
+    trust = _trust(value, doubt)
+    if bool((chosen * trust != 0).any()) and (second := criterion.confirm(chosen)) is not None:
+        trust = trust * _trust(*second)
+    chosen = chosen * trust
+    chosen = torch.where(chosen.abs() < _LEAST, torch.zeros_like(chosen), chosen)
+    return Curve(t, v, n, chosen, criterion.calls)
+
+
+def _trust(value: Tensor, noise: Tensor) -> Tensor:
+    """Share of a step that a gain deserves beside its noise, (B,)."""
+    return torch.where(value < 0, value**2 / (value**2 + noise**2), torch.zeros_like(value))
+
+
+def _vertex(t: Tensor, value: Tensor, best: Tensor) -> Tensor:
+    """Lowest point of the parabola through the best point and its neighbours, not farther than half way to them."""
+    out = best.clone()
+    for b in range(t.shape[1]):
+        points = sorted({float(a): float(v) for a, v in zip(t[:, b], value[:, b])}.items())
+        i = [a for a, _ in points].index(float(best[b]))
+        if 0 < i < len(points) - 1:
+            (l, fl), (m, fm), (r, fr) = points[i - 1 : i + 2]
+            down, up = (fl - fm) / (m - l), (fr - fm) / (r - m)
+            if down + up > 0:
+                vertex = m + (down * (r - m) - up * (m - l)) / (2 * (down + up))
+                out[b] = min(max(vertex, (l + m) / 2), (m + r) / 2)
+    return out
+
+
+def _criterion(solver: Any, y: Tensor, state: State, rule: str, out: Tensor | None, seed: int) -> Any:
+    if rule == "holdout":
+        return Holdout(solver, y, state, out=held_out(solver.op, y, seed) if out is None else out)
+    if rule == "whiteness":
+        return Whiteness(solver, y, state, seed=seed)
+    if rule in ("discrepancy", "gcv", "upre"):
+        return Residuals(solver, y, state, seed=seed, kind=rule)
+    return Risk(solver, y, state, seed=seed, kind=rule)
+
+
+def _taken(solver: Any, rule: str) -> str:
+    """The criterion behind ``rule``.
+
+    Raises:
+        ValueError: the rule, or any, does not fit method or likelihood.
+    """
+    likelihood = solver.likelihood
+    if not solver.settles:
+        raise ValueError(f"strength: {type(solver).__name__} has no fixed point whose strength could be chosen")
+    if solver.expert is not None:
+        raise ValueError("strength: levels by expert=Expert(rho, sigma) have no strength to choose")
+    if isinstance(likelihood, Ball):
+        raise ValueError("strength: Ball needs none; give a number")
+    white = isinstance(likelihood, Gaussian) and not isinstance(likelihood, Huber)
+    linear = isinstance(solver.op, LinearOperator)
+    if rule == "auto":
+        return "risk" if white and linear else "holdout"
+    if rule != "holdout" and not (white and linear):
+        raise ValueError(f"rule: {rule!r} needs Gaussian data of a linear operator; 'holdout' takes any")
+    return rule
+
+
+def _reasons(rule: str, curve: Curve) -> list[str]:
+    told = []
+    for b, t in enumerate(curve.chosen.tolist()):
+        strength, best = 2**t, float(curve.t[curve.value[:, b].argmin(), b])
+        if best == 0:
+            why = "nothing near it is better"
+        elif t == 0:
+            why = f"{2**best:.3g} is lower, but noise or the other estimate speak against it"
+        elif best in (_UP[-1], _DOWN[-1]):
+            why = "the lowest, at the end of the path: more may be better still"
+        else:
+            why = f"the lowest is near {2**best:.3g}"
+        told.append(f"{strength:.3g} by {_WORDS[rule]}: {why}")
+    return told
+
+
+@torch.no_grad()
+def automatic(
+    solver: Any, y: Tensor, state: State, rule: str = "auto", out: Tensor | None = None, seed: int = 0
+) -> tuple[State, Curve, str, list[str]]:
+    """The state from which ``solver`` goes on at the strength chosen, the curve, its rule, and the reasons.
+
+    Data without noise, and samples of zeros, are solved at strength one.
+    """
+    taken = _taken(solver, rule)
+    facts = state.facts
+    criterion = _criterion(solver, y, state, taken, out, seed)
+    curve = _search(criterion, facts.gain)
+    idle = ~facts.alive | ~(facts.noise_std > 0)
+    curve = curve._replace(chosen=torch.where(idle, torch.zeros_like(curve.chosen), curve.chosen))
+    reasons = _reasons(taken, curve)
+    found = criterion.state(curve.chosen)
+    facts = facts._replace(strength=torch.exp2(curve.chosen), why="; ".join(dict.fromkeys(reasons)))
+    return found._replace(facts=facts), curve, taken, reasons
+
+
+@torch.no_grad()
+def choose_strength(
+    solver: Any,
+    y: Tensor,
+    rule: str = "auto",
+    *,
+    held_out: Tensor | None = None,
+    seed: int = 0,
+) -> StrengthChoice:
+    r"""The strength of a solver's prior, chosen from the data ``y`` (B, ...), for each sample.
+
+    From strength one iterations go on at 2, 4, 8 as long as the criterion falls, or at 0.7, 0.5, 1/4, 1/8. The choice
+    is the lowest point of a parabola in the logarithm, drawn towards one by :math:`d^2 / (d^2 + s^2)`, d the gain and s
+    what noise does to it. The solve at the choice goes on from the nearest state.
+
+    ==================  =============================================================================================
+    ``"risk"``          ``"simulation"``, confirmed by ``"sure"``: what ``"auto"`` takes for Gaussian data
+    ``"sure"``          Stein's estimate of the error of what the data hold of the image; needs the noise level
+    ``"simulation"``    error of reconstructions of data that are simulated from the first image
+    ``"holdout"``       misfit of 5 % of the data that are left out: ``"auto"`` for all other likelihoods
+    ``"whiteness"``     of the residual
+    ``"discrepancy"``   squared residual equal to :math:`(M - d) \sigma_n^2`, d degrees of freedom
+    ``"gcv"``           generalised cross-validation
+    ``"upre"``          predictive risk, of A x
+    ==================  =============================================================================================
+
+    Args:
+        solver: any method with a fixed point; its own strength does not count.
+        rule: see above.
+        held_out: for ``"holdout"``, which data to leave out, booleans that broadcast to (1, *op.out_shape).
+        seed: of simulated noise, and of what is left out.
+
+    Raises:
+        ValueError: the rule is not known, or does not fit method or likelihood.
+
+    Eldar 2009, doi:10.1109/TSP.2008.2008212; Efron 2004, doi:10.1198/016214504000000692 (bootstrap and Stein).
+
+    >>> from denoisers import TVDenoiser
+    >>> from operators import Inpainting, random_mask
+    >>> from pnp import PnPADMM
+    >>> op = Inpainting(random_mask((16, 16), 0.5, seed=0))
+    >>> y = op(torch.linspace(0, 1, 16).expand(1, 1, 16, 16))
+    >>> choice = choose_strength(PnPADMM(op, TVDenoiser(), noise_std=0.05), y)
+    >>> bool((choice.strength >= 1).all()), choice.rule
+    (True, 'risk')
+    """
+    one_of("rule", rule, RULES)
+    other = copy.copy(solver)
+    other._modules = dict(solver._modules)
+    other.strength = 1.0
+    state = other.begin(y)
+    if held_out is not None:
+        held_out = torch.as_tensor(held_out, dtype=torch.bool, device=y.device).expand(1, *solver.op.out_shape)
+    found, curve, taken, reasons = automatic(other, y, state, rule, held_out, seed)
+    other.strength = "auto"
+    result = other.solve(y, state=found)
+    return StrengthChoice(
+        torch.exp2(curve.chosen), torch.exp2(curve.t), curve.value, curve.noise, taken, reasons, curve.calls, result
+    )

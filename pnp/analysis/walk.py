@@ -1,0 +1,75 @@
+"""A solve at one strength after another, each a few iterations from the nearest state before."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..problem import Facts
+from ..state import State, choose
+
+__all__ = ["Walk"]
+
+_SETTLE = 3  # iterations at the last level before the first image counts
+_EACH = 4  # iterations at each further strength
+
+
+class Walk:
+    """States of a solve of data ``y`` along strengths 2^t, t of each sample (B,); the first is t = 0.
+
+    Args:
+        solver: a method with a fixed point.
+        state: before the first iteration.
+    """
+
+    def __init__(self, solver: Any, y: Tensor, facts: Facts, state: State) -> None:
+        self.solver, self.y, self.facts = solver, y, facts
+        self.calls = 0
+        zero = torch.zeros_like(facts.gain)
+        self.tried: list[tuple[Tensor, State]] = []
+        self._advance(zero, state, max(solver.settled - 1, 0))
+        self.begun = self.tried.pop()[1]  # where a solve at strength one would be, and cannot have ended
+        self._advance(zero, self.begun, _SETTLE)
+
+    @property
+    def x(self) -> Tensor:
+        """Image at the strength that was tried last."""
+        return self.tried[-1][1].x
+
+    def at(self, t: Tensor) -> Tensor:
+        """Image at strengths 2^t, (B, C, ...)."""
+        self._advance(t, self._fresh(self.nearest(t)), _EACH)
+        return self.x
+
+    def nearest(self, t: Tensor) -> State:
+        """The state of the strength tried nearest to 2^t, of each sample."""
+        at, state = self.tried[0]
+        for other, found in self.tried[1:]:
+            closer = (other - t).abs() < (at - t).abs()
+            at = torch.where(closer, other, at)
+            kept = (found.values, found.residual, found.pace), (state.values, state.residual, state.pace)
+            values, residual, pace = choose(closer, *kept)
+            state = state._replace(values=values, residual=residual, pace=pace)
+        return state
+
+    def onward(self, t: Tensor) -> State:
+        """Where a solve at 2^t goes on: for t = 0 as if nothing else had been tried."""
+        state, begun = self.nearest(t), self.begun
+        fresh = self._fresh(state)
+        kept = (begun.values, begun.residual, begun.pace), (fresh.values, fresh.residual, fresh.pace)
+        values, residual, pace = choose(t == 0, *kept)
+        return begun._replace(values=values, residual=residual, pace=pace)
+
+    @staticmethod
+    def _fresh(state: State) -> State:
+        """Without what a state knows of a residual that a new strength changes."""
+        never = torch.full_like(state.residual, float("inf"))
+        return state._replace(residual=never, pace=torch.ones_like(state.pace))
+
+    def _advance(self, t: Tensor, state: State, count: int) -> None:
+        facts = self.facts._replace(strength=torch.exp2(t))
+        problem = self.solver.problem(self.y, facts)
+        for _ in range(count):
+            state = self.solver.advance(problem, state, problem.levels(state.step))
+        self.calls += count
+        self.tried.append((t, state))
