@@ -181,6 +181,9 @@ def _of_answer(problem: Problem, x: Tensor, told: dict[str, Any]) -> list[Verdic
         found = [Verdict("intensities", "fine", seen + _bounds(problem.prior.denoiser, x))]
     if "noise in the answer" in told:
         found.append(Verdict("strength", "wrong", told["noise in the answer"], "strength", "raise strength"))
+    if "contrast" in told:
+        seen, _, remedy = told["contrast"].partition(": ")
+        found.append(Verdict("contrast", "look", seen, "contrast", remedy))
     if "scales" in told:
         seen, _, remedy = told["scales"].partition(": ")
         found.append(Verdict("scales", "look", seen, "scales", remedy))

@@ -13,10 +13,12 @@ from .noise_level.details import fine_detail
 from .noise_level.estimate import estimate_noise
 from .problem import Problem
 
-__all__ = ["Measured", "correlations", "fits_noise", "measure", "misfit", "repeated", "unseen_scales"]
+__all__ = ["Measured", "correlations", "holds_noise", "measure", "misfit", "repeated", "unseen_scales"]
 
 _FITTED = 0.4
-_UNSEEN = 0.02
+_UNSEEN, _FAINT = 0.02, 0.3
+_SOURCES = (1 / 14, 1 / 10, 1 / 7, 1 / 5)  # deviations of round sources, of the image's side
+_FWHM = 2.355  # of a Gaussian, over its deviation
 _FINEST = 2.0  # pixels
 _QUANTILE = 0.1
 _RAYLEIGH = math.sqrt(-2 * math.log(1 - _QUANTILE))
@@ -161,19 +163,26 @@ def repeated(y: Tensor) -> int:
     return 0
 
 
-def fits_noise(ratio: float, strength: float) -> str:
-    """Says that the noise is in the answer, whose misfit is ``ratio`` times the noise, since the strength is low.
-
-    Not told at the default strength: of a mask that keeps little, healthy answers come as close to what is kept.
-
-    >>> fits_noise(0.2, 0.1)
-    'the noise is in the answer: its misfit is 0.2 times the noise level; raise strength, which is 0.1'
-    """
-    if strength > 0.5 or not 0 <= ratio < _FITTED:
+@torch.no_grad()
+def holds_noise(problem: Problem, x: Tensor, image_noise: Tensor, misfit: float, strength: float) -> str:
+    """Says that the noise is in an answer ``x`` of a low strength: that its ``misfit`` is small beside the noise, or
+    that the denoiser, at the level that noise has in the image, (B,), still takes much of that away. Not tried where
+    the strength is above one half."""
+    if strength > 0.5 or not bool(torch.isfinite(torch.view_as_real(x) if x.is_complex() else x).all()):
+        return ""
+    masked = problem.fit.op.measured is not None  # what a mask keeps, healthy answers fit as well
+    if misfit < _FITTED and not masked:
+        return (
+            f"the noise is in the answer: its misfit is {misfit:.2g} times the noise level; raise strength, which is "
+            f"{strength:.3g}"
+        )
+    away = (problem.prior(x, image_noise) - x) / column(image_noise, x)
+    share = float((dot(away, away) / (x[0].numel() * (2 if x.is_complex() else 1))).max().sqrt())
+    if not share > _FITTED * (1.5 if masked else 1):
         return ""
     return (
-        f"the noise is in the answer: its misfit is {ratio:.2g} times the noise level; raise strength, which is "
-        f"{strength:.3g}"
+        f"the noise is in the answer: at the level of the noise the denoiser takes {share:.2g} of it away still; raise "
+        f"strength, which is {strength:.3g}"
     )
 
 
@@ -182,27 +191,41 @@ def unseen_scales(op: Any, gain: Tensor, image: Tensor) -> str:
     r"""Says which structures leave next to nothing in the data: wider than so many pixels, or finer.
 
     Tried on noise in octaves of wavelengths: its data have less than 2 % of what white noise of the same energy has,
-    :math:`\|A b\|^2 < 0.02\, g \|b\|^2`, g the mean diagonal of A* A.
+    :math:`\|A b\|^2 < 0.02\, g \|b\|^2`, g the mean diagonal of A* A; and on round sources, whose data have less than
+    30 %: what an interferometer without short baselines, or a gradient, loses first.
     """
     octaves = int(math.log2(max(image.shape[-2:]) / _FINEST))
     if octaves < 3 or image.ndim < 4:
         return ""
 
     def unseen(k: int) -> bool:
-        one = _octave(image, k, octaves)
-        data = op.A(one.expand_as(image))
-        return bool((dot(data, data) < _UNSEEN * gain * dot(one, one)).any())
+        return _is_unseen(op, gain, _octave(image, k, octaves).expand_as(image), _UNSEEN)
 
     wide = next((i for i in range(octaves) if not unseen(i)), octaves)
     if wide == octaves:
         return ""
     fine = next(i for i in range(octaves) if not unseen(octaves - 1 - i))
     told = []
-    if wide:
-        told.append(f"wider than {_FINEST * 2 ** (octaves - wide):.0f} pixels")
+    side = min(image.shape[-2:])
+    sources = [] if wide else [side * share for share in _SOURCES]
+    faint = next((w for w in sources if _is_unseen(op, gain, _source(image, w), _FAINT)), 0.0)
+    if wide or faint:
+        told.append(f"wider than {_FINEST * 2 ** (octaves - wide) if wide else _FWHM * faint:.0f} pixels")
     if fine:
         told.append(f"finer than {_FINEST * 2**fine:.0f} pixels")
     return f"structures {' and '.join(told)} are not in the data: they are the denoiser's" if told else ""
+
+
+def _is_unseen(op: Any, gain: Tensor, image: Tensor, share: float) -> bool:
+    data = op.A(image)
+    return bool((dot(data, data) < share * gain * dot(image, image)).any())
+
+
+def _source(image: Tensor, width: float) -> Tensor:
+    """A Gaussian source of a standard deviation in the middle of images of the same kind."""
+    rows, columns = (torch.arange(n, dtype=torch.float64, device=image.device) - n // 2 for n in image.shape[-2:])
+    source = torch.exp(-(rows[:, None] ** 2 + columns**2) / (2 * width**2))
+    return source.to(image.dtype).expand_as(image)
 
 
 def _octave(image: Tensor, k: int, octaves: int) -> Tensor:

@@ -9,7 +9,17 @@ from denoisers.base import Denoiser
 
 from .calibration import Calibration
 
-__all__ = ["above_range", "adds_error", "drifts", "is_steep", "one_level", "other_scale", "out_of_range", "pixel_scale"]
+__all__ = [
+    "above_range",
+    "adds_error",
+    "drifts",
+    "is_steep",
+    "one_level",
+    "other_scale",
+    "out_of_range",
+    "pixel_scale",
+    "too_bright",
+]
 
 _DRIFT = 0.1  # dB
 _STEEP = 2.0  # the shipped denoisers but one are below 1.8
@@ -39,6 +49,17 @@ def out_of_range(x: Tensor, calibration: Calibration) -> str:
         f"the answer's intensities are spread {widest:.3g} times as wide as those of a rough estimate: either the "
         "data are not this operator's (borders, units, geometry), or noise_std is too small, or the denoiser enlarges "
         "what it is given"
+    )
+
+
+def too_bright(x: Tensor, calibration: Calibration) -> str:
+    """Says that a source outshines the rest of a sky by more than a denoiser knows: by a thousand and more."""
+    peak = float((x.detach().abs().flatten(1).amax(1) / calibration.scale).max())
+    if not 1000 < peak < math.inf:
+        return ""
+    return (
+        f"a source is {peak:.2g} times as bright as nearly all of the sky, more than the denoiser knows beside faint "
+        "structures: pnp.radio.Peeled(solver) takes it out of the data first"
     )
 
 

@@ -11,11 +11,21 @@ from operators.base import LinearOperator
 
 from .bookkeeping import Run
 from .findings import Health, examine
-from .health import fits_noise, measure, misfit, unseen_scales
+from .health import holds_noise, measure, misfit, unseen_scales
 from .likelihood import Gaussian
 from .prior import describe_split
 from .problem import Problem
-from .remarks import above_range, adds_error, drifts, is_steep, one_level, other_scale, out_of_range, pixel_scale
+from .remarks import (
+    above_range,
+    adds_error,
+    drifts,
+    is_steep,
+    one_level,
+    other_scale,
+    out_of_range,
+    pixel_scale,
+    too_bright,
+)
 
 __all__ = ["report"]
 
@@ -75,7 +85,7 @@ def report(
     alarms: list[str] = []
     _of_the_denoiser(told, alarms, problem, run, x, sigmas, end)
     ratio = answered / facts.noise_std
-    _of_the_data(told, alarms, problem, ratio, strength)
+    _of_the_data(told, alarms, problem, x, ratio, facts.image_noise, strength)
     measured = measure(problem, ratio, rest, taken, given=run.state.source == "given")
     health = examine(problem, run, x, told, measured, alarms)
     if health.alarms:
@@ -125,7 +135,13 @@ def _of_the_denoiser(
 
 
 def _of_the_data(
-    told: dict[str, Any], alarms: list[str], problem: Problem, ratio: Tensor, strength: float | Tensor | None
+    told: dict[str, Any],
+    alarms: list[str],
+    problem: Problem,
+    x: Tensor,
+    ratio: Tensor,
+    noise: Tensor,
+    strength: float | Tensor | None,
 ) -> None:
     likelihood, denoiser = problem.fit.likelihood, problem.prior.denoiser
     if (scale := pixel_scale(denoiser)) is not None:
@@ -134,8 +150,11 @@ def _of_the_data(
     if other := other_scale(likelihood.op, denoiser):
         told["pixel scale"] = other
         alarms.append(other)
+    if likelihood.op.field == "radio" and (bright := too_bright(x, problem.prior.calibration)):
+        told["contrast"] = bright
+        alarms.append(bright)
     if strength is None or not isinstance(likelihood, Gaussian):
         return
-    if close := fits_noise(float(ratio.amin()), float(torch.as_tensor(strength).min())):
+    if close := holds_noise(problem, x, noise, float(ratio.amin()), float(torch.as_tensor(strength).min())):
         told["noise in the answer"] = close
         alarms += [] if "strength from" in told else [close]  # what data have chosen needs no advice

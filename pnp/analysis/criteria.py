@@ -121,7 +121,11 @@ class Risk(_Simulated):
         return share, noise
 
     def confirm(self, t: Tensor) -> tuple[Tensor, Tensor] | None:
-        return self._stein(self.real.at(t), self.fake.at(t)) if self.kind == "risk" else None
+        if self.kind != "risk":
+            return None
+        for before, _ in self.fake.tried[len(self.real.tried) :]:  # the way of the simulation, so that both are as far
+            self.real.at(before)
+        return self._stein(self.real.at(t), self.fake.at(t))
 
     def _stein(self, x: Tensor, again: Tensor) -> tuple[Tensor, Tensor]:
         u = column(self.unit, x)

@@ -47,24 +47,21 @@ class Walk:
         for other, found in self.tried[1:]:
             closer = (other - t).abs() < (at - t).abs()
             at = torch.where(closer, other, at)
-            kept = (found.values, found.residual, found.pace), (state.values, state.residual, state.pace)
-            values, residual, pace = choose(closer, *kept)
-            state = state._replace(values=values, residual=residual, pace=pace)
+            state = _either(closer, found, state)
         return state
 
     def onward(self, t: Tensor) -> State:
         """Where a solve at 2^t goes on: for t = 0 as if nothing else had been tried."""
         state, begun = self.nearest(t), self.begun
         fresh = self._fresh(state)
-        kept = (begun.values, begun.residual, begun.pace), (fresh.values, fresh.residual, fresh.pace)
-        values, residual, pace = choose(t == 0, *kept)
-        return begun._replace(values=values, residual=residual, pace=pace)
+        return _either(t != 0, fresh, begun)
 
     @staticmethod
     def _fresh(state: State) -> State:
         """Without what a state knows of a residual that a new strength changes."""
         never = torch.full_like(state.residual, float("inf"))
-        return state._replace(residual=never, pace=torch.ones_like(state.pace))
+        ones = torch.ones_like(state.pace)
+        return state._replace(residual=never, pace=ones, lowest=never, waited=0 * ones)
 
     def _advance(self, t: Tensor, state: State, count: int) -> None:
         facts = self.facts._replace(strength=torch.exp2(t))
@@ -73,3 +70,10 @@ class Walk:
             state = self.solver.advance(problem, state, problem.levels(state.step))
         self.calls += count
         self.tried.append((t, state))
+
+
+def _either(condition: Tensor, a: State, b: State) -> State:
+    """Samples of ``a`` where the condition (B,) holds, else those of ``b``, of the same data."""
+    names = ("values", "residual", "pace", "lowest", "waited")
+    kept = choose(condition, *(tuple(getattr(state, name) for name in names) for state in (a, b)))
+    return b._replace(**dict(zip(names, kept, strict=True)))

@@ -11,12 +11,14 @@ from operators import (
     Inpainting,
     KaiserSquires,
     RadioInterferometry,
+    Radon,
     as_operator,
     gaussian_kernel,
     gaussian_noise,
     motion_kernel,
     poisson_disc,
     random_mask,
+    uv_coverage,
 )
 from pnp import PnPADMM, PnPHQS, Stop, data
 from pnp.health import unseen_scales
@@ -49,6 +51,15 @@ def test_scales_without_data_are_named(inner, outer, told):
     assert told in scales(ring(inner, outer)) if told else not scales(ring(inner, outer))
 
 
+@pytest.mark.parametrize(("shortest", "told"), [(0.03, ""), (0.05, "wider than 45"), (0.07, "wider than 32")])
+def test_missing_short_baselines_are_named_before_whole_octaves_are(shortest, told):
+    uv = uv_coverage("meerkat", samples=4)
+    length = uv.norm(dim=0)
+    cell = 0.9 * 206265 / (2 * float(length.max()))
+    op = RadioInterferometry(uv[:, length > shortest * length.max()], (96, 96), cell=cell)
+    assert told in scales(op) if told else not scales(op)
+
+
 def test_scales_of_healthy_operators():
     for op in (Identity((64, 64)), Inpainting(random_mask((64, 64), 0.2, seed=0)), KaiserSquires((64, 64))):
         assert not scales(op)
@@ -66,5 +77,10 @@ def test_noise_in_the_answer_of_low_strengths():
     with pytest.warns(RuntimeWarning, match=r"raise strength, which is 0\.1"):
         told = PnPHQS(op, LoFiDenoiser(), noise_std=0.01, strength=0.1).solve(y).report
     assert told["answer misfit"].item() < 0.4 * 0.01
+    tomography = Radon(64, torch.arange(30) * (torch.pi / 30))
+    with pytest.warns(RuntimeWarning, match=r"takes 0\.\d+ of it away still; raise strength, which is 0\.1"):
+        PnPADMM(tomography, LoFiDenoiser(), noise_std=0.4, strength=0.1).solve(gaussian_noise(tomography(x), 0.4))
+    kept = Inpainting(random_mask((64, 64), 0.3, seed=0))  # healthy answers fit what is kept of the image
+    PnPADMM(kept, LoFiDenoiser(), noise_std=0.02, strength=0.3).solve(gaussian_noise(kept(x), 0.02))
     healthy = PnPADMM(op, LoFiDenoiser(), noise_std=0.01, strength=0.5, stop=Stop(max_iter=20)).solve(y).report
     assert "noise in the answer" not in healthy and healthy["answer misfit"].item() > 0.4 * 0.01

@@ -1,5 +1,7 @@
 """Data that are left out: which, of which likelihoods, and denoisers that are compared by them."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -36,7 +38,7 @@ def test_what_is_left_out_has_no_effect(kind):
     """The gradient at any image is that of the data that remain, whatever those left out are."""
     op = Weighted(torch.rand(1, 12, 12) + 0.5) @ operators_of(12)
     x, g = torch.rand(1, 1, 12, 12, dtype=torch.float64), torch.Generator().manual_seed(1)
-    make = {
+    make: Any = {
         "gaussian": lambda: Gaussian(op, 0.1),
         "uneven": lambda: Gaussian(op, torch.rand(1, 12, 12, generator=g) + 0.1),
         "huber": lambda: Huber(op, 0.1),

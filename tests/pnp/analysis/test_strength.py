@@ -124,10 +124,12 @@ def test_automatic_at_one_is_the_plain_solve_and_resumes_without_choosing_again(
     chooser = solver(counting, strength="auto", stop=Stop(max_iter=12))
     first = chooser.solve(y)
     kept = State.from_dict(first.state.to_dict())
+    assert kept.facts.strength is not None
     assert float(kept.facts.strength) < 0.6 and torch.equal(kept.facts.strength, first.report["strength"])
     counting.calls = 0
     again = chooser.solve(y, state=kept)
     assert counting.calls == len(again.history)
+    assert again.state.facts.strength is not None
     assert torch.equal(again.state.facts.strength, kept.facts.strength)
     fixed = solver(strength=3.0).solve(y, state=kept)
     assert fixed.state.facts.strength is None and fixed.report["strength"] == 3.0
