@@ -15,7 +15,7 @@ from .problem import Problem
 
 __all__ = ["Measured", "correlations", "holds_noise", "measure", "misfit", "repeated", "unseen_scales"]
 
-_FITTED = 0.4
+_FITTED, _LEFT = 0.4, 0.5
 _UNSEEN, _FAINT = 0.02, 0.3
 _SOURCES = (1 / 14, 1 / 10, 1 / 7, 1 / 5)  # deviations of round sources, of the image's side
 _FWHM = 2.355  # of a Gaussian, over its deviation
@@ -178,7 +178,7 @@ def holds_noise(problem: Problem, x: Tensor, image_noise: Tensor, misfit: float,
         )
     away = (problem.prior(x, image_noise) - x) / column(image_noise, x)
     share = float((dot(away, away) / (x[0].numel() * (2 if x.is_complex() else 1))).max().sqrt())
-    if not share > _FITTED * (1.5 if masked else 1):
+    if not share > (_FITTED if strength <= 0.2 else _LEFT) * (1.5 if masked else 1):
         return ""
     return (
         f"the noise is in the answer: at the level of the noise the denoiser takes {share:.2g} of it away still; raise "
