@@ -1,5 +1,6 @@
 """Where a solve stands, and how it is kept on disk."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -117,7 +118,8 @@ def _check_tensor(like: Tensor, kept: Any) -> None:
         got = f"{tuple(kept.shape)} of {kept.dtype}" if isinstance(kept, Tensor) else type(kept).__name__
         raise ValueError(f"state: expected a tensor {tuple(like.shape)} of {like.dtype}, got {got}")
     parts = torch.view_as_real(kept) if kept.is_complex() else kept
-    if kept.ndim > 1 and not bool(torch.isfinite(parts).all()):  # sizes (B,) are infinite before the first step
+    if bool(parts.isnan().any()) or (kept.ndim > 1 and not bool(parts.isfinite().all())):
+        # sizes (B,) are infinite before the first step
         raise ValueError("state: holds NaN or infinite values")
 
 
@@ -182,15 +184,41 @@ class State(NamedTuple):
             facts = kept["facts"] | {"calibration": Calibration(**kept["facts"]["calibration"])}
             parts: dict[str, Any] = {**kept, "facts": Facts(**facts)}
             state = cls(**parts)
-            samples = [state.x, state.residual, state.pace, state.facts.back, state.facts.gain, state.facts.alive]
-            batches = {len(part) for part in samples}
+            batches = {len(part) for part in (state.x, state.facts.back, *_sizes(state).values())}
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"kept: not the dictionary of a State, {error}") from error
         if type(state.step) is not int or state.step < 0:
             raise ValueError(f"kept: step is {state.step!r}, expected a number of iterations")
         if len(batches) > 1:
             raise ValueError(f"kept: its parts are of batches of {', '.join(map(str, sorted(batches)))} samples")
+        _check_sizes(state)
         return state
+
+
+def _sizes(state: State) -> dict[str, Tensor]:
+    """What a state holds of each sample, (B,)."""
+    own = {name: getattr(state, name) for name in ("residual", "pace", "lowest", "waited")}
+    facts = {
+        k: v for k, v in state.facts._asdict().items() if k not in ("back", "calibration", "norm", "strength", "why")
+    }
+    chosen = {} if state.facts.strength is None else {"strength": state.facts.strength}
+    return own | facts | state.facts.calibration._asdict() | chosen
+
+
+def _check_sizes(state: State) -> None:
+    endless = ("residual", "lowest", "gamma_limit")
+    for name, value in _sizes(state).items():
+        kind = torch.bool if name in ("alive", "no_mean") else state.residual.dtype
+        if not isinstance(value, Tensor) or value.ndim != 1 or value.dtype != kind:
+            got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"kept: expected {name} as a number of each sample, {kind}, got {got}")
+        if bool(value.isnan().any()) or (name not in endless and not bool(value.isfinite().all())):
+            raise ValueError(f"kept: {name} holds NaN or infinite values")
+    for name, value in (("gain", state.facts.gain), ("scale", state.facts.calibration.scale)):
+        if not bool((value > 0).all()):
+            raise ValueError(f"kept: expected {name} > 0")
+    if not isinstance(state.facts.norm, float) or not 0 < state.facts.norm < math.inf:
+        raise ValueError(f"kept: expected norm as a positive number, got {state.facts.norm!r}")
 
 
 def patience(state: State, residual: Tensor, pace: Tensor) -> tuple[State, Tensor]:

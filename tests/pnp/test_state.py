@@ -77,3 +77,39 @@ def test_operators_that_are_not_finite_are_told_from_those_of_zeros():
 def test_the_remark_on_wide_answers_names_the_denoiser_among_its_causes():
     calibration = Calibration(torch.ones(1), torch.zeros(1))
     assert "or the denoiser enlarges what it is given" in out_of_range(10 * Y, calibration)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("coverage", torch.tensor([float("nan")])),
+        ("noise_std", torch.tensor([1])),
+        ("noise_std", torch.tensor([[0.1]])),
+        ("alive", torch.tensor([1.0])),
+        ("no_mean", torch.tensor([float("nan")])),
+        ("gain", torch.tensor([0.0])),
+        ("image_noise", torch.tensor([0.1, 0.2])),
+        ("norm", "1"),
+        ("norm", float("inf")),
+        ("no_mean", None),
+    ],
+)
+def test_facts_of_another_kind_are_refused(kept, name, value):
+    _, parts = kept
+    with pytest.raises(ValueError, match="kept: "):
+        State.from_dict({**parts, "facts": {**parts["facts"], name: value}})
+
+
+def test_sizes_of_another_kind_are_refused(kept):
+    kind, parts = kept
+    for name, value in (
+        ("pace", "x"),
+        ("pace", torch.tensor([float("inf")])),
+        ("residual", torch.tensor([float("nan")])),
+    ):
+        with pytest.raises(ValueError, match="kept: "):
+            State.from_dict({**parts, name: value})
+    if "relaxed" in parts["values"]:
+        values = {**parts["values"], "relaxed": torch.tensor([float("nan")])}
+        with pytest.raises(ValueError, match="NaN"):
+            solver(kind).solve(Y, state=State.from_dict({**parts, "values": values}))
