@@ -62,11 +62,8 @@ def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, floa
         total = time.perf_counter() - start
     finally:
         Fit.prox, Prior.__call__ = fit, prior  # pyright: ignore[reportAttributeAccessIssue]
-    return (
-        (total - clock.seconds) / clock.seconds,
-        total / iterations,
-        *(t / (total / iterations) for t in (prepared, estimated)),
-    )
+    each = total / iterations
+    return (total - clock.seconds) / clock.seconds, each, prepared / each, estimated / each
 
 
 def main() -> None:
