@@ -24,6 +24,7 @@ _SHALLOW = -0.25  # where it hardly changes, it says little about where it is ze
 _FARTHEST = -math.log(2)
 _RENEWED = 0.8  # of what stands where nothing is measured
 _DRAWN = 3  # times; fewer leave it too rough, and the level too low; more too smooth, and the level too high
+_REACH = 4  # pixels, of planes
 _SEED = 6_203_117_911  # of nobody's noise
 
 
@@ -36,8 +37,9 @@ def consistent_level(y: Tensor, known: Tensor, counted: Tensor, level: Tensor) -
     in expectation if s is the deviation and D the mean of images given y (Tweedie, Stein); where s is too high, D
     takes away less than s, and c < 1. Secants in :math:`\log c` over :math:`\log s` from above, one probe for the
     trace, :math:`128^2` pixels where the image varies least: six denoisings of these at most, whatever the size of the
-    image, nine where pixels are missing. What is not known begins as its neighbours and is drawn anew with each
-    denoising, as D's answer and noise (Langevin), three times before the search.
+    image, nine where pixels are missing. What is not known begins as a plane through its surroundings and what
+    a neighbour departs from that, and is drawn anew with each denoising, as D's answer and noise (Langevin),
+    three times before the search.
 
     Args:
         known: (B, n, H, W), pixels that are measured.
@@ -62,7 +64,8 @@ def _consistent(y: Tensor, known: Tensor, counted: Tensor) -> float:
         drawn = z + _RENEWED * (clean - z) + math.sqrt(1 - (1 - _RENEWED) ** 2) * math.exp(at) * noise
         return torch.where(known, y, drawn)
 
-    z = _from_neighbours(y, known)
+    plane = _local_planes(y, known)
+    z = plane + _from_neighbours(y - plane, known)
     for _ in range(0 if bool(known.all()) else _DRAWN):
         z = renewed(z, _denoiser(y.device)(z, 1.0), 0.0)
     at, slope = 0.0, _FIRST
@@ -95,7 +98,7 @@ def _denoiser(device: torch.device) -> Denoiser:
 
 
 def _from_neighbours(y: Tensor, known: Tensor) -> Tensor:
-    """Pixels that are not known have the value of any one nearby: as rough as the image, which a mean would not be."""
+    """Pixels that are not known have the value of any one nearby: as rough as known ones, which a mean would not be."""
     generator = torch.Generator().manual_seed(_SEED + 2)
     while not bool(known.all()):
         turn, old = torch.randint(4, y.shape, generator=generator).to(y.device), known
@@ -103,6 +106,20 @@ def _from_neighbours(y: Tensor, known: Tensor) -> Tensor:
             taken = ~old & (turn == i) & old.roll(shift, axis)
             y, known = torch.where(taken, y.roll(shift, axis), y), known | taken
     return y
+
+
+def _local_planes(y: Tensor, known: Tensor) -> Tensor:
+    """Planes fitted to the known pixels around each, (1, 1, h, w); zero, but for rounding, is left of smooth images."""
+    t = torch.arange(-_REACH, _REACH + 1, dtype=y.dtype, device=y.device)
+    rows, cols = torch.meshgrid(t, t, indexing="ij")
+    basis = torch.stack((torch.ones_like(rows), rows / _REACH, cols / _REACH)).flatten(1)
+    weight = torch.exp(-(rows**2 + cols**2) / (2 * (_REACH / 3) ** 2)).flatten()
+    gram = torch.einsum("ip,jp,p->ijp", basis, basis, weight).flatten(0, 1)
+    kernels = torch.cat((gram, basis * weight)).reshape(-1, 1, *rows.shape)
+    sums = F.conv2d(known.to(y.dtype), kernels[:9], padding=_REACH)[0].movedim(0, -1).unflatten(-1, (3, 3))
+    right = F.conv2d(y * known, kernels[9:], padding=_REACH)[0].movedim(0, -1)
+    ridge = 1e-4 * torch.eye(3, dtype=y.dtype, device=y.device)
+    return torch.linalg.solve(sums + ridge, right)[None, None, ..., 0]
 
 
 def _smoothest_tile(y: Tensor, known: Tensor, counted: Tensor) -> list[Tensor]:

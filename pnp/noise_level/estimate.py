@@ -19,6 +19,7 @@ _REDUNDANCY = "what no image explains"
 _QUANTILE = 0.1
 _RAYLEIGH = math.sqrt(-2 * math.log(1 - _QUANTILE))  # that quantile of |n| for complex n with parts of deviation 1
 _TEXTURE = 1.03  # where patches hold noise alone, a quarter of directions have the least deviation, to 2 %
+_ROUGH = 1.15  # half of the blocks over the smoothest ones: 1.00 to 1.08 of smooth images
 _ALIKE = 0.5  # correlation of neighbours: 0.37 of anti-aliased down-sampling, 0.6 of a Gaussian blur of 0.7 pixels
 _SPARSEST, _SMALLEST = 0.25, 48  # share of pixels, side of an image that a denoiser is asked about
 _SEED = 7_919_004_417  # of nobody's mask
@@ -32,8 +33,8 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     real images, sinograms       fine detail (:func:`.details.fine_detail`) and the least that varies in patches
                                  (:func:`.patches.smallest_variance`); where hardly any patch is whole, residues of
                                  smooth blocks (:func:`.patches.smoothest_blocks`); of photographs, where patches hold
-                                 texture or a quarter of the pixels at least is measured, the level that fits what the
-                                 shipped denoiser leaves (:func:`.denoised.consistent_level`)
+                                 texture, or blocks of which a quarter at least is measured, the level that fits what
+                                 the shipped denoiser leaves (:func:`.denoised.consistent_level`)
     everything else              what no image explains (:func:`.redundancy.redundancy`), patches of the adjoint image
                                  relative to those of simulated noise, and of complex data the lowest tenth of their
                                  magnitudes
@@ -93,8 +94,10 @@ def _of_images(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor
         found = {name: torch.where(few, torch.inf, level) for name, level in found.items()}
         found["smooth blocks of the data"] = torch.where(few, blocks, torch.inf)
     least = torch.stack(list(found.values())).amin(0)
-    sparse = few & (taken.double().mean((1, 2, 3)) > _SPARSEST) & (min(y.shape[-2:]) >= _SMALLEST)
-    doubted = (sparse | (other > _TEXTURE * patches)) & (least > 0) & torch.isfinite(least)
+    doubted = ~few & (other > _TEXTURE * patches) & (least > 0)
+    masked = few & (taken.double().mean((1, 2, 3)) > _SPARSEST) & (min(y.shape[-2:]) >= _SMALLEST) & (least > 0)
+    if bool(masked.any()):
+        doubted = doubted | (masked & (smoothest_blocks(y, varying.expand_as(y), smooth=0.5) > _ROUGH * least))
     if bool(doubted.any()):
         doubted = doubted & _gives_photographs(op, y)
     if bool(doubted.any()):
