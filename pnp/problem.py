@@ -151,11 +151,19 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
     return implicit_solve(matrix, aty, solve)
 
 
-def start_from(op: Operator, x0: Tensor, facts: Facts) -> Tensor:
-    """``x0`` and a smooth image that fits what it leaves of the data, so that zeros are as good as nothing given."""
+def start_from(op: Operator, x0: Tensor, rough: Tensor, facts: Facts) -> Tensor:
+    """``x0`` where it fits the data about as well as the ``rough`` estimate does, or as noise allows; elsewhere with a
+    smooth image that fits what it leaves of them, so that zeros are as good as nothing given."""
     if not isinstance(op, LinearOperator):
         return x0
-    return x0 + rough_estimate(op, facts.back - op.A_adjoint_A(x0), facts.gain)
+    left = facts.back - op.A_adjoint_A(x0)
+    with torch.no_grad():
+        usual = facts.back - op.A_adjoint_A(rough)
+        noise = facts.noise_std**2 * facts.gain * x0[0].numel() * (2 if x0.is_complex() else 1)
+        fits = dot(left, left) <= 4 * torch.maximum(noise, dot(usual, usual))
+    if bool(fits.all()):
+        return x0
+    return x0 + column(~fits, left) * rough_estimate(op, left, facts.gain)
 
 
 def _within_range(size: float, dtype: torch.dtype) -> float:

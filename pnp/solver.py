@@ -130,7 +130,7 @@ class Solver(nn.Module):
                 raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
             check_values("x0", x0)
             x0 = x0.to(rough.dtype)
-            rough = x0 if self.expert is not None else start_from(self.op, x0, facts)
+            rough = x0 if self.expert is not None else start_from(self.op, x0, rough, facts)
         problem = self.problem(y, facts, start=rough)
         ones = torch.ones_like(facts.noise_std)
         never = torch.full_like(ones, float("inf"))
@@ -242,8 +242,8 @@ class Solver(nn.Module):
         """Reconstruct from data ``y`` (B, *op.out_shape).
 
         Args:
-            x0: image to start from instead of a rough estimate; a smooth image adds what it leaves of the data, but not
-                with levels by hand.
+            x0: image to start from instead of a rough estimate; where it does not fit the data, a smooth image adds
+                what it leaves of them, but not with levels by hand.
             state: of an earlier solve of the same data, to continue it.
             callback: called with the state and the :class:`Record` of each iteration; a true answer stops.
             checkpoint: file that is written after ``every`` so many iterations, at once or not at all;

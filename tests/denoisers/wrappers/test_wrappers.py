@@ -138,7 +138,7 @@ def test_solver_uses_the_wrapper():
     plain, wrapped = (PnPADMM(op, d, noise_std=0.01).solve(y) for d in (TVDenoiser(), RealImaginary(TVDenoiser())))
     assert torch.allclose(plain.x, wrapped.x, atol=1e-4)
     magnitude = PnPADMM(op, MagnitudePhase(TVDenoiser()), noise_std=0.01).solve(y)
-    assert "real and imaginary" in str(plain) and "real and imaginary" not in str(magnitude)
+    assert "real and imaginary" in plain.details() and "real and imaginary" not in magnitude.details()
     assert magnitude.x.is_complex() and not torch.allclose(plain.x, magnitude.x, atol=1e-3)
     short = PnPADMM(op, MagnitudePhase(TVDenoiser()), noise_std=0.01, stop=Stop(max_iter=3, tolerance=0))
     with pytest.warns(RuntimeWarning, match="MagnitudePhase keeps the noise of the phase.*real and imaginary part"):
