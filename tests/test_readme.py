@@ -14,7 +14,7 @@ EXAMPLES = re.findall(r"<!-- executed by tests/test_readme.py -->\n```python\n(.
 @pytest.mark.parametrize(
     ("example", "expected"),
     [(0, "converged after"), (1, "converged after"), (2, "HalfFourier, images (1, 16, 16), float64: all well"),
-     (3, "converged after"), (4, "max_iter 5 10")],
+     (3, "converged after"), (4, "max_iter 5 10"), (5, "converged after")],
 )  # fmt: skip
 def test_example(example, expected, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
