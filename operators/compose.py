@@ -202,6 +202,12 @@ class Weighted(LinearOperator):
             return super().__matmul__(other)
         shape = self.in_shape if self._given else tuple(other.out_shape)
         kind = other.out_dtype if self._kind is None else self._kind
+        if isinstance(other, Compose) and isinstance(other.outer, Weighted):
+            inner = other.outer.weights
+            if not (tracked(self.weights) or tracked(inner)):  # one product keeps the normal of the operator within
+                check_broadcast("weights", self.weights, shape)
+                product = Weighted(self.weights * inner.to(self.weights.device), shape=shape, dtype=kind)
+                return Compose(product, other.inner)
         if (self.in_shape, self.in_dtype) == (shape, kind):
             return super().__matmul__(other)
         check_broadcast("weights", self.weights, shape)

@@ -192,3 +192,14 @@ def test_unknown_arguments_name_the_class_and_what_was_meant():
         Radon(8, [0.0], detectors=5)  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="Weighted: has no argument 'sigma'; it takes weights, shape, dtype"):
         Weighted(WEIGHTS, sigma=5)  # pyright: ignore[reportCallIssue]
+
+
+def test_weights_of_weights_are_one_product(monkeypatch):
+    g = torch.Generator().manual_seed(0)
+    op = RadioInterferometry(3 * torch.rand(2, 40, generator=g, dtype=torch.float64), (6, 7), unit="rad/pixel")
+    first, second = (torch.rand(*op.out_shape[:n], 40, generator=g, dtype=torch.float64) + 0.5 for n in (1, 0))
+    twice, x = Weighted(first) @ (Weighted(second) @ op), random_image(op)
+    assert relative(twice.A(x), first * second * op.A(x)) < 1e-12
+    expected = op.A_adjoint((first * second) ** 2 * op.A(x))
+    monkeypatch.setattr(RadioInterferometry, "A", None)  # the normal has a form of its own
+    assert relative(twice.A_adjoint_A(x), expected) < 1e-9
