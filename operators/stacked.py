@@ -29,6 +29,9 @@ class Stack(Made):
         super().__init__()
         if not operators:
             raise ValueError("operators: nothing to stack")
+        for op in operators:
+            if not isinstance(op, LinearOperator):
+                raise TypeError(f"operators: expected linear operators, stack(a, b), got {type(op).__name__}")
         for other in operators[1:]:
             same_images("stack", operators[0], other)
         self.operators = nn.ModuleList(operators)

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
+from .fingerprints import fingerprint, tensor_hash
 from .state import State
 
 if TYPE_CHECKING:
@@ -52,43 +52,19 @@ class Comparison(NamedTuple):
 
 def described(solver: "Solver", y: Tensor, x0: Tensor | None = None) -> dict[str, Any]:
     """Settings and fingerprints of everything that an answer depends on: name -> number, word, or hash of a tensor."""
-    kept = {"solver": type(solver).__name__, "y": _hash(y), **dict(_of_module(solver, ""))}
-    return kept if x0 is None else {**kept, "x0": _hash(x0)}
+    kept = {"solver": type(solver).__name__, "y": tensor_hash(y), **dict(_of_module(solver, ""))}
+    return kept if x0 is None else {**kept, "x0": tensor_hash(x0)}
 
 
 def _of_module(module: nn.Module, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in vars(module).items():
-        if not name.startswith("_") and name != "training" and (told := _told(value)) is not None:
+        if not name.startswith("_") and name != "training" and (told := fingerprint(value)) is not None:
             yield f"{prefix}{name}", told
     for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
-        yield f"{prefix}{name}", _hash(tensor)
+        yield f"{prefix}{name}", tensor_hash(tensor)
     for name, child in module.named_children():
         yield f"{prefix}{name}", type(child).__name__
         yield from _of_module(child, f"{prefix}{name}.")
-
-
-def _told(value: Any) -> Any:
-    """A plain value for JSON; ``None`` for what is not part of the settings."""
-    if value is None or isinstance(value, bool | int | str):
-        return repr(value)
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, Tensor):
-        return _hash(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return repr(value)
-    if isinstance(value, tuple | list):
-        return [_told(v) for v in value]
-    code = getattr(value, "__code__", None)
-    return None if code is None else f"{value.__qualname__} {hashlib.sha256(code.co_code).hexdigest()[:16]}"
-
-
-def _hash(tensor: Tensor) -> str:
-    flat = tensor.detach().cpu().contiguous()
-    digest = hashlib.sha256(f"{tuple(flat.shape)} {flat.dtype}".encode())
-    flat = torch.view_as_real(flat) if flat.is_complex() else flat
-    digest.update(flat.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
-    return digest.hexdigest()[:16]
 
 
 # ---- writing

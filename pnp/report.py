@@ -128,7 +128,8 @@ def _of_the_denoiser(
     if worse := adds_error(passport, float(sigmas.amin())):
         told["passport"] = worse
         alarms.append(worse)
-    if steep := is_steep(passport):
+    falls = hasattr(run.state.values, "objective")  # in every iteration, however steep
+    if (steep := is_steep(passport)) and not falls:
         told["stability"] = steep
     if moving := drifts(passport):
         told["drift"] = moving

@@ -76,4 +76,4 @@ def refuse_existing(path: str | Path, *, overwrite: bool) -> None:
         FileExistsError: there is, and ``overwrite`` is false.
     """
     if not overwrite and os.path.lexists(path):
-        raise FileExistsError(f"{path} is there already; overwrite=True (--force) replaces it")
+        raise FileExistsError(f"{path} is there already; overwrite=True (--force on the command line) replaces it")

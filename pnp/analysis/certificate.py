@@ -132,6 +132,8 @@ def certify(
     """
     if not isinstance(solver, Solver):
         raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
+    if not isinstance(y, Tensor):
+        raise TypeError(f"y: expected the data, certify(solver, y, result), got {type(y).__name__}")
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps: expected a number of products >= 1, got {steps!r}")
     if not 0 < rtol < 1:

@@ -185,6 +185,8 @@ def calibrate_intervals(
         raise ValueError(f"pairs: {count} images; coverage of {level:g} needs at least {least}")
     size = _quantile(scores, min(quantile, 1.0), coverage)
     if not math.isfinite(size):
+        if any(not bool(torch.isfinite(s).all()) for s in scores) and kind == "additive":
+            raise ValueError("pairs: a truth or an interval holds NaN or infinite values")
         raise ValueError("pairs: errors where the deviation is zero leave no factor; take kind='additive'")
     noise = [v for card in cards for v in card["noise_std"]]
     return IntervalCalibrator(

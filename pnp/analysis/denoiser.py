@@ -98,6 +98,8 @@ def choose_denoiser(
     >>> choose_denoiser(op, y, [nothing, TVDenoiser()], noise_std=0.02).index.tolist()
     [1]
     """
+    if not isinstance(denoisers, Sequence):
+        raise TypeError(f"denoisers: expected a list of at least two, got {type(denoisers).__name__}")
     denoisers = list(denoisers)
     if len(denoisers) < 2:
         raise ValueError(f"denoisers: expected at least two to choose from, got {len(denoisers)}")

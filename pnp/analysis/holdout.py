@@ -11,6 +11,7 @@ from operators.compose import Compose, Weighted
 from operators.nonlinear import Operator
 
 from ..likelihood import Gaussian, Likelihood
+from ..problem import rough_estimate
 from ..state import State
 from .criteria import Criterion, measured_of
 from .walk import Walk
@@ -104,7 +105,10 @@ class Holdout(Criterion):
         other = solver.with_op(rest)
         like = other.problem(data, state.facts)
         facts = state.facts._replace(back=like.fit.adjoint_image())
-        self.walk = Walk(other, data, facts, state._replace(values=other.init(like), facts=facts))
+        op = rest.op
+        start = rough_estimate(op, facts.back, facts.gain) if isinstance(op, LinearOperator) else state.x
+        begun = other.init(other.problem(data, facts, start=start))
+        self.walk = Walk(other, data, facts, state._replace(values=begun, facts=facts), ended=True)
         seen = measured_of(likelihood.op, self.y) & out
         number = (seen[:1].flatten().cumsum(0) - 1).clamp_min(0).reshape(seen[:1].shape)
         total = int(seen[:1].sum())

@@ -1,9 +1,12 @@
 """What a reconstruction was made by, in plain values that can be compared later."""
 
+import hashlib
+import json
 from typing import Any
 
 from denoisers.weights import tensors_hash
 
+from ..fingerprints import fingerprint
 from ..problem import Facts
 from ..reconstructor import describe
 from ..solver import Solver
@@ -17,7 +20,7 @@ def identity(solver: Solver, facts: Facts) -> dict[str, Any]:
     op: Any = getattr(solver.likelihood, "measured", solver.op)
     card = getattr(denoiser, "card", {})
     state = denoiser.state_dict()
-    digest = card.get("sha256") or (tensors_hash(state) if state else "")
+    digest = card.get("sha256") or (tensors_hash(state) if state else _held(denoiser))
     return {
         "solver": type(solver).__name__,
         "operator": describe(op),
@@ -26,3 +29,9 @@ def identity(solver: Solver, facts: Facts) -> dict[str, Any]:
         "denoiser": type(getattr(denoiser, "function", denoiser)).__name__,
         "weights": digest,
     }
+
+
+def _held(denoiser: Any) -> str:
+    """Of a function, what it holds; of classical denoisers nothing."""
+    function = getattr(denoiser, "function", None)
+    return "" if function is None else hashlib.sha256(json.dumps(fingerprint(function)).encode()).hexdigest()

@@ -185,6 +185,15 @@ def automatic(
     """
     taken = _taken(solver, rule)
     facts = state.facts
+    if rule == "auto" and taken == "holdout" and out is None:
+        try:
+            out = held_out(solver.op, y, seed)
+        except ValueError:  # hardly any data
+            one = torch.ones_like(facts.gain)
+            why = "1: there are too few data to leave some out"
+            none = torch.zeros_like(one)
+            curve = Curve(none[None], none[None], none[None], none, 0)
+            return state._replace(facts=facts._replace(strength=one, why=why)), curve, taken, [why] * len(one)
     criterion = _criterion(solver, y, state, taken, out, seed)
     curve = _search(criterion, facts.gain)
     idle = ~facts.alive | ~(facts.noise_std > 0)
@@ -242,6 +251,8 @@ def choose_strength(
     (True, 'risk')
     """
     one_of("rule", rule, RULES)
+    if not hasattr(solver, "settles"):
+        raise TypeError(f"solver: expected a solver, such as PnPADMM(op), got {type(solver).__name__}")
     other = copy.copy(solver)
     other._modules = dict(solver._modules)
     other.strength = 1.0

@@ -12,6 +12,7 @@ __all__ = ["Walk"]
 
 _SETTLE = 3  # iterations at the last level before the first image counts
 _EACH = 4  # iterations at each further strength
+_LONGEST = 60  # iterations at the last level of answers that have to be there
 
 
 class Walk:
@@ -20,16 +21,18 @@ class Walk:
     Args:
         solver: a method with a fixed point.
         state: before the first iteration.
+        ended: whether each strength is iterated until the solver's tolerance is met (60 and 30 times at most), since a
+            comparison needs answers; some iterations do where differences of two walks alike are compared.
     """
 
-    def __init__(self, solver: Any, y: Tensor, facts: Facts, state: State) -> None:
+    def __init__(self, solver: Any, y: Tensor, facts: Facts, state: State, *, ended: bool = False) -> None:
         self.solver, self.y, self.facts = solver, y, facts
-        self.calls = 0
+        self.calls, self.ended = 0, ended
         zero = torch.zeros_like(facts.gain)
         self.tried: list[tuple[Tensor, State]] = []
         self._advance(zero, state, max(solver.settled - 1, 0))
         self.begun = self.tried.pop()[1]  # where a solve at strength one would be, and cannot have ended
-        self._advance(zero, self.begun, _SETTLE)
+        self._advance(zero, self.begun, _LONGEST if ended else _SETTLE)
 
     @property
     def x(self) -> Tensor:
@@ -38,7 +41,7 @@ class Walk:
 
     def at(self, t: Tensor) -> Tensor:
         """Image at strengths 2^t, (B, C, ...)."""
-        self._advance(t, self._fresh(self.nearest(t)), _EACH)
+        self._advance(t, self._fresh(self.nearest(t)), _LONGEST // 2 if self.ended else _EACH)
         return self.x
 
     def nearest(self, t: Tensor) -> State:
@@ -66,9 +69,15 @@ class Walk:
     def _advance(self, t: Tensor, state: State, count: int) -> None:
         facts = self.facts._replace(strength=torch.exp2(t))
         problem = self.solver.problem(self.y, facts)
+        going = torch.ones_like(t, dtype=torch.bool)
         for _ in range(count):
-            state = self.solver.advance(problem, state, problem.levels(state.step))
-        self.calls += count
+            new = self.solver.advance(problem, state, problem.levels(state.step))
+            state = _either(going, new, state)._replace(step=new.step)
+            self.calls += 1
+            if self.ended and new.step >= self.solver.settled:
+                going = going & ~(new.residual <= self.solver.stop.tolerance)
+                if not bool(going.any()):
+                    break
         self.tried.append((t, state))
 
 

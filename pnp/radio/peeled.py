@@ -88,6 +88,11 @@ class Peeled(nn.Module):
                 break
             points = [self._find(one, p) for one, p in zip((y - op.A(rest.x)).split(1), points)]
             rest = self.solver.solve(_without(op, y, points))
+        if any(len(p.flux) >= self.most for p in points):
+            warnings.warn(
+                f"Peeled: found all the {self.most} sources that it may look for; there may be more, most= allows them",
+                RuntimeWarning, stacklevel=2,
+            )  # fmt: skip
         return PeeledResult(rest.x + _placed(points, rest.x), points, rest)
 
     @torch.no_grad()

@@ -1,13 +1,15 @@
 """Solves on disk: the same bits after a stop, a kill or a repetition; what differs is named."""
 
+import functools
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from denoisers import Denoiser
-from operators import Blur, gaussian_kernel
+from operators import Blur, LinearOperator, gaussian_kernel
 from pnp import Anderson, Expert, PnPADMM, PnPHQS, Stop, compare, replay
 
 from .problems import data, image, operators
@@ -135,3 +137,50 @@ solver(op).solve(y, callback=wait, checkpoint={str(tmp_path / "a")!r}, every=2)
         process.kill()
     op, y = problem("blur")
     assert torch.equal(replay(tmp_path / "a", solver(op), y).x, solver(op).solve(y).x)
+
+
+def _closure(share: float):
+    return lambda x, sigma: (1 - share) * x + share * torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+
+
+def _pooled(x, sigma, share: float):
+    return _closure(share)(x, sigma)
+
+
+class Called:
+    """No module, but called."""
+
+    def __init__(self, share: float) -> None:
+        self.share = np.array([share])
+
+    def __call__(self, x, sigma):
+        return _closure(float(self.share[0]))(x, sigma)
+
+
+@pytest.mark.parametrize("make", [_closure, lambda share: functools.partial(_pooled, share=share), Called])
+def test_functions_count_by_what_they_hold(make, tmp_path):
+    op, y = problem("blur")
+    one, same, other = (PnPADMM(op, make(share), noise_std=0.03, stop=STOP) for share in (0.1, 0.1, 0.9))
+    result = one.solve(y)
+    result.save(tmp_path / "one.safetensors")
+    assert torch.equal(replay(tmp_path / "one.safetensors", same, y, until=3).residuals(), result.residuals()[:3])
+    with pytest.raises(ValueError, match="denoiser"):
+        replay(tmp_path / "one.safetensors", other, y, until=3)
+
+
+def test_arrays_of_an_operator_count(tmp_path):
+    class Times(LinearOperator):
+        in_shape = out_shape = (1, 8, 8)
+
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.weights = factor * np.ones((8, 8), dtype=np.float32)
+
+        def A(self, x):
+            return torch.from_numpy(self.weights).to(x) * x
+
+    y = torch.rand(1, 1, 8, 8)
+    one, other = (PnPADMM(Times(f), Smoothing(0.5), noise_std=0.03, stop=STOP) for f in (1.0, 1.5))
+    one.solve(y).save(tmp_path / "one.safetensors")
+    with pytest.raises(ValueError, match="operator"):
+        replay(tmp_path / "one.safetensors", other, y, until=3)

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from denoisers import DRUNetDenoiser, TVDenoiser
 from operators import MRI, Identity, Operator, Radon, Weighted, gaussian_noise, poisson_noise, random_columns
 from pnp import Gaussian, Huber, PnPADMM, PnPPDHG, Poisson, Transmission, choose_denoiser, choose_strength
+from pnp import data as samples
 from pnp.analysis.holdout import held_out, masked, without
 
 from ..problems import NOISE, coil_maps, data, image, operators
@@ -47,6 +49,7 @@ def test_what_is_left_out_has_no_effect(kind):
     }[kind]()
     y = 10 * torch.rand(1, 1, 12, 12, dtype=torch.float64)
     out = torch.rand(1, 1, 12, 12, generator=g) < 0.3
+    part: Any
     part, rest = without(make, y, out)
     part = part.with_noise(torch.full((1,), 0.1, dtype=torch.float64)) if part.noise_std is not None else part
     full = make.with_noise(torch.full((1,), 0.1, dtype=torch.float64)) if make.noise_std is not None else make
@@ -130,3 +133,21 @@ def test_each_sample_gets_the_denoiser_that_foretells_it():
 def test_denoisers_to_choose_from():
     with pytest.raises(ValueError, match="denoisers: expected at least two"):
         choose_denoiser(Identity((16, 16)), torch.zeros(1, 1, 16, 16), [smooth])
+
+
+def test_a_denoiser_is_judged_by_answers_not_on_the_way():
+    op, x = Radon(48, torch.arange(40) * (torch.pi / 40)), samples.sample("camera")[..., 100:148, 180:228]
+    y = op(x)
+    noise = 0.01 * float(y.max())
+    y = gaussian_noise(y, noise, seed=0)
+    good, bad = DRUNetDenoiser("natural-gray-fast"), TVDenoiser()
+    answers = [PnPADMM(op, d, noise_std=noise)(y) for d in (good, bad)]
+    assert (answers[0] - x).norm() < 0.95 * (answers[1] - x).norm()
+    assert choose_denoiser(op, y, [good, bad], noise_std=noise).index.tolist() == [0]
+
+
+def test_automatic_strength_of_hardly_any_data_is_one():
+    op = Radon(3, torch.arange(4) * 0.7)
+    counts = torch.full((1, *op.out_shape), 40.0)
+    told = PnPADMM(Transmission(op, photons=50.0), lambda x, s: x / 2, strength="auto").solve(counts).report
+    assert told["strength"].tolist() == [1.0] and "too few data" in told["strength from"]
