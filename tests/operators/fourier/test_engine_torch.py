@@ -80,11 +80,11 @@ def test_little_memory_gives_the_same(shape, monkeypatch):
 
 def test_points_in_one_place_and_any_size_of_tiles(monkeypatch):
     p, x = 1e-3 * points(2000), random(1, 20, 16)
-    for tile in (1, 3, 4, 32, 100):
-        monkeypatch.setattr(spreading.Spreading, "_cost", lambda self, first, size, tile=tile: 0)
+    for tile, block in ((1, 16), (3, 7), (4, 64), (32, 1), (100, 32)):
         monkeypatch.setattr(spreading, "_TILES", (tile,))
+        monkeypatch.setattr(spreading, "_BLOCKS", (block,))
         transform = TorchTransform(p, (20, 16), 1e-10)
-        assert transform.spreading.tile == tile
+        assert (transform.spreading.tile, transform.spreading.block) == (tile, block)
         assert relative(transform.forward(x), direct(p, x)) < 1e-10
 
 
