@@ -66,7 +66,7 @@ def time_lines(counts: list[int], dtype: torch.dtype) -> Iterator[list[Any]]:
         x = torch.randn(1, 1, 512, 512, dtype=dtype, generator=torch.Generator().manual_seed(1))
         ours = NUFFT(p, (512, 512), backend="torch")
         y = ours(x)
-        for backend, repeats in (("finufft", 5), ("torchkbnufft", 2)):
+        for backend, repeats in (("finufft", 9), ("torchkbnufft", 3)):
             other = NUFFT(p, (512, 512), backend=backend)
             label = f"512^2, {m} points, {str(dtype)[6:]}: "
             try:

@@ -67,7 +67,7 @@ class Spreading:
             tiles = math.prod(n / tile for n in self.grid)
             for block in _BLOCKS:
                 blocks = int(((counts + block - 1) // block).sum())
-                each = side ** (d - 1) * (0.14 * block * side + 1.3 * block + 6 * side) + 10 * block
+                each = side ** (d - 1) * (0.14 * block * side + 1.3 * block + 2 ** (d - 1) * side) + 10 * block
                 costs[tile, block] = blocks * each + 6 * tiles * side**d
         return min(costs, key=costs.__getitem__)
 
@@ -161,7 +161,7 @@ class Spreading:
         values = torch.cat((values, values.new_zeros(c, 1)), 1)
         grid = values.new_zeros(c, *self.grid)
         row = math.prod(self.tiles[1:])
-        rows = max(1, 8 * self._working() // (c * row * self.side**d))  # of tiles at a time
+        rows = max(1, self._working() // (c * row * self.side**d))  # of tiles at a time
         starts = torch.arange(0, self.tiles[0] + rows, rows, device=values.device) * row
         ends = torch.searchsorted(self.block_tile, starts).tolist()
         for i, (begin, end) in enumerate(itertools.pairwise(ends)):
