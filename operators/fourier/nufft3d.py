@@ -1,6 +1,7 @@
 """The non-uniform Fourier transform of volumes."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..linalg import linear_map
-from ..modes import constant
+from ..modes import constant, lasting
 from ..shapes import Constant, as_constant, check_precision
 from .engine_torch import TorchTransform
 from .nufft import engine_for
@@ -76,6 +77,15 @@ class NUFFT3D(LinearOperator):
         self.eps, self.backend = eps, backend
         self._engines: dict[Any, TorchTransform] = {}
         self._spectra: dict[Any, Tensor] = {}
+
+    def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> "NUFFT3D":
+        exact = self.points
+        super()._apply(fn, recurse)
+        with lasting():
+            self.points = exact.to(self.points.device)  # .float() leaves the points in double precision
+        self._engines.clear()
+        self._spectra.clear()
+        return self
 
     def _sums(self, v: Tensor, kind: int, shape: tuple[int, ...]) -> Tensor:
         """Type 2 (volumes to samples) or 1 (its adjoint) of a stack of volumes or rows of samples."""

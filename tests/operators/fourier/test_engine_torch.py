@@ -142,6 +142,8 @@ def test_volumes_as_finufft_has_them(dtype):
     assert relative(ours(x), y) < bound
     assert relative(ours.A_adjoint(y), theirs.A_adjoint(y)) < bound
     assert relative(ours.A_adjoint_A(x), ours.A_adjoint(ours(x))) < 2 * bound
+    for op in (ours, theirs):
+        assert op.float().points.dtype == torch.float64 and relative(op(x), y) < bound
     with pytest.raises(ValueError, match="backend: expected auto, finufft or torch"):
         NUFFT3D(p, (6, 7, 5), backend="fast")  # type: ignore[arg-type]
 
