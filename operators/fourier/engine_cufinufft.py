@@ -48,8 +48,11 @@ class CufinufftTransform:
     def _plan(self, kind: int, data: Tensor) -> Any:
         try:
             import cufinufft
-        except ImportError as error:
-            raise ImportError("NUFFT on CUDA needs cufinufft: pip install 'pnp-imaging[gpu]'") from error
+        except (ImportError, OSError) as error:  # the latter: of a CUDA library that is missing
+            raise ImportError(
+                "backend='cufinufft' needs that package, built for this CUDA: pip install 'pnp-imaging[gpu]'; "
+                "backend='torch' needs neither"
+            ) from error
         key = (kind, data.dtype, len(data), data.device)
         if key not in self._plans:
             name = "complex128" if data.dtype == torch.complex128 else "complex64"

@@ -1,8 +1,10 @@
 """The non-uniform Fourier transform: one engine under radio interferometry, tomography and non-Cartesian MRI."""
 
+import functools
+import importlib
 import math
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +15,16 @@ from ..shapes import Constant, as_constant, check_precision, image_axes
 from .sums import Transform, image_of, samples_of
 from .toeplitz import Toeplitz, lags
 
-__all__ = ["NUFFT", "EngineOptions", "check_points"]
+__all__ = ["NUFFT", "EngineOptions", "check_points", "engine_for"]
+
+Backend = Literal["auto", "finufft", "cufinufft", "torch", "torchkbnufft"]
 
 
 class EngineOptions(TypedDict, total=False):
     """What :class:`NUFFT` takes for its engine, and the operators on it pass on."""
 
     eps: float | None
-    backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"]
+    backend: Backend
     threads: int
 
 
@@ -41,8 +45,9 @@ class NUFFT(LinearOperator):
         real: images are real; the adjoint takes the real part.
         norm: ``"ortho"`` divides by sqrt(HW), so that a full Cartesian grid of points makes a unitary operator.
         eps: relative error of the sums; default 1e-6 for single, 1e-12 for double precision data.
-        backend: ``"finufft"`` on the CPU, ``"cufinufft"`` on CUDA, or ``"torchkbnufft"`` anywhere (relative error
-            5e-4); ``"auto"`` picks by the device.
+        backend: ``"finufft"`` (CPU), ``"cufinufft"`` (CUDA), ``"torch"`` (any device; no compiled code but torch's) or
+            ``"torchkbnufft"`` (any device, relative error 5e-4); ``"auto"``: finufft on the CPU and cufinufft on CUDA
+            where these import, else torch.
         threads: of finufft; 0: as many as torch uses.
 
     Raises:
@@ -66,7 +71,7 @@ class NUFFT(LinearOperator):
         real: bool = False,
         norm: Literal["ortho"] | None = None,
         eps: float | None = None,
-        backend: Literal["auto", "finufft", "cufinufft", "torchkbnufft"] = "auto",
+        backend: Backend = "auto",
         threads: int = 0,
     ) -> None:
         super().__init__()
@@ -75,8 +80,8 @@ class NUFFT(LinearOperator):
             raise ValueError(f"norm: expected None or 'ortho', got {norm!r}")
         if eps is not None and not 1e-14 <= eps <= 0.1:
             raise ValueError(f"eps: expected a relative error in 1e-14 ... 0.1, got {eps}")
-        if backend not in ("auto", "finufft", "cufinufft", "torchkbnufft"):
-            raise ValueError(f"backend: unknown, {backend!r}")
+        if backend not in get_args(Backend):
+            raise ValueError(f"backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
         if not (isinstance(threads, int) and threads >= 0):
             raise ValueError(f"threads: expected a number >= 0, got {threads!r}")
         if isinstance(points, nn.Parameter):
@@ -170,15 +175,17 @@ class NUFFT(LinearOperator):
         return kept[2]
 
     def _make(self, points: Tensor, device: torch.device, eps: float, shape: tuple[int, int]) -> Transform:
-        points, backend = points.detach().double(), self.backend
-        if backend == "auto":
-            backend = {"cpu": "finufft", "cuda": "cufinufft"}.get(device.type, "torchkbnufft")
+        points, backend = points.detach().double(), engine_for(self.backend, device)
+        if backend == "torch":
+            from .engine_torch import TorchTransform
+
+            return TorchTransform(points.to(device), shape, eps)
         if backend == "finufft":
             from .engine_finufft import FinufftTransform
             from .engine_real import RealFinufftTransform
 
             if device.type != "cpu":
-                raise ValueError(f"backend: finufft works on the CPU, the data are on {device}")
+                raise ValueError(f"backend: finufft works on the CPU, the data are on {device}; 'torch' works there")
             engine = FinufftTransform if self.in_dtype.is_complex else RealFinufftTransform
             return engine(points.cpu().numpy(), shape, eps, threads=self.threads)
         if backend == "cufinufft":
@@ -188,6 +195,27 @@ class NUFFT(LinearOperator):
         from .engine_torchkb import TorchkbTransform
 
         return TorchkbTransform(points.to(device), shape)
+
+
+def engine_for(backend: str, device: torch.device) -> str:
+    """The engine that ``backend`` means on a device.
+
+    >>> engine_for("auto", torch.device("meta")), engine_for("torchkbnufft", torch.device("cpu"))
+    ('torch', 'torchkbnufft')
+    """
+    if backend != "auto":
+        return backend
+    fast = {"cpu": "finufft", "cuda": "cufinufft"}.get(device.type)
+    return fast if fast and _imports(fast) else "torch"
+
+
+@functools.cache
+def _imports(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except (ImportError, OSError):  # the latter: of a shared library that is missing
+        return False
+    return True
 
 
 def check_points(points: Any, name: str = "points") -> Tensor:
