@@ -120,7 +120,7 @@ def test_what_is_not_ours_is_not_replaced(tmp_path):
     notes, stray = tmp_path / "a.safetensors", tmp_path / "a.partial"
     notes.write_text("mine")
     stray.write_text("mine too")
-    with pytest.raises(FileExistsError, match=r"a\.safetensors is there already; overwrite=True \(--force\)"):
+    with pytest.raises(FileExistsError, match=r"a\.safetensors is there already; overwrite=True \(--force on"):
         save_weights(notes, STATE, CARD)
     assert notes.read_text() == "mine"
     save_weights(notes, STATE, CARD, overwrite=True)
