@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from denoisers.base import Denoiser
@@ -52,14 +53,17 @@ def out_of_range(x: Tensor, calibration: Calibration) -> str:
     )
 
 
-def too_bright(x: Tensor, calibration: Calibration) -> str:
-    """Says that a source outshines the rest of a sky by more than a denoiser knows: by a thousand and more."""
-    peak = float((x.detach().abs().flatten(1).amax(1) / calibration.scale).max())
-    if not 1000 < peak < math.inf:
+def too_bright(x: Tensor, noise: Tensor) -> str:
+    """Says that a source outshines the rest of a sky, where that stands out of the ``noise`` of images, (B,), by more
+    than a denoiser knows: by a thousand and more."""
+    sizes = x.detach().abs().flatten(1).sort(1).values
+    rest, peak = sizes[:, round(0.99 * (sizes.shape[1] - 1))], sizes[:, -1]
+    contrast = float(torch.where(rest > 3 * noise, peak / rest.clamp_min(1e-30), 0 * peak).max())
+    if not 1000 < contrast < math.inf:
         return ""
     return (
-        f"a source is {peak:.2g} times as bright as nearly all of the sky, more than the denoiser knows beside faint "
-        "structures: pnp.radio.Peeled(solver) takes it out of the data first"
+        f"a source is {contrast:.2g} times as bright as nearly all of the sky, more than the denoiser knows beside "
+        "faint structures: pnp.radio.Peeled(solver) takes it out of the data first"
     )
 
 

@@ -151,7 +151,7 @@ def _of_the_data(
     if other := other_scale(likelihood.op, denoiser):
         told["pixel scale"] = other
         alarms.append(other)
-    if likelihood.op.field == "radio" and (bright := too_bright(x, problem.prior.calibration)):
+    if likelihood.op.field == "radio" and (bright := too_bright(x, noise)):
         told["contrast"] = bright
         alarms.append(bright)
     if strength is None or not isinstance(likelihood, Gaussian):

@@ -126,3 +126,13 @@ def test_other_operators_and_numbers_are_refused():
         find_points(op, torch.zeros(2, 1, op.out_shape[-1]))
     with pytest.raises(ValueError, match="y"):
         Peeled(PnPADMM(op))(torch.full((1, *op.out_shape), torch.nan).to(torch.complex64))
+
+
+def test_a_source_that_outshines_the_sky_is_named():
+    op = array()
+    solver = PnPADMM(op, noise_std=0.5, stop=Stop(max_iter=12))
+    with pytest.warns(RuntimeWarning, match="Peeled"):
+        told = solver.solve(op(3 * diffuse()) + source(op, 3e4, 9.0, 40.0) + noise(op, 0.5))
+    assert "contrast" in told.report and "contrast" in told.health.causes  # pyright: ignore
+    for flux in (0.0, 100.0):  # what the prior knows
+        assert "contrast" not in solver.solve(op(diffuse()) + source(op, flux, 9.0, 40.0) + noise(op, 0.5)).report
