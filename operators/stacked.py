@@ -61,10 +61,8 @@ class Stack(Made):
 
     def A(self, x: Tensor) -> Tensor:
         parts = [op.A(x).flatten(1) for op in self._parts()]
-        kind, batch = (
-            (torch.complex64 if self.out_dtype.is_complex else torch.float32),
-            max(len(part) for part in parts),
-        )
+        kind = torch.complex64 if self.out_dtype.is_complex else torch.float32
+        batch = max(len(part) for part in parts)
         for part in parts:
             kind = torch.promote_types(kind, part.dtype)
         return torch.cat([part.to(kind).expand(batch, -1) for part in parts], 1)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from operators.compose import Compose, Scaled
+from operators.compose import Compose, Scaled, Weighted
 from operators.radio.interferometry import RadioInterferometry
 
 from ..arguments import check_values
@@ -16,6 +16,7 @@ _LONG = 0.5  # share of the visibilities, those of the longest baselines, in whi
 _ALIKE = 0.1  # relative difference of the fluxes on two rings of baselines up to which a source counts as unresolved
 _NORMAL_MAD = 0.6744897501960817
 _STEPS = 6  # of Gauss and Newton
+_AT_ONCE = 2**20  # sources times visibilities that are worked on at once
 
 
 class Points(NamedTuple):
@@ -32,8 +33,8 @@ def radio_operator(op: Any) -> RadioInterferometry:
         TypeError: there is none. ValueError: its sky is complex or has channels.
     """
     inner = op
-    while isinstance(inner, (Compose, Scaled)):
-        inner = inner.inner if isinstance(inner, Compose) else inner.operator
+    while isinstance(inner, Scaled) or (isinstance(inner, Compose) and isinstance(inner.outer, Weighted)):
+        inner = inner.operator if isinstance(inner, Scaled) else inner.inner
     if not isinstance(inner, RadioInterferometry):
         raise TypeError(f"op: expected RadioInterferometry, weighted or not, got {type(op).__name__}")
     if inner.in_dtype.is_complex or inner.in_shape[0] != 1:
@@ -71,92 +72,121 @@ def find_points(op: Any, y: Tensor, *, known: Points | None = None, threshold: f
     >>> [round(v, 2) for v in (*found.flux.tolist(), *found.position[0].tolist())]
     [2.5, 20.0, 45.0]
     """
-    radio = radio_operator(op)
+    radio_operator(op)
     if y.shape != (1, *op.out_shape) or not y.is_complex():
         raise ValueError(f"y: expected complex data {(1, *op.out_shape)} of one sky, got {y.dtype} {tuple(y.shape)}")
     check_values("y", y)
-    long = _long_baselines(radio)
+    array = _Array.of(op)
+    long = array.length >= array.length.kthvalue(max(1, round((1 - _LONG) * len(array.length)))).values
     used = torch.ones_like(long) if known is not None and len(known.flux) else long
     found = known if known is not None else Points(*(y.real.new_zeros(s, dtype=torch.float64) for s in ((0,), (0, 2))))
-    found = _fitted(op, radio, y, found, used)
+    found = _fitted(array, y, found, used)
     for _ in range(most - len(found.flux)):
-        rest = y - visibilities(op, found).to(y.dtype)
-        new = _brightest(op, radio, rest, long, threshold)
+        rest = y - array.data(found).to(y.dtype)
+        new = _brightest(op, array, rest, long, threshold)
         if new is None:
             break
-        found = _fitted(op, radio, y, Points(*(torch.cat(pair) for pair in zip(found, new))), used)
+        found = _fitted(array, y, Points(*(torch.cat(pair) for pair in zip(found, new))), used)
     return found
 
 
 def visibilities(op: Any, points: Points) -> Tensor:
     """Data (1, 1, M) of sources alone, complex double."""
-    return (_columns(op, radio_operator(op), points.position) * points.flux[:, None]).sum(0)[None, None]
+    return _Array.of(op).data(points)
 
 
-def _columns(op: Any, radio: RadioInterferometry, position: Tensor) -> Tensor:
-    """Data of sources of flux one, (n, M)."""
-    centre = torch.tensor([n // 2 for n in radio.image_shape], dtype=torch.float64, device=position.device)
-    phase = (position - centre) @ radio.points.detach().double()
-    return _weighted(op, torch.polar(torch.ones_like(phase), -phase))
+class _Array(NamedTuple):
+    """Baselines (2, M) in radians per pixel, their lengths, what multiplies each visibility, the image's middle."""
+
+    uv: Tensor
+    length: Tensor
+    factor: Tensor
+    centre: Tensor
+
+    @classmethod
+    def of(cls, op: Any) -> "_Array":
+        radio = radio_operator(op)
+        uv = radio.points.detach().double()
+        ones = torch.ones(1, 1, uv.shape[1], dtype=torch.complex128, device=uv.device)
+        centre = torch.tensor([n // 2 for n in radio.image_shape], dtype=torch.float64, device=uv.device)
+        factor = _weighted(op, ones)
+        if len(factor) > 1:
+            raise ValueError(f"op: holds weights of {len(factor)} samples; take out the sources of one at a time")
+        return cls(uv, uv.norm(dim=0), factor[0, 0], centre)
+
+    def columns(self, position: Tensor, some: Tensor) -> Tensor:
+        """Visibilities ``some`` (indices) of sources of flux one, (n, m)."""
+        phase = (position - self.centre) @ self.uv[:, some]
+        return self.factor[some] * torch.polar(torch.ones_like(phase), -phase)
+
+    def parts(self, sources: int, used: Tensor | None = None) -> list[Tensor]:
+        """Indices of visibilities, as many at a time as sources leave memory for."""
+        every = torch.arange(self.uv.shape[1], device=self.uv.device) if used is None else used.nonzero()[:, 0]
+        return list(every.split(max(1, _AT_ONCE // max(1, sources))))
+
+    def data(self, points: Points) -> Tensor:
+        """Visibilities (1, 1, M) of sources."""
+        flux = points.flux.to(self.factor.dtype)
+        parts = [flux @ self.columns(points.position, some) for some in self.parts(len(flux))]
+        return torch.cat(parts)[None, None]
 
 
 def _weighted(op: Any, data: Tensor) -> Tensor:
-    """Visibilities (n, M) after what stands before the radio operator."""
+    """Visibilities after what stands before the radio operator."""
     if isinstance(op, Compose):
-        return op.outer.A(_weighted(op.inner, data)[:, None])[:, 0]
+        return op.outer.A(_weighted(op.inner, data))
     return op.factor * _weighted(op.operator, data) if isinstance(op, Scaled) else data
 
 
-def _long_baselines(radio: RadioInterferometry) -> Tensor:
-    length = radio.points.detach().double().norm(dim=0)
-    return length >= length.quantile(1 - _LONG) if len(length) <= 10_000_000 else length >= length.median()
-
-
-def _brightest(op: Any, radio: RadioInterferometry, rest: Tensor, long: Tensor, threshold: float) -> Points | None:
+def _brightest(op: Any, array: _Array, rest: Tensor, long: Tensor, threshold: float) -> Points | None:
     """The highest peak of what the long baselines show, if it is high enough and unresolved."""
+    weight = float(array.factor[long].abs().square().sum())
 
     def dirty(data: Tensor) -> Tensor:
         return op.A_adjoint(torch.where(long, data, 0)).double()[0, 0] / weight
 
-    centre = torch.tensor([[n // 2 for n in radio.image_shape]], dtype=torch.float64, device=rest.device)
-    weight = float(_columns(op, radio, centre)[0, long].abs().square().sum())
     image = dirty(rest)
     peak = int(image.argmax())
     at = torch.tensor([divmod(peak, image.shape[1])], dtype=torch.float64, device=rest.device)
-    new = _fitted(op, radio, rest, Points(image.flatten()[peak][None], at), long)
+    new = _fitted(array, rest, Points(image.flatten()[peak][None], at), long)
     # of what is left, since a bright source's own sidelobes are all over
-    spread = float(dirty(rest - visibilities(op, new).to(rest.dtype)).abs().median()) / _NORMAL_MAD
+    spread = float(dirty(rest - array.data(new).to(rest.dtype)).abs().median()) / _NORMAL_MAD
     if not float(new.flux) > threshold * spread or float((new.position - at).abs().amax()) > 1:
         return None
-    length = radio.points.detach().double().norm(dim=0)
-    near = length < length[long].median()
-    inner, outer = (float(_fluxes(op, radio, rest, new.position, ring)) for ring in (long & near, long & ~near))
+    near = array.length < array.length[long].median()
+    inner, outer = (float(_fluxes(array, rest, new.position, ring)) for ring in (long & near, long & ~near))
     return new if abs(inner - outer) < _ALIKE * inner else None
 
 
-def _fluxes(op: Any, radio: RadioInterferometry, y: Tensor, position: Tensor, used: Tensor) -> Tensor:
-    columns = _columns(op, radio, position)[:, used]
-    gram, right = (columns.conj() @ columns.T).real, (columns.conj() @ y[0, 0, used].to(columns)).real
-    return torch.linalg.lstsq(gram, right[:, None]).solution[:, 0]
+def _least_squares(array: _Array, y: Tensor, position: Tensor, used: Tensor, flux: Tensor | None) -> Tensor:
+    """Fluxes at given positions, (n,); with ``flux`` changes of fluxes, rows and columns, (3n,), from there."""
+    n = len(position) * (1 if flux is None else 3)
+    gram = torch.zeros(n, n, dtype=torch.float64, device=y.device)
+    right = torch.zeros(n, dtype=torch.float64, device=y.device)
+    for some in array.parts(n, used):
+        basis, data = array.columns(position, some), y[0, 0, some].to(torch.complex128)
+        if flux is not None:
+            data = data - flux.to(basis) @ basis
+            basis = torch.cat((basis, *(-1j * flux[:, None] * array.uv[k, some] * basis for k in (0, 1))))
+        gram += (basis.conj() @ basis.T).real
+        right += (basis.conj() @ data).real
+    scale = gram.diagonal().clamp_min(1e-300).sqrt()
+    return torch.linalg.lstsq(gram / scale / scale[:, None], (right / scale)[:, None]).solution[:, 0] / scale
 
 
-def _fitted(op: Any, radio: RadioInterferometry, y: Tensor, points: Points, used: Tensor) -> Points:
+def _fluxes(array: _Array, y: Tensor, position: Tensor, used: Tensor) -> Tensor:
+    return _least_squares(array, y, position, used, None)
+
+
+def _fitted(array: _Array, y: Tensor, points: Points, used: Tensor) -> Points:
     """Fluxes and positions by least squares, Gauss-Newton."""
-    if not len(points.flux):
+    position, n = points.position, len(points.flux)
+    if not n:
         return points
-    data, uv, n = y[0, 0, used].to(torch.complex128), radio.points.detach().double()[:, used], len(points.flux)
-    position = points.position
     for _ in range(_STEPS):
-        flux = _fluxes(op, radio, y, position, used)
-        columns = _columns(op, radio, position)[:, used]
-        rest = data - flux.to(columns) @ columns
-        moved = [-1j * flux[:, None] * uv[k] * columns for k in (0, 1)]
-        basis = torch.cat((columns, *moved))
-        gram, right = (basis.conj() @ basis.T).real, (basis.conj() @ rest).real
-        scale = gram.diagonal().clamp_min(1e-300).sqrt()
-        change = torch.linalg.lstsq(gram / scale / scale[:, None], (right / scale)[:, None]).solution[:, 0] / scale
+        change = _least_squares(array, y, position, used, _fluxes(array, y, position, used))
         step = change[n:].reshape(2, n).T.clamp(-0.5, 0.5)
         position = position + step
         if float(step.abs().max()) < 1e-6:
             break
-    return Points(_fluxes(op, radio, y, position, used), position)
+    return Points(_fluxes(array, y, position, used), position)

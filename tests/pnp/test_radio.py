@@ -117,6 +117,9 @@ def test_other_operators_and_numbers_are_refused():
         Peeled(PnPADMM(Identity((8, 8))))
     with pytest.raises(ValueError, match="one channel"):
         Peeled(PnPADMM(RadioInterferometry(baselines(), (16, 16), unit="rad/pixel", real=False)))
+    each = Weighted(torch.ones(2, *op.out_shape), shape=op.out_shape) @ op
+    with pytest.raises(ValueError, match="weights of 2 samples"):
+        find_points(each, source(op, 5.0, 9.0, 9.0))
     with pytest.raises(TypeError, match="solver"):
         Peeled(op)  # pyright: ignore[reportArgumentType]
     for name, value in (("threshold", 1.0), ("rounds", 0), ("most", 2.5)):
@@ -136,3 +139,12 @@ def test_a_source_that_outshines_the_sky_is_named():
     assert "contrast" in told.report and "contrast" in told.health.causes  # pyright: ignore
     for flux in (0.0, 100.0):  # what the prior knows
         assert "contrast" not in solver.solve(op(diffuse()) + source(op, flux, 9.0, 40.0) + noise(op, 0.5)).report
+
+
+def test_many_visibilities_go_in_parts(monkeypatch):
+    op = array()
+    y = source(op, 50.0, 12.4, 20.0) + source(op, 30.0, 30.0, 33.7) + op(diffuse()) + noise(op, 0.3)
+    whole = find_points(op, y)
+    monkeypatch.setattr("pnp.radio.points._AT_ONCE", 128)
+    parts = find_points(op, y)
+    assert torch.allclose(parts.flux, whole.flux, rtol=1e-9) and torch.allclose(parts.position, whole.position)
