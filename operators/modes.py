@@ -176,21 +176,22 @@ class Lasting(ABCMeta):
             try:
                 made = super().__call__(*args, **options)
             except TypeError as error:
-                raise _named(error, cls) from error
+                if (found := _UNKNOWN.search(str(error))) is None:
+                    raise
+                raise TypeError(_unknown(cls, *found.groups())) from error
             keep(made)
         return made
 
 
-def _named(error: TypeError, kind: type) -> TypeError:
-    """An error that names the class, and what is close to an argument that it does not have."""
-    found = re.search(r"(?:unexpected keyword|has no) argument '(\w+)'", str(error))
-    if not found:
-        return error
-    known = [name for name, p in inspect.signature(kind.__init__).parameters.items() if p.kind != p.VAR_KEYWORD][1:]
-    close = difflib.get_close_matches(found[1], known, 2)
-    return TypeError(
-        f"{kind.__name__}: has no argument {found[1]!r}"
-        + (f"; did you mean {' or '.join(close)}?" if close else f"; it takes {', '.join(known)}")
+_UNKNOWN = re.compile(r"(?:unexpected keyword|has no) argument '(\w+)'(?:; did you mean ([\w ]+)\?)?")
+
+
+def _unknown(kind: type, name: str, meant: str | None) -> str:
+    """Names the class, whoever was handed the argument in the end, and what is close to it."""
+    known = [n for n, p in inspect.signature(kind.__init__).parameters.items() if p.kind != p.VAR_KEYWORD][1:]
+    close = " or ".join(difflib.get_close_matches(name, known, 2)) or meant
+    return f"{kind.__name__}: has no argument {name!r}; " + (
+        f"did you mean {close}?" if close else f"it takes {', '.join(known)}"
     )
 
 

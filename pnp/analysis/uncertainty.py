@@ -1,6 +1,5 @@
 """How sure each pixel of a reconstruction is: deviations and intervals, of images and of what is read off them."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -109,8 +108,11 @@ def _sampled(solver: Any, y: Tensor, count: int, seed: int) -> Draws:
     kept = good.reshape(*good.shape, *[1] * (images.ndim - 2))
     centre = torch.where(kept, images, 0).sum(0) / kept.sum(0).clamp_min(1)
     told = {"sampler": type(solver).__name__, "facts": other.begin(y).facts}
-    if isinstance(solver, DiffPIR) and solver.stop.tolerance < math.inf:
-        told["note"] = "DiffPIR goes to a fixed point, where draws differ little; its own stop ends with its noise"
+    if isinstance(solver, DiffPIR) and solver.stop.max_iter > solver.settled:
+        told["note"] = (
+            f"DiffPIR ends at a fixed point, where draws differ little; Stop(max_iter={solver.settled}, tolerance=0) "
+            "ends with its noise"
+        )
     return centre, zip(images, good), told
 
 
@@ -138,8 +140,8 @@ def uncertainty(
       image. Errors of the estimator, noise and bias; where the data hold nothing, as far as turned images are seen
       there and the denoiser does not repeat itself. Tachella, Pereyra 2023, arXiv:2310.11838.
     - ``"sampling"``: draws of a :class:`pnp.PnPULA`, which has to be the solver, 20 iterations apart; ``x`` is their
-      mean. The posterior: what images data and prior allow. :class:`pnp.DiffPIR` is taken, too, which is roughly
-      the posterior.
+      mean. The posterior: what images data and prior allow. :class:`pnp.DiffPIR` is taken, too, roughly the
+      posterior where ``stop`` ends it with its noise, after 24 iterations; from there on it goes to a fixed point.
     - ``"jacobian"``: :math:`x_i = \hat x + J n_i`, J the derivative of the fixed point by the data, n_i noise. What
       noise does to the answer, without bias. Needs a solver that converges and a denoiser that torch differentiates.
     - ``"laplace"``: the diagonal of :math:`(A^* A / \sigma_n^2 + \lambda \nabla^2 R)^{-1}`, from probes. The posterior

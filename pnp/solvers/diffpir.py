@@ -1,7 +1,6 @@
 """Half-quadratic splitting as a sampler."""
 
 import copy
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +11,6 @@ from operators.linalg import column
 from ..levels import Level
 from ..problem import Facts, Problem, last_level
 from ..solver import Solver
-from ..stopping import Stop
 from ..streams import normal
 
 __all__ = ["DiffPIR"]
@@ -52,7 +50,6 @@ class DiffPIR(Solver):
 
     damps = False
     settles = False
-    usual = Stop(tolerance=math.inf)  # ends with its noise: from there on all seeds would go to one fixed point
 
     def __init__(self, op: Any, denoiser: Any = None, *, zeta: float = 0.3, seed: int = 0, **others: Any) -> None:
         super().__init__(op, denoiser, **others)

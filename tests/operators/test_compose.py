@@ -190,6 +190,8 @@ def test_constants_of_a_batch_stand_beside_constants_of_one():
 def test_unknown_arguments_name_the_class_and_what_was_meant():
     with pytest.raises(TypeError, match="Radon: has no argument 'detectors'; did you mean .*detector_count"):
         Radon(8, [0.0], detectors=5)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match="Radon: has no argument 'backnd'; did you mean backend"):  # NUFFT's
+        Radon(8, [0.0], backnd="auto")  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="Weighted: has no argument 'sigma'; it takes weights, shape, dtype"):
         Weighted(WEIGHTS, sigma=5)  # pyright: ignore[reportCallIssue]
 
