@@ -7,9 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from operators import MRI
+
+from .measurement import Measurement
+from .npz import cartesian
 from .opening import named, package, within
 
-__all__ = ["Slice", "read_fastmri", "read_references"]
+__all__ = ["Slice", "measured_fastmri", "read_fastmri", "read_references"]
 
 _REFERENCES = ("reconstruction_rss", "reconstruction_esc")
 
@@ -46,6 +50,16 @@ def read_fastmri(path: str | Path) -> list[Slice]:
             raise ValueError("values are not finite")
     targets = [None] * len(kspace) if target is None else [t[None] for t in target]
     return [Slice(k, t, maximum, mask) for k, t in zip(kspace, targets)]
+
+
+def measured_fastmri(path: Path, slices: slice = slice(None)) -> Measurement:
+    """The measurement of a file in fastMRI's layout: ``slices`` of the volume are the batch; coil maps are estimated
+    where there are several coils."""
+    found = read_fastmri(path)[slices]
+    if not found:
+        raise ValueError(f"slices: {slices} leaves none")
+    y = torch.stack([s.kspace for s in found])
+    return Measurement(y, MRI, cartesian(y, found[0].mask))
 
 
 def _kind(file: Any) -> str | None:

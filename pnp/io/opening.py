@@ -33,6 +33,8 @@ def named(path: str | Path) -> Iterator[None]:
     except (ImportError, FileNotFoundError):
         raise
     except Exception as error:
+        if str(error).startswith(f"cannot read {path}:"):  # a reader inside has said it
+            raise
         words = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"cannot read {path}: {words}") from error
 

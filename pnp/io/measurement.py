@@ -1,0 +1,42 @@
+"""What a file of measured data gives, whatever its format: data, the operator that measured them, noise, provenance."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["Measurement"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Measured data and how they were measured: y (B, ...) = A x + noise, B slices, scans or one.
+
+    ``build(**arguments)`` is A, such as :class:`operators.MRI` with ``mask`` and ``coil_maps``; ``noise_std`` is what
+    the file says of the noise, per real component and in the units of y: a number, per slice (B,) or per datum; None
+    where it says nothing, and solvers estimate it. ``provenance`` says in words and numbers where y comes from: file,
+    format, instrument, what was corrected.
+
+    >>> import torch
+    >>> from operators import Inpainting
+    >>> m = Measurement(torch.ones(1, 1, 2, 2), Inpainting, {"mask": torch.eye(2)}, noise_std=0.1)
+    >>> m.operator().A(m.y).flatten().tolist()
+    [1.0, 0.0, 0.0, 1.0]
+    """
+
+    y: Tensor
+    build: Callable[..., Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    noise_std: float | Tensor | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def operator(self, **changes: Any) -> Any:
+        """The operator; ``changes`` replace arguments or add others, such as ``image_shape`` or ``cell``."""
+        return self.build(**{**self.arguments, **changes})
+
+    def changed(self, said: str, **changes: Any) -> "Measurement":
+        """The measurement after a correction, ``said`` in a word or two, which ``provenance`` keeps in its order."""
+        provenance = dict(changes.pop("provenance", self.provenance))
+        provenance["corrections"] = (*provenance.get("corrections", ()), said)
+        return replace(self, provenance=provenance, **changes)

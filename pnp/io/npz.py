@@ -1,0 +1,75 @@
+"""Measurements in npz files: y and the arrays that say how it was measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import operators
+
+from .measurement import Measurement
+
+__all__ = ["cartesian", "read_npz"]
+
+
+def read_npz(path: Path) -> Measurement:
+    """The measurement of an npz file. Arrays beside y: ``kernel`` (blur); ``angles`` in radians and ``size``
+    (tomography); ``uv`` in wavelengths, ``cell`` in arcsec and ``size`` (radio); ``mask`` (pixels, or complex y (coils,
+    H, W): MRI, where zeros tell it if there is none, and ``maps`` are estimated); ``noise_std``, where it is known.
+
+    Raises:
+        ValueError: an array is missing; it is named.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(np.array(file[name])) for name in file.files}
+    arrays = {k: v.float() if v.dtype == torch.float64 else v for k, v in arrays.items()}
+    if "y" not in arrays:
+        raise ValueError("holds no y, the data")
+    y, build, arguments = _built(arrays)
+    noise = arrays.get("noise_std")
+    return Measurement(y, build, arguments, None if noise is None else float(noise))
+
+
+def _built(a: dict[str, Tensor]) -> tuple[Tensor, Callable[..., Any], dict[str, Any]]:
+    y = a["y"]
+    shape = tuple(y.shape[-2:])
+    side: Any = tuple(int(n) for n in a["size"].flatten().expand(2)) if "size" in a else None
+    if "kernel" in a:
+        y = y if y.ndim == 3 else y[None]
+        blur = {"kernel": a["kernel"], "image_shape": shape, "channels": len(y)}
+        return y[None].float(), operators.Blur, blur
+    if "angles" in a or "uv" in a:
+        if side is None:
+            raise ValueError("size: missing, the number of pixels along a side, or (H, W)")
+        if "angles" in a:
+            scan = {"image_shape": side, "angles": a["angles"], "detector_count": y.shape[-1]}
+            return y.float().reshape(1, 1, *shape), operators.Radon, scan
+        if "cell" not in a:
+            raise ValueError("cell: missing, the side of a pixel in arcsec")
+        sky = {"uv": a["uv"], "image_shape": side, "cell": float(a["cell"])}
+        return y.to(torch.complex64).reshape(1, 1, -1), operators.RadioInterferometry, sky
+    if y.is_complex():
+        y = y if y.ndim == 3 else y[None]
+        return y[None].to(torch.complex64), operators.MRI, cartesian(y[None], a.get("mask"), a.get("maps"))
+    if "mask" in a:
+        y = y if y.ndim == 3 else y[None]
+        return y[None].float(), operators.Inpainting, {"mask": a["mask"].float(), "channels": len(y)}
+    raise ValueError("expected kernel, angles, uv, mask or complex y beside the data: how it was measured")
+
+
+def cartesian(y: Tensor, mask: Tensor | None = None, maps: Tensor | None = None) -> dict[str, Any]:
+    """Arguments of :class:`operators.MRI` for k-space (B, coils, H, W), all of one mask, which zeros tell where there
+    is none; maps are estimated of each slice where there are several coils.
+
+    >>> cartesian(torch.ones(2, 1, 4, 4, dtype=torch.complex64))["mask"].sum().item()
+    16.0
+    """
+    if mask is None:
+        mask = (y != 0).any(1).any(0)
+    mask = mask.float().expand(y.shape[-2:])
+    if maps is None and y.shape[1] > 1:
+        maps = operators.estimate_coil_maps(y)
+    return {"mask": mask, "coil_maps": maps}
