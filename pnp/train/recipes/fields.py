@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from ..images import ImageFolder, as_float
 
-__all__ = ["attenuation", "ct_slices", "magnitudes", "random_phase", "skies", "stretched"]
+__all__ = ["attenuation", "ct_slices", "magnitudes", "random_phase", "real_part", "skies", "stretched"]
 
 CT_TEST = ("TCGA-60", "TCGA-92")  # patients who are kept for testing
 MRI_TEST = ("patient19", "patient20")
@@ -35,10 +35,15 @@ def ct_slices(folder: Path, *, held_out: bool = False) -> list[Tensor]:
 
 
 def magnitudes(folder: Path) -> list[Tensor]:
-    """Magnitudes of a folder over their 99.9 % quantile, but those of patients for tests."""
-    found = ImageFolder(folder)
-    images = [as_float(x) for name, x in zip(found.names, found.images) if not name.startswith(MRI_TEST)]
-    return [x / x.flatten().sort().values[round(0.999 * (x.numel() - 1))].clamp_min(1e-6) for x in images]
+    """Magnitudes of a folder over their 99.9 % quantile, but those of patients for tests; of ``complex_brain31.npy``,
+    where it is there, the complex images but the last six."""
+    if (folder / "complex_brain31.npy").is_file():
+        parts = np.load(folder / "complex_brain31.npy", allow_pickle=False)[:25].astype(np.float32)
+        images = list(torch.view_as_complex(torch.from_numpy(np.ascontiguousarray(parts)))[:, None])
+    else:
+        found = ImageFolder(folder)
+        images = [as_float(x) for name, x in zip(found.names, found.images) if not name.startswith(MRI_TEST)]
+    return [x / x.abs().flatten().sort().values[round(0.999 * (x.numel() - 1))].clamp_min(1e-6) for x in images]
 
 
 def random_phase(x: Tensor, g: Generator) -> Tensor:
@@ -49,6 +54,11 @@ def random_phase(x: Tensor, g: Generator) -> Tensor:
     coarse = torch.randn(1, 1, 4, 4, generator=g) * (0.3 * torch.rand((), generator=g))
     rough = F.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=True)[0]
     return x * torch.exp(2j * math.pi * (phase + rough))
+
+
+def real_part(x: Tensor, g: Generator) -> Tensor:
+    """The real part of a magnitude with a smooth phase: what solvers hand to a denoiser of real images."""
+    return random_phase(x, g).real
 
 
 def skies(folder: Path) -> list[Tensor]:

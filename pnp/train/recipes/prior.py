@@ -16,8 +16,8 @@ from ..images import as_float
 from ..in_solver import in_solver
 from ..muon import Muon
 from ..tasks.base import Task
-from ..tasks.equilibrium import KINDS, EquilibriumCrops
-from .fields import ct_slices, magnitudes, random_phase, skies, stretched
+from ..tasks.equilibrium import USUAL, EquilibriumCrops
+from .fields import ct_slices, magnitudes, real_part, skies, stretched
 from .recipe import DenoiserRecipe
 
 __all__ = ["DRUNET", "PriorRecipe"]
@@ -36,7 +36,7 @@ class PriorRecipe(DenoiserRecipe):
 
     share: float = 0.25
     solved: int = 2
-    kinds: tuple[str, ...] = KINDS[:-1]
+    kinds: tuple[str, ...] = USUAL
     noise: tuple[float, float] = (0.004, 0.1)
     load: Callable[[Path], Sequence[Tensor]] | None = None
     prepare: Callable[[Tensor, Generator], Tensor] | None = None
@@ -91,10 +91,10 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "ct": {"load": ct_slices, "sigmas": (0.002, 0.4), "kinds": ("tomography",), "noise": (0.003, 0.2)},
     "mri": {
         "load": magnitudes,
-        "prepare": random_phase,
-        "complex": True,
+        "prepare": real_part,
         "sigmas": (0.002, 0.3),
-        "kinds": ("fourier",),
+        "kinds": ("columns",),
+        "noise": (0.002, 0.1),
     },
     "radio": {
         "load": skies,

@@ -21,7 +21,7 @@ from .base import Drawn
 from .steady import SteadyCrops, random_frequencies, random_motion
 from .supervised import squares
 
-__all__ = ["KINDS", "EquilibriumCrops", "random_operator"]
+__all__ = ["KINDS", "USUAL", "EquilibriumCrops", "random_operator"]
 
 Generators = Sequence[torch.Generator]
 
@@ -47,6 +47,11 @@ def _tomography(side: int, g: torch.Generator) -> Tensor:
     return torch.fft.fftshift(torch.fft.irfft2(random_frequencies(side, g, spokes=True) * weight, s=(side, side)))
 
 
+def _columns(side: int, g: torch.Generator) -> Tensor:
+    """Kernel of columns of k-space and their mirrors, which is what a real part has of them."""
+    return torch.fft.fftshift(torch.fft.irfft2(random_frequencies(side, g, spokes=False), s=(side, side)))
+
+
 def _missing(side: int, channels: int, generators: Generators) -> Inpainting:
     masks = [torch.rand(1, side, side, generator=g) < log_uniform(0.15, 0.7, g) for g in generators]
     return Inpainting(torch.stack(masks), channels=channels)
@@ -69,10 +74,13 @@ _MAKERS: dict[str, Callable[[int, int, Generators], LinearOperator]] = {
     "missing": _missing,
     "smaller": _smaller,
     "tomography": lambda n, c, g: _blur(_tomography, n, c, g),
+    "columns": lambda n, c, g: _blur(_columns, n, c, g),
     "fourier": _fourier,
 }
 KINDS = tuple(_MAKERS)
-"""Kinds of measurements; ``"fourier"`` is of complex images."""
+"""Kinds of measurements: the first five for images of any kind, ``"columns"`` what a real part has of k-space,
+``"fourier"`` of complex images."""
+USUAL = KINDS[:5]
 
 
 def random_operator(kind: str, side: int, generators: Generators, channels: int = 1) -> LinearOperator:
@@ -126,7 +134,7 @@ class EquilibriumCrops(SteadyCrops):
         images: Sequence[Tensor],
         *,
         solved: int = 2,
-        kinds: Sequence[str] = KINDS[:-1],
+        kinds: Sequence[str] = USUAL,
         noise: tuple[float, float] = (0.004, 0.1),
         iterations: int = 12,
         **others: Any,
