@@ -8,6 +8,7 @@ import denoisers as _denoisers
 import operators as _operators
 
 from .counts import Poisson as Poisson
+from .counts import PoissonRoots as PoissonRoots
 from .counts import Transmission as Transmission
 from .findings import Health as Health
 from .findings import Verdict as Verdict

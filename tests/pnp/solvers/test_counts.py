@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from operators import Inpainting, Radon, random_mask
-from pnp import PnPADMM, PnPPDHG, Poisson, Stop, Transmission
+from pnp import Expert, PnPADMM, PnPPDHG, Poisson, PoissonRoots, Stop, Transmission
 
 
 def shrink(x, sigma):
@@ -31,3 +31,33 @@ def test_pdhg_says_that_dark_rays_make_it_slow_and_admm_gets_there():
         slow = PnPPDHG(likelihood, shrink, stop=Stop(1e-3, 30)).solve(counts)
     assert slow.reason == "max_iter" and "PnPADMM" in slow.report["convergence"]
     assert PnPADMM(likelihood, shrink, stop=Stop(1e-3)).solve(counts).reason == "converged"
+
+
+def test_roots_of_counts_by_their_own_likelihood():
+    g = torch.Generator().manual_seed(0)
+    v, s = torch.rand(2, 1, 3, 3, generator=g, dtype=torch.float64) * 3 - 1, torch.tensor([0.3, 2.0]).double()
+    y = torch.poisson(3 * torch.ones(2, 1, 3, 3, dtype=torch.float64), generator=g) / 4
+    likelihood = PoissonRoots(Inpainting(torch.ones(3, 3)), photons=4.0)
+    u = likelihood.prox(v, y, s)
+    assert torch.allclose(u - v, -s[:, None, None, None] * likelihood.gradient(u, y), atol=1e-12)  # where it is zero
+    moved = v.clamp_min(0.2).requires_grad_()
+    (slope,) = torch.autograd.grad(likelihood.value(moved, y).sum(), moved)
+    assert torch.allclose(slope, likelihood.gradient(moved, y), atol=1e-12)
+    counts = torch.poisson(torch.full((100_000,), 400.0), generator=g)  # the information of counts in roots, 4 N
+    assert (1 / PoissonRoots(Inpainting(torch.ones(1, 1))).as_data(counts).var()).item() == pytest.approx(4, rel=0.03)
+
+
+def test_roots_of_counts_reach_the_minimum_of_a_known_prior():
+    g = torch.Generator().manual_seed(1)
+    op, level = Inpainting(random_mask((8, 8), 0.5, seed=0)).double(), 4.0
+    y = op.mask * torch.poisson(torch.full((1, 1, 8, 8), 9.0, dtype=torch.float64), generator=g)
+
+    def towards(x, sigma):  # prox of sum (x - level)^2 / 2
+        tau = torch.as_tensor(sigma, dtype=x.dtype).reshape(-1, 1, 1, 1) ** 2
+        return (x + tau * level) / (1 + tau)
+
+    by_hand = {"stop": Stop(1e-11, 2000), "calibration": None, "expert": Expert(4.0, 0.5)}  # lambda = rho sigma^2 = 1
+    x = PnPADMM(PoissonRoots(op), towards, **by_hand).solve(y).x
+    seen = op.mask > 0  # 2 v - 2 y / v + v - level = 0
+    best = (level + (level**2 + 4 * 3 * 2 * y).sqrt()) / 6
+    assert torch.allclose(x[seen], best[seen], rtol=1e-6) and torch.allclose(x[~seen], torch.tensor(level).double())
