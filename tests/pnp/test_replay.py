@@ -120,6 +120,36 @@ def test_files_that_are_no_solves(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "notes"]
 
 
+@pytest.mark.parametrize("calls", [4, 40], ids=["in the search", "after it"])
+def test_a_killed_solve_with_its_search_ends_with_the_same_bits(tmp_path, calls):
+    code = f"""
+import torch
+from tests.pnp.test_replay import problem, solver
+torch.set_num_threads(1)
+op, y = problem("blur")
+made = solver(op, strength="auto")
+inside, count = torch.nn.functional.avg_pool2d, 0
+def slow(*given, **options):  # what the denoiser calls
+    global count
+    count += 1
+    if count == {calls}:
+        print(1, flush=True)
+        import time; time.sleep(60)
+    return inside(*given, **options)
+torch.nn.functional.avg_pool2d = slow
+made.solve(y, checkpoint={str(tmp_path / "a")!r}, every=2)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"1\n"
+        process.kill()
+    op, y = problem("blur")
+    made = solver(op, strength="auto")
+    whole = made.solve(y)
+    assert (tmp_path / "a").exists() == (calls == 40)  # before it is over a search has nothing to go on from
+    again = replay(tmp_path / "a", made, y) if calls == 40 else solver(op, strength="auto").solve(y)
+    assert torch.equal(again.x, whole.x) and torch.equal(again.state.facts.strength, whole.state.facts.strength)
+
+
 def test_a_killed_solve_ends_with_the_same_bits(tmp_path):
     code = f"""
 import torch
