@@ -8,14 +8,14 @@ import os
 TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
 
 # %%
-from pnp import Inpainting, LoFiDenoiser, PnPADMM, data, gaussian_noise, plot, random_mask
+from pnp import Inpainting, PnPADMM, data, gaussian_noise, plot, random_mask
 
 side = 64 if TINY else 256
 x = data.sample("camera")[..., 60 : 60 + side, 150 : 150 + side]
 op = Inpainting(random_mask((side, side), keep=0.3))  # three pixels of ten are left
 y = op(gaussian_noise(x, 0.01))
 
-solver = PnPADMM(op, LoFiDenoiser())  # nothing to tune; the noise level is estimated
+solver = PnPADMM(op)  # nothing to tune: the field's own prior, the noise level estimated
 result = solver.solve(y)
 
 # %% [markdown]
@@ -46,5 +46,5 @@ print("largest difference, relative:", float((again / 1e6 - result.x).abs().max(
 
 # %%
 noisy = op(gaussian_noise(x, 0.1))
-answers = {f"strength {s:g}": PnPADMM(op, LoFiDenoiser(), noise_std=0.1, strength=s)(noisy) for s in (0.2, 1, 5)}
+answers = {f"strength {s:g}": PnPADMM(op, noise_std=0.1, strength=s)(noisy) for s in (0.2, 1, 5)}
 plot.show(answers, ref=x)

@@ -14,7 +14,6 @@ DATA = Path(os.environ.get("PNP_DATA", "data"))  # the data sets of the experime
 
 # %%
 from pnp import (
-    LoFiDenoiser,
     PnPADMM,
     Radon,
     Reconstructor,
@@ -70,7 +69,7 @@ std = 0.01 * float(y.norm()) / y.numel() ** 0.5
 images = {
     "FBP": best_fbp(op, y),
     "total variation": best_tv(op, y, std),
-    "PnP-ADMM": PnPADMM(op, LoFiDenoiser(), noise_std=std)(y),
+    "PnP-ADMM": PnPADMM(op, noise_std=std)(y),
 }
 plot.show(images, ref=truth)
 
@@ -92,7 +91,7 @@ white, y_white = Weighted(weights[0]) @ dense, weights * y_low
 low_dose = {
     "FBP": best_fbp(Radon(side, angles), y_low / density),
     "total variation": best_tv(white, y_white, 1.0),
-    "PnP-ADMM": PnPADMM(white, LoFiDenoiser(), noise_std=1.0)(y_white),
+    "PnP-ADMM": PnPADMM(white, noise_std=1.0)(y_white),
 }
 plot.show(low_dose, ref=truth)
 

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from pnp import Downsampling, LoFiDenoiser, PnPADMM, RadioInterferometry, data, gaussian_noise_snr, plot, uv_coverage
+from pnp import Downsampling, PnPADMM, RadioInterferometry, data, gaussian_noise_snr, plot, uv_coverage
 from pnp.train import read_images
 
 side = 64 if TINY else 256
@@ -62,7 +62,7 @@ def show(images, **options):
 
 dirty = op.dirty_image(y)
 dirty = dirty * float((dirty * sky).sum() / (dirty * dirty).sum())  # to the sky's scale, for the picture
-result = PnPADMM(op, LoFiDenoiser()).solve(y)
+result = PnPADMM(op).solve(y)
 print(result)
 show({"dirty image": dirty, "PnP-ADMM": result.x}, ref=sky.flip(-2))
 
@@ -73,7 +73,7 @@ show({"dirty image": dirty, "PnP-ADMM": result.x}, ref=sky.flip(-2))
 
 # %%
 fine = RadioInterferometry(uv, (2 * side, 2 * side), cell=cell / 2)
-answer = PnPADMM(fine, LoFiDenoiser()).solve(y)
+answer = PnPADMM(fine).solve(y)
 print(answer.report.get("note"))
 high = 4 * answer.x  # flux in the area of a coarse pixel
 triangle = torch.tensor([0.25, 0.5, 0.25])

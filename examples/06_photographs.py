@@ -13,8 +13,8 @@ TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
 from pnp import (
     Blur,
     Downsampling,
+    DRUNetDenoiser,
     Inpainting,
-    LoFiDenoiser,
     PnPADMM,
     data,
     gaussian_noise,
@@ -27,7 +27,7 @@ from pnp import (
 
 side = 64 if TINY else 192
 x = data.sample("coffee")[..., 100 : 100 + side, 180 : 180 + side]  # (1, 3, H, W)
-denoiser = LoFiDenoiser("natural-rgb")
+denoiser = DRUNetDenoiser("natural-rgb")
 
 
 def best_tv(op, y, std, truth=x):

@@ -48,7 +48,7 @@ x = data.sample("camera")[..., 100 : 100 + side, 180 : 180 + side]
 op = Blur(gaussian_kernel(1.6), (side, side))
 y = gaussian_noise(op(x), 0.02)
 answers = {"blurred": y}
-for name, denoiser in {"mine": mine, "shipped": LoFiDenoiser()}.items():
+for name, denoiser in {"mine": mine, "shipped LoFi": LoFiDenoiser()}.items():
     answers[name] = PnPADMM(op, denoiser, noise_std=0.02)(y)
 plot.show(answers, ref=x)
 

@@ -10,7 +10,7 @@ import torch
 TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
 
 # %%
-from pnp import LinearOperator, LoFiDenoiser, PnPADMM, as_operator, check, data, gaussian_noise, plot
+from pnp import LinearOperator, PnPADMM, as_operator, check, data, gaussian_noise, plot
 
 side = 48 if TINY else 128
 
@@ -34,7 +34,7 @@ print(check(op))
 # %%
 x = data.sample("camera")[..., 100 : 100 + side, 180 : 180 + side]
 y = gaussian_noise(op(x), 0.02)
-result = PnPADMM(op, LoFiDenoiser(), noise_std=0.02).solve(y)
+result = PnPADMM(op, noise_std=0.02).solve(y)
 print(result)
 plot.show({"adjoint": op.A_adjoint(y) / 2, "PnP-ADMM": result.x}, ref=x)
 

@@ -16,7 +16,7 @@ import deepinv
 
 from pnp import (
     MRI,
-    LoFiDenoiser,
+    DRUNetDenoiser,
     PnPADMM,
     Radon,
     TwoChannels,
@@ -52,7 +52,7 @@ def psnr(image):
 
 def hqs(level):
     solver = deepinv.optim.optimizers.HQS(
-        data_fidelity=deepinv.optim.L2(), prior=deepinv.optim.PnP(LoFiDenoiser()), stepsize=(level / noise) ** 2,
+        data_fidelity=deepinv.optim.L2(), prior=deepinv.optim.PnP(DRUNetDenoiser()), stepsize=(level / noise) ** 2,
         g_param=level, max_iter=5 if TINY else 30,
     )  # fmt: skip
     with torch.no_grad():
@@ -62,7 +62,7 @@ def hqs(level):
 
 
 theirs = max((hqs(level) for level in (0.01, 0.02, 0.04, 0.08)), key=psnr)
-ours = PnPADMM(op, LoFiDenoiser(), noise_std=noise)
+ours = PnPADMM(op, DRUNetDenoiser(), noise_std=noise)
 plot.show({"deepinv's HQS, our operator": theirs, "PnP-ADMM": ours(y)}, ref=x)
 
 # %% [markdown]
@@ -91,7 +91,9 @@ blur = as_operator(deepinv.physics.BlurFFT((1, side, side), filter=kernel))
 print(check(blur, dtype=torch.float32))
 z = gaussian_noise(blur(x), 0.02)
 tv = PnPADMM(blur, deepinv.models.TVDenoiser(), noise_std=0.02)(z)
-plot.show({"blurred": z, "PnP, their TV": tv, "PnP, our LoFi": PnPADMM(blur, LoFiDenoiser(), noise_std=0.02)(z)}, ref=x)
+plot.show(
+    {"blurred": z, "PnP, their TV": tv, "PnP, our DRUNet": PnPADMM(blur, DRUNetDenoiser(), noise_std=0.02)(z)}, ref=x
+)
 
 # %% [markdown]
 # Their tomography does not tell the size of its images. Their MRI has two real channels; `TwoChannels` makes ours such,
@@ -101,7 +103,7 @@ plot.show({"blurred": z, "PnP, their TV": tv, "PnP, our LoFi": PnPADMM(blur, LoF
 tomography = deepinv.physics.Tomography(angles=60, img_width=side, circle=False, normalize=False)
 ct = as_operator(tomography, in_shape=(1, side, side))
 sinogram = gaussian_noise(ct(x), noise)  # (B, C, detectors, angles)
-plot.show({"their tomography, PnP-ADMM": PnPADMM(ct, LoFiDenoiser(), noise_std=noise)(sinogram)}, ref=x)
+plot.show({"their tomography, PnP-ADMM": PnPADMM(ct, DRUNetDenoiser(), noise_std=noise)(sinogram)}, ref=x)
 
 # %%
 mask = random_columns((side, side), 3.0, 0.1, seed=0)
@@ -109,5 +111,5 @@ mri = as_operator(deepinv.physics.MRI(mask=mask.float(), img_size=(2, side, side
 pair = torch.cat((x, 0.3 * x.flip(-1)), 1)  # real and imaginary part
 print("difference from TwoChannels(MRI(mask)):", float((mri(pair) - TwoChannels(MRI(mask))(pair)).abs().max()))
 kspace = mri(gaussian_noise(pair, 0.02))
-images = {"zero-filled": mri.A_adjoint(kspace), "PnP-ADMM": PnPADMM(mri, LoFiDenoiser(), noise_std=0.02)(kspace)}
+images = {"zero-filled": mri.A_adjoint(kspace), "PnP-ADMM": PnPADMM(mri, DRUNetDenoiser(), noise_std=0.02)(kspace)}
 plot.show(images, ref=pair)

@@ -1,4 +1,4 @@
-"""Notebooks with outputs from their sources: examples/0*.py to examples/0*.ipynb.
+"""Notebooks with outputs from their sources: examples/[01]*.py to examples/[01]*.ipynb.
 
 Of what programs write to stderr our own warnings are kept, without their paths; progress bars are left out. The data
 sets lie in the folder that PNP_DATA names.
@@ -58,7 +58,7 @@ def _save_picture(notebook: nbformat.NotebookNode, number: int, path: Path) -> N
 
 def main() -> None:
     """Build all, or those that are named."""
-    for source in sorted(HERE.glob("0*.py")):
+    for source in sorted(HERE.glob("[01]*.py")):
         if len(sys.argv) == 1 or any(name in source.stem for name in sys.argv[1:]):
             print(f"{source.name}: {build(source):.0f} s", flush=True)
 
