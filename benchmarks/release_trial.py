@@ -25,6 +25,7 @@ import torch
 import denoisers
 import operators
 import pnp
+from pnp.lensing import LognormalMaps
 
 PACKAGES = (pnp, operators, denoisers)
 OPTIONAL = {"astropy", "bm3d", "cufinufft", "deepinv", "h5py", "lightning", "matplotlib", "nibabel", "PIL", "pydicom",
@@ -48,16 +49,21 @@ def reconstructions() -> str:
     """One small problem of each field at its defaults, better than where it started."""
     camera = pnp.data.sample("camera")[..., 100:164, 180:244]
     angles = torch.linspace(0, torch.pi, 41)[:-1]
+    kappa = next(iter(LognormalMaps(1, (64, 64), 0.29)))[None]
+    kappa = kappa - kappa.mean()
+    sky = camera**3
+    mri = operators.MRI(operators.random_columns((64, 64), acceleration=2, seed=0))
+    radio = operators.RadioInterferometry(operators.uv_coverage("meerkat"), (64, 64), cell=2.5)
     problems = {
-        "photograph": (operators.Inpainting(operators.random_mask((64, 64), keep=0.3)), camera),
-        "CT": (operators.Radon(64, angles), camera),
-        "MRI": (operators.MRI(operators.random_columns((64, 64), acceleration=2, seed=0)), camera.to(torch.complex64)),
-        "radio": (operators.RadioInterferometry(operators.uv_coverage("meerkat"), (64, 64), cell=2.5), camera),
-        "lensing": (operators.KaiserSquires((64, 64)), (camera - camera.mean()) / 10),
-    }  # fmt: skip
+        "photograph": (operators.Inpainting(operators.random_mask((64, 64), keep=0.3)), camera, 0.02),
+        "CT": (operators.Radon(64, angles), camera, 0.5),
+        "MRI": (mri, camera.to(torch.complex64), 0.02),
+        "radio": (radio, sky, 0.02 * float(radio(sky).abs().square().mean().sqrt())),
+        "lensing": (operators.KaiserSquires((64, 64)), kappa, operators.shape_noise_std(0.29, n_gal=30)),
+    }
     said = []
-    for name, (op, x) in problems.items():
-        y = operators.gaussian_noise_relative(op(x), 0.02, seed=0)
+    for name, (op, x, noise_std) in problems.items():
+        y = operators.gaussian_noise(op(x), noise_std, seed=0)
         result = pnp.PnPADMM(op).solve(y)
         first = op.A_adjoint(y)
         scale = float((first.conj() * x).real.sum() / first.abs().square().sum())
