@@ -1,5 +1,5 @@
 # One command for everything that a change has to pass.
-.PHONY: check format lint types test slow build notebooks docs
+.PHONY: check format lint types test slow build notebooks docs release
 check: lint types test
 
 format:
@@ -20,7 +20,7 @@ slow:
 	pytest -m slow
 
 build:
-	python -m pip wheel --no-deps -w dist .
+	python -m build
 
 # examples/*.ipynb with outputs from their sources; the data sets lie in the folder PNP_DATA
 notebooks:
@@ -28,3 +28,9 @@ notebooks:
 
 docs:
 	python -m sphinx -q -W docs docs/_build
+
+# wheel and sdist in clean environments, outside the tree: an hour and 20 GB, see docs/releasing.md
+release:
+	python -m benchmarks.release --python python3.11 python3.12 python3.13
+	python -m benchmarks.release --python python3.11 --lowest
+	python -m benchmarks.release --python python3.12 --artefact sdist

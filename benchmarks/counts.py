@@ -1,11 +1,11 @@
 """Counts: the likelihood that they have beside Gaussian noise that is made to fit.
 
 Low-dose CT, held-out patients of the folder ``ct_patients/tcga`` at 256 x 256, 180 angles, a maximum attenuation of 6,
-10,000 or 1,000 photons a ray before the body, x >= 0 throughout: counts by :class:`pnp.Transmission`, their logarithm
+10,000 or 1,000 photons per ray before the body, x >= 0 throughout: counts by :class:`pnp.Transmission`, their logarithm
 with a standard deviation for each ray, and with one for all. The sinogram comes from the slice at twice the resolution.
 
-Photographs (``bsd68``, centre 128 x 128) of 1, 3 and 10 photons a pixel on average: 50 % of the pixels, and blurred by
-1.2 pixels: :class:`pnp.Poisson`, and for masks :class:`pnp.PoissonRoots`; Gaussian noise of a standard deviation for
+Photographs (``bsd68``, centre 128 x 128) of 1, 3 and 10 photons per pixel on average: 50 % of the pixels, and blurred
+by 1.2 pixels: :class:`pnp.Poisson`, and for masks :class:`pnp.PoissonRoots`; Gaussian noise of a standard deviation for
 each datum, from the counts; and the square-root transform (Anscombe), in whose domain the prior works on the masked
 pixels; or, for blur, denoises the counts before they are deconvolved (at the best of three levels, by the truth). Exact
 unbiased inverse by its closed form. PSNR in dB, seconds.

@@ -2,7 +2,7 @@
 
 Slices of 512 x 512 are projected by ASTRA's strip model onto bins two pixels wide and reconstructed at 256 x 256, so
 the data do not come from the operator that is inverted; the reference is the slice, averaged over 2 x 2 pixels. Noise:
-30 dB, or, "low dose", counts of 3000 photons a ray before the body, of which the densest ray of a slice keeps 2 %.
+30 dB, or, "low dose", counts of 3000 photons per ray before the body, of which the densest ray of a slice keeps 2 %.
 FBP has its best filter, TV (x >= 0) its best strength for the very slice. Patients: the one of the folder ``ct``
 (windowed), and those of ``ct_patients/tcga`` whom the recipes keep apart (attenuation over twice that of water). Before
 that, filtered backprojections with the ramp filter by three packages from the same sinogram, without noise.

@@ -5,7 +5,7 @@ the images of the PSNR with peak 1. TV has its default weight, the best on avera
 it for each image against the truth. BM3D is the package ``bm3d`` with its own settings, wavelets those of PyWavelets
 (extra ``bench``; BM3D's licence is non-commercial).
 Networks come as FAMILY or FAMILY:WEIGHTS (drunet, lofi, mixer, xdncnn; WEIGHTS a shipped name or a file); one for a
-single noise level is shown that level alone, such as the colour Mixer (30).
+single noise level is shown that level only, such as the colour Mixer (30).
 
     python -m benchmarks.denoising --data DIR [--methods lofi xdncnn:natural-gray-25 bm3d wavelet tv] [--colour]
 """

@@ -1,4 +1,4 @@
-"""What ``import pnp`` costs beside ``import torch``, in turn, fresh processes.
+"""What ``import pnp`` costs compared with ``import torch``: fresh processes, alternately.
 
 python -m benchmarks.import_time [--runs 7]
 """

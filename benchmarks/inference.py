@@ -118,7 +118,7 @@ def product() -> Callable[[], Tensor]:
 
 
 def lofi_operations(denoiser: LoFiDenoiser) -> int:
-    """Multiplications and additions for a pixel that the formula asks for: pixels within the discs alone."""
+    """Multiplications and additions for a pixel that the formula asks for: only pixels within the discs."""
     total = 0
     for field in denoiser.fields:
         assert isinstance(field, Field)
@@ -178,7 +178,7 @@ def networks(size: int, repeats: int) -> list[list]:
 
 
 def others(size: int) -> Iterator[tuple[str, Callable[[], Tensor], str, Callable[[], Tensor], bool]]:
-    """Every other network of the papers and the course, folded and as its modules stand."""
+    """Every other network of the papers and the IPPy course, folded and as its modules stand."""
     small = size // 4
     nets: list[tuple[nn.Module, int, int]] = [
         (d.ConvNet(1), 1, size), (d.SimpleCNN(), 1, size), (d.ResCNN(), 1, size), (d.ResUNet(), 1, size),

@@ -188,7 +188,7 @@ def masked(data: Path, ways: dict[str, Method], options) -> None:
     near = F.max_pool2d(1 - seen, 11, 1, 5) * seen
     rows, maps = [], {}
     for way, run in ways.items():
-        if "once" in way or "behind" in way:  # these know white noise alone
+        if "once" in way or "behind" in way:  # these know only white noise
             continue
         x = run(op, y)
         wrong, parts = (x - kappa).square(), (seen, near, seen - near, 1 - seen)

@@ -1,5 +1,5 @@
-# ruff: noqa: B023 (every closure is called before the loop goes on)
-"""Engines of the non-uniform FFT side by side: errors against direct sums, then times, pair by pair in turn.
+# ruff: noqa: B023 (every closure is called before the loop continues)
+"""Engines of the non-uniform FFT side by side: errors against direct sums, then times, in alternating pairs.
 
 Errors: of samples and of adjoint images, relative, the largest over shapes and over points that are random, at both
 ends of the period, and repeated. Times: ``backend="torch"`` beside the others, 512^2, complex, plans made before.

@@ -1,7 +1,7 @@
-# ruff: noqa: B023 (every closure is called before the loop goes on)
+# ruff: noqa: B023 (every closure is called before the loop continues)
 """Operators beside other people's, same inputs, side by side in one run: ratios of times, pair by pair.
 
-Every line repeats (ours, theirs) in turn and gives both medians and the median, least and largest ratio of a pair.
+Every line repeats (ours, theirs) alternately and gives both medians and the median, least and largest ratio of a pair.
 Where another package is missing its lines are left out. Peak memory is that of a fresh process each.
 
     python -m benchmarks.operators [--parts radon nufft prox memory] [--quick]
@@ -28,7 +28,7 @@ HEAD = ["what", "ours / ms", "theirs / ms", "theirs / ours", "least", "largest"]
 
 
 def pair(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) -> list[Any]:
-    """One line: both run once to get ready, then ``repeats`` times in turn."""
+    """One line: both run once to get ready, then ``repeats`` times alternately."""
     ours(), theirs()
     times: list[tuple[float, float]] = []
     for _ in range(repeats):

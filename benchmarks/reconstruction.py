@@ -88,7 +88,7 @@ def main() -> None:
     p = parser(__doc__)
     p.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     p.add_argument("--priors", nargs="+", default=["drunet", "drunet:natural-gray-fast", "xdncnn", "mixer", "lofi"])
-    p.add_argument("--no-rivals", action="store_true", help="the table of the priors alone")
+    p.add_argument("--no-rivals", action="store_true", help="only the table of the priors")
     p.add_argument("--calls", type=int, help="end after so many denoiser calls, twice as many for MRI")
     options = p.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)

@@ -57,7 +57,7 @@ def main() -> None:
         except (ValueError, FileNotFoundError) as error:
             p.error(f"--weights: {error}")
         if recipe.family != "superres":
-            p.error(f"--weights: {recipe.name} is no network for super-resolution")
+            p.error(f"--weights: {recipe.name} is not a network for super-resolution")
         cases.append((recipe.name, options.scale, net))
     rows = []
     for name, scale, net in cases:

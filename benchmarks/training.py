@@ -56,7 +56,7 @@ def bare(model: nn.Module, task: DenoiseCrops, steps: int) -> Iterator[None]:
 
 
 def overhead(build: Callable[[], nn.Module], images: list, steps: int) -> tuple[float, float]:
-    """Median milliseconds of a bare step, and the median excess of ours over its neighbour, steps taken in turn."""
+    """Median milliseconds of a bare step, and the median excess of ours over its neighbour, steps taken alternately."""
     loops = []
     for ours in (False, True):
         torch.manual_seed(0)
@@ -73,7 +73,7 @@ def overhead(build: Callable[[], nn.Module], images: list, steps: int) -> tuple[
 
 
 def whole(build: Callable[[], nn.Module], images: list, steps: int, rounds: int) -> float:
-    """Median over rounds of the time of deepinv's training over ours of as many steps, made in turn."""
+    """Median over rounds of the time of deepinv's training over ours of as many steps, made alternately."""
     ratios = []
     for _ in range(rounds):
         seconds = []

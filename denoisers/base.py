@@ -16,11 +16,11 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
     """Noise level as a column that broadcasts against images, (B, 1, 1, 1), in the precision of ``x``.
 
     Args:
-        sigma: noise standard deviation in the units of ``x``, >= 0: a number or one value a sample, (B,).
+        sigma: noise standard deviation in the units of ``x``, >= 0: a number or one value per sample, (B,).
         x: images (B, C, H, W).
 
     Raises:
-        TypeError: ``sigma`` is no number. ValueError: it is negative, not finite, or has neither 1 nor B values.
+        TypeError: ``sigma`` is not a number. ValueError: it is negative, not finite, or has neither 1 nor B values.
 
     >>> sigma_column(0.1, torch.zeros(2, 1, 4, 4)).shape
     torch.Size([2, 1, 1, 1])
@@ -32,7 +32,7 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:  # torch's own, which depends on what it is
         raise TypeError(f"sigma: expected a number or a tensor of them, got {sigma!r}") from error
     if s.numel() not in (1, x.shape[0]):
-        raise ValueError(f"sigma: expected one value or {x.shape[0]} (one a sample), got {s.numel()}")
+        raise ValueError(f"sigma: expected one value or {x.shape[0]} (one per sample), got {s.numel()}")
     if holds((s.detach() >= 0) & torch.isfinite(s.detach())) is False:
         raise ValueError(f"sigma: a noise level is finite and not negative, got {s.detach().tolist()}")
     return s.expand(x.shape[0]).reshape(-1, 1, 1, 1)
@@ -132,7 +132,7 @@ def as_denoiser(obj: Callable[..., Tensor]) -> Denoiser:
     except TypeError as error:
         name = type(obj).__name__
         raise TypeError(
-            f"denoiser: {name} does not take (x, sigma); a network of images alone goes in as lambda x, sigma: net(x)"
+            f"denoiser: {name} does not take (x, sigma); a network of images only goes in as lambda x, sigma: net(x)"
         ) from error
     except ValueError:  # no signature to be seen
         pass

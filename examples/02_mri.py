@@ -64,7 +64,7 @@ plot.show(images)
 # ## Radial spokes, simulated
 # The SENSE image of all samples serves as an object whose truth is known; its k-space is read along golden-angle
 # spokes. The operator and the coils that simulate the data also reconstruct them, so figures are better than in a
-# scanner, where coils are known from measurements alone.
+# scanner, where coils are known only from measurements.
 
 # %%
 truth = op.prox_l2(zero, kspace, gamma=100.0)

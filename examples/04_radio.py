@@ -67,8 +67,8 @@ print(result)
 show({"dirty image": dirty, "PnP-ADMM": result.x}, ref=sky.flip(-2))
 
 # %% [markdown]
-# The same data on twice as many pixels each way: nothing is retrained. It works, but it is no gain: the data know no
-# more than before, and the noise of a pixel is above what the denoiser was trained for, as the report says. Averaged
+# The same data on twice as many pixels each way: nothing is retrained. It works, but nothing is gained: the data know
+# no more than before, and the noise of a pixel is above what the denoiser was trained for, as the report says. Averaged
 # back, the finer image is farther from the sky.
 
 # %%

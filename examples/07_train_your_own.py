@@ -34,7 +34,7 @@ if not images.is_dir() or TINY:
                 Image.fromarray((255 * piece).byte().numpy()).save(images / f"{name}-{i}-{j}.png")
 
 # %% [markdown]
-# A recipe is a record of all settings. The training can be killed at any moment and goes on with `resume=True`.
+# A recipe is a record of all settings. The training can be killed at any moment and continues with `resume=True`.
 
 # %%
 recipe = replace(RECIPES["lofi-natural-gray-fast"], steps=4 if TINY else 400, crop=32)
@@ -53,7 +53,7 @@ for name, denoiser in {"mine": mine, "shipped LoFi": LoFiDenoiser()}.items():
 plot.show(answers, ref=x)
 
 # %% [markdown]
-# `evaluate` scores weights on images, spoilt as in the training; the command `pnp evaluate` does the same.
+# `evaluate` scores weights on images, corrupted as in the training; the command `pnp evaluate` does the same.
 
 # %%
 held_out = folder / "held-out"

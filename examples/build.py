@@ -18,7 +18,7 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-PICTURES = {"02_mri": 2, "03_ct": 2, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for the README
+PICTURES = {"02_mri": 2, "03_ct": 2, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for README and site
 
 
 def build(source: Path) -> float:

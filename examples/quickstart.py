@@ -36,7 +36,7 @@ from pnp import (
 def brain(_: int):
     """Brain slice, eight coils, every fourth column, noise: simulated from a measured slice.
 
-    The measured k-space holds 12 % of the samples only, so it is no truth by itself. Its least-squares (SENSE) image
+    The measured k-space holds 12 % of the samples only, so it is not a truth by itself. Its least-squares (SENSE) image
     with the coil maps estimated from it serves as the object of a simulation, in which the truth is known.
     """
     kspace = data.sample("brain")

@@ -51,6 +51,7 @@ from .mri.trajectories import radial_trajectory as radial_trajectory
 from .mri.trajectories import spiral_trajectory as spiral_trajectory
 from .mri.volumes import StackedMRI as StackedMRI
 from .mri.volumes import VolumeMRI as VolumeMRI
+from .neighbour import look_for as _look_for
 from .noise import gaussian_noise as gaussian_noise
 from .noise import gaussian_noise_relative as gaussian_noise_relative
 from .noise import gaussian_noise_snr as gaussian_noise_snr
@@ -70,3 +71,5 @@ from .tomography.radon import Radon as Radon
 
 # a star import brings no modules
 __all__ = [n for n, v in [*globals().items()] if n[0] != "_" and hasattr(v, "__module__")]  # pyright: ignore[reportUnsupportedDunderAll]
+
+_look_for("pnp")

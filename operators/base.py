@@ -96,8 +96,8 @@ class LinearOperator(Operator):
         return None
 
     def slabs(self, batch: int) -> Any:
-        """Of volumes whose normal operator acts on each slice alone: (sample, slices, operator of those slices as a
-        batch of images) for slabs of bounded memory. None: of others."""
+        """Of volumes whose normal operator acts slice by slice: (sample, slices, operator of those slices as a batch of
+        images) for slabs of bounded memory. None: of others."""
         return None
 
     def few_slices(self, y: Tensor) -> "tuple[LinearOperator, Tensor]":

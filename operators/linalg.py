@@ -59,14 +59,14 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def column(value: float | Tensor, like: Tensor) -> Tensor:
-    """A number or one value a sample, (B,), shaped to broadcast against the batch ``like``.
+    """A number or one value per sample, (B,), shaped to broadcast against the batch ``like``.
 
     >>> column(2.0, torch.zeros(3, 1, 4, 4)).shape
     torch.Size([3, 1, 1, 1])
     """
     v = torch.as_tensor(value, dtype=like.real.dtype, device=like.device).reshape(-1)
     if v.numel() not in (1, like.shape[0]):
-        raise ValueError(f"expected one value or {like.shape[0]} (one a sample), got {v.numel()}")
+        raise ValueError(f"expected one value or {like.shape[0]} (one per sample), got {v.numel()}")
     return v.expand(like.shape[0]).reshape(-1, *[1] * (like.ndim - 1))
 
 
@@ -84,7 +84,7 @@ def cg(
     max_iter: int = 500,
     precond: Map | None = None,
 ) -> tuple[Tensor, CGInfo]:
-    r"""Conjugate gradients for :math:`M x = b`, M self-adjoint and positive semi-definite, for each sample alone.
+    r"""Conjugate gradients for :math:`M x = b`, M self-adjoint and positive semi-definite, per sample.
 
     A sample stops once :math:`\|b - Mx\| \le \mathrm{rtol}\,\|b\|` and is not touched any more, so a batch gives what
     its samples give one by one; where ``rtol`` is out of reach it has the iterate of the least residual. There is no

@@ -96,7 +96,7 @@ def gaussian_noise_snr(y: Tensor, snr_db: float, *, seed: int = 0) -> Tensor:
 
 
 def gaussian_noise_relative(y: Tensor, delta: float, *, seed: int = 0) -> Tensor:
-    r"""``y`` with white noise of exactly the norm :math:`\delta \|y\|`, for each sample (the course's convention).
+    r"""``y`` with white noise of exactly the norm :math:`\delta \|y\|`, for each sample (as in the IPPy course).
 
     >>> y = torch.ones(2, 5)
     >>> [round(v, 5) for v in ((gaussian_noise_relative(y, 0.1) - y).norm(dim=1) / y.norm(dim=1)).tolist()]

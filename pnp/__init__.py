@@ -4,9 +4,8 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import denoisers as _denoisers
-import operators as _operators
-
+from .clash import denoisers as _denoisers  # the first import: it refuses other people's packages of these names
+from .clash import operators as _operators
 from .counts import Poisson as Poisson
 from .counts import PoissonRoots as PoissonRoots
 from .counts import Transmission as Transmission

@@ -1,4 +1,4 @@
-"""What a solver's arguments have to be, told by name before any work."""
+"""Argument checks of solvers; every error names the argument."""
 
 import math
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def check_arguments(strength: Any, stop: Any, expert: Any) -> None:
         raise ValueError("strength: give either strength or expert=Expert(rho, sigma), not both")
     for name, value in expert._asdict().items():
         if not (callable(value) or isinstance(value, (int, float, Tensor))):
-            raise TypeError(f"expert: {name} has to be a number or a function of the step, got {value!r}")
+            raise TypeError(f"expert: {name}: expected a number or a function of the step, got {value!r}")
 
 
 def check_mode(denoiser: nn.Module) -> None:
@@ -70,7 +70,7 @@ def check_mode(denoiser: nn.Module) -> None:
 def check_bounds(denoiser: nn.Module) -> None:
     """Raise where bounds are inside of another denoiser, and would be taken in its units instead of the user's."""
     if any(isinstance(m, Bounded) for m in denoiser.modules() if m is not denoiser):
-        raise ValueError("denoiser: Bounded has to be the outermost, Bounded(Wrapper(denoiser), ...)")
+        raise ValueError("denoiser: expected Bounded outermost, Bounded(Wrapper(denoiser), ...)")
 
 
 def check_values(name: str, value: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Bookkeeping of one solve: which samples go on, which iterate was the best, how each one ended."""
+"""Bookkeeping of one solve: which samples continue, which iterate was the best, how each one ended."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _BLOCK = 256  # iterations
 
 
 class Run:
-    """Bookkeeping of one solve: which samples go on, which iterate was the best, what happened."""
+    """Bookkeeping of one solve: which samples continue, which iterate was the best, what happened."""
 
     def __init__(self, state: State, stop: Stop) -> None:
         self.state, self.stop = state, stop

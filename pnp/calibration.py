@@ -17,7 +17,7 @@ class Calibration(NamedTuple):
 
 
 def calibrate(x: Tensor, mode: Literal["auto"] | tuple[float, float] | None) -> Calibration:
-    """Calibration of images from a rough estimate ``x`` of them, one pair a sample.
+    """Calibration of images from a rough estimate ``x`` of them, one pair per sample.
 
     ``"auto"``: the 1st and 99th percentile become 0 and 1; for complex images only a scale, from the magnitude. A
     constant image has scale |x|, an image of zeros scale 1. ``(scale, offset)``: these numbers. ``None``: (1, 0).

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         p = commands.add_parser(
             name, help=words, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        p.add_argument("-q", "--quiet", action="store_true", help="results and errors alone, no progress")
+        p.add_argument("-q", "--quiet", action="store_true", help="results and errors only, no progress")
         module.options(p)
         runs[name] = module.run
     options = parser.parse_args(arguments)

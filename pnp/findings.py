@@ -67,7 +67,7 @@ class Health(NamedTuple):
 
     @property
     def causes(self) -> list[str]:
-        """Likely causes of what is wrong or has to be looked at, the worst first."""
+        """Likely causes of what is wrong or needs attention, the worst first."""
         bad = sorted((f for f in self.findings if f.cause), key=lambda f: -LEVELS.index(f.level))
         return list(dict.fromkeys(f.cause for f in bad))
 

@@ -26,7 +26,7 @@ def tensor_hash(tensor: Tensor) -> str:
 
 
 def fingerprint(value: Any, depth: int = _DEEPEST) -> Any:
-    """A plain value for JSON; ``None`` for what is no setting: objects that are neither data nor called.
+    """A plain value for JSON; ``None`` for what is not a setting: objects that are neither data nor called.
 
     Functions count by their code and by what they close over, have as defaults or hold, so that two closures of one
     function differ.

@@ -166,7 +166,7 @@ class Fit:
         length = tau / weight
         u = self.data_prox(v, length)
         d = self._dual(u) * column(length, u)
-        going = torch.ones_like(weight)  # 1 for samples that go on, 0 for those that are done
+        going = torch.ones_like(weight)  # 1 for samples that continue, 0 for those that are done
         for _ in range(_SPLITS):
             new = self._solve(op, z + c * op.A_adjoint(u - d - offset), weight, x)
             v = op.A(new) + offset

@@ -37,10 +37,10 @@ class Expert(NamedTuple):
     sigma: Schedule
 
     def at(self, step: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """rho and sigma of a step, one a sample, as ``like`` (B,).
+        """rho and sigma of a step, one per sample, as ``like`` (B,).
 
         Raises:
-            TypeError: a value is no number. ValueError: it is not positive (rho), negative (sigma), or not finite.
+            TypeError: a value is not a number. ValueError: it is not positive (rho), negative (sigma), or not finite.
         """
         values = []
         for name, schedule, lowest in (("rho", self.rho, "> 0"), ("sigma", self.sigma, ">= 0")):
@@ -48,16 +48,16 @@ class Expert(NamedTuple):
             try:
                 tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device).expand_as(like)
             except (TypeError, ValueError, RuntimeError) as error:
-                raise TypeError(f"expert: {name} has to be a number or (B,) numbers, got {value!r}") from error
+                raise TypeError(f"expert: {name}: expected a number or (B,) numbers, got {value!r}") from error
             fine = tensor > 0 if name == "rho" else tensor >= 0
             if not bool((fine & torch.isfinite(tensor)).all()):
-                raise ValueError(f"expert: {name} has to be finite and {lowest}, got {value!r}")
+                raise ValueError(f"expert: {name}: expected a finite number, {lowest}, got {value!r}")
             values.append(tensor)
         return values[0], values[1]
 
 
 def log_schedule(start: Number, end: Number, steps: int) -> Callable[[int], Number]:
-    r"""From ``start`` to ``end`` in equal ratios over ``steps`` values, then constant; numbers, or one a sample (B,).
+    r"""From ``start`` to ``end`` in equal ratios over ``steps`` values, then constant; numbers, or one per sample (B,).
 
     .. math:: s_k = s_0 (s_1 / s_0)^{\min(k / (K - 1), 1)}
 

@@ -101,11 +101,11 @@ class Gaussian(Likelihood):
 
     Args:
         op: operator, or what :func:`operators.as_operator` takes.
-        noise_std: :math:`\sigma_n` per real component, in the units of y: a number, one a sample (B,), or one a datum
-            (1 | B, *op.out_shape), infinite where nothing was measured; ``None``: estimated for each sample; 0: the
-            data are exact.
+        noise_std: :math:`\sigma_n` per real component, in the units of y: a number, one per sample (B,), or one per
+            datum (1 | B, *op.out_shape), infinite where nothing was measured; ``None``: estimated for each sample; 0:
+            the data are exact.
 
-    With one a datum everything is whitened: ``op`` is ``Weighted(1 / noise_std) @ measured`` then, of noise one.
+    With one per datum everything is whitened: ``op`` is ``Weighted(1 / noise_std) @ measured`` then, of noise one.
 
     >>> from operators import Identity
     >>> g = Gaussian(Identity((1, 2)), 0.5)
@@ -181,7 +181,7 @@ class Gaussian(Likelihood):
         source = "given"
         if self.noise_std is None:
             if not isinstance(self.op, LinearOperator):
-                raise ValueError("noise_std: has to be given for an operator that is not linear")
+                raise ValueError("noise_std: an operator that is not linear needs one")
             sigma, source = estimate_noise(self.op, y)
         else:
             try:
@@ -189,7 +189,7 @@ class Gaussian(Likelihood):
             except (TypeError, ValueError, RuntimeError) as error:
                 raise TypeError(f"noise_std: expected a number or (B,) numbers, got {self.noise_std!r}") from error
             if sigma.numel() not in (1, batch):
-                raise ValueError(f"noise_std: expected one value or {batch} (one a sample), got {sigma.numel()}")
+                raise ValueError(f"noise_std: expected one value or {batch} (one per sample), got {sigma.numel()}")
             if not bool(((sigma >= 0) & torch.isfinite(sigma)).all()):
                 raise ValueError(f"noise_std: expected finite values >= 0, got {sigma.tolist()}")
         return self.with_noise(sigma.to(real).expand(batch)), source

@@ -26,7 +26,7 @@ def _check(x: Tensor, ref: Tensor, *, real: bool = True) -> None:
 def _range(data_range: float | Tensor, x: Tensor) -> Tensor:
     r = torch.as_tensor(data_range, dtype=x.dtype, device=x.device).reshape(-1)
     if r.numel() not in (1, x.shape[0]) or not bool(((r > 0) & r.isfinite()).all()):
-        raise ValueError("data_range: expected one positive finite number, or one a sample")
+        raise ValueError("data_range: expected one positive finite number, or one per sample")
     return r
 
 

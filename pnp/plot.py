@@ -151,9 +151,9 @@ def plot_curve(
     names: Sequence[str] | None = None,
     path: str | Path | None = None,
 ) -> Any:
-    """A criterion over what was tried, with its noise: curves of (tried, criterion, noise), one a sample, and choices.
+    """A criterion over what was tried, with its noise: curves of (tried, criterion, noise) per sample, and choices.
 
-    ``names``: of what was tried, if it is no strength.
+    ``names``: of what was tried, if it is not the strength.
     """
     figure, axis = _pyplot().subplots(figsize=(5, 3.4), layout="constrained")
     for (tried, value, noise), choice in zip(curves, chosen.tolist(), strict=True):

@@ -87,7 +87,7 @@ def end_of_prox(facts: Facts) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
-    """Mean diagonal of A* A for each sample of a batch of images, from two random signs a pixel -> (B,).
+    """Mean diagonal of A* A for each sample of a batch of images, from two random signs per pixel -> (B,).
 
     Raises:
         ValueError: the data of their sum are not the sum of their data.
@@ -106,7 +106,7 @@ def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
 def data_coverage(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
     r"""Share of the image that the data hold, (B,): :math:`\tfrac{1.3}{n} \mathrm{tr}\, N (N + 0.3\, g)^{-1}`, with
     N = A* A and g its mean diagonal: 1 for the identity, 0.35 for a mask that keeps 30 %, 0.7 for 180 projections of
-    128 x 128 pixels, 0.2 for a Gaussian blur of 1.6 pixels. From one random sign a pixel.
+    128 x 128 pixels, 0.2 for a Gaussian blur of 1.6 pixels. From one random sign per pixel.
     """
     signs = torch.randint(2, like.shape[1:], generator=torch.Generator().manual_seed(0)).to(like.real) * 2 - 1
     signs = signs.to(like.dtype).expand_as(like)

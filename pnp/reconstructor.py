@@ -25,8 +25,8 @@ class Reconstructor(nn.Module):
     r"""A network on an image that the operator makes of the data, :math:`\hat x = f_\theta(B y)`.
 
     B is the adjoint, the pseudo-inverse, filtered back projection, Kaiser-Squires or any function. Complex images go
-    in as real and imaginary channels; an answer of twice as many channels as the image has comes out complex, one of
-    as many real. With ``normalise`` each sample is shifted and scaled to mean zero and deviation one before the
+    in as real and imaginary channels; 2 C output channels are read as real and imaginary parts, C as a
+    real image. With ``normalise`` each sample is shifted and scaled to mean zero and deviation one before the
     network and back after it, so that the answer follows the data's units; constant images are scaled by their value,
     and zeros give zeros.
 
@@ -71,7 +71,7 @@ class Reconstructor(nn.Module):
         if hasattr(network, "A_adjoint"):
             raise TypeError("network: got an operator; the order is Reconstructor(op, network)")
         if isinstance(network, Denoiser):
-            raise TypeError(f"network: {type(network).__name__} is a denoiser (x, sigma); take a network of x alone")
+            raise TypeError(f"network: {type(network).__name__} is a denoiser (x, sigma); take a network of x only")
         self.op = as_operator(op)
         self.network, self.preprocess, self.residual, self.normalise = network, preprocess, residual, normalise
         if isinstance(preprocess, str):

@@ -39,7 +39,8 @@ def above_range(denoiser: Denoiser, sigma: float) -> str:
 
 def out_of_range(x: Tensor, calibration: Calibration) -> str:
     """Says by how much the answer's intensities are spread wider than those of the rough estimate that the solver began
-    with, where it is more than three times. A few bright pixels do not trigger it; artefacts all over do."""
+    with, where it is more than three times. A few bright pixels do not trigger it; artefacts over the whole image
+    do."""
     flat = (x.detach().abs() if x.is_complex() else x.detach()).flatten(1)
     ordered = flat.sort(1).values
     low, high = (ordered[:, round(q * (flat.shape[1] - 1))] for q in (0.02, 0.98))
@@ -68,7 +69,7 @@ def too_bright(x: Tensor, noise: Tensor) -> str:
 
 
 def one_level(denoiser: Denoiser, wanted: float) -> str:
-    """Says that the denoiser knows one noise level alone where the solver would end at ``wanted``, far from it."""
+    """Says that the denoiser knows only one noise level where the solver would end at ``wanted``, far from it."""
     trained = denoiser.sigma_range
     if not trained or trained[0] < trained[1] or 0.7 < wanted / trained[0] < 1.4:
         return ""
@@ -111,7 +112,7 @@ def adds_error(passport: dict[str, Any], sigma: float) -> str:
 
 
 def drifts(passport: dict[str, Any]) -> str:
-    """Says that answers change as a solver goes on, by a denoiser's passport, if they do.
+    """Says that answers change as a solver iterates on, by a denoiser's passport, if they do.
 
     >>> drifts({"drift": {"60 iterations": 28.0, "1000 iterations": 26.5}})
     'answers get worse after 60 iterations: 1.50 dB in 1000 (by its passport); stop early, Stop(max_iter=60)'

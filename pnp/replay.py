@@ -109,7 +109,7 @@ def _packed(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
 
 
 def _card(path: str | Path) -> dict[str, Any] | None:
-    """What a file says of itself; ``None``: it is no saved solve."""
+    """What a file says of itself; ``None``: it is not a saved solve."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -128,7 +128,7 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise FileNotFoundError(f"path: no file {path}")
     card = _card(path)
     if card is None:
-        raise ValueError(f"path: {path} is no saved solve, or damaged")
+        raise ValueError(f"path: {path} is not a saved solve, or damaged")
     if card.get("format") != _FORMAT:
         raise ValueError(f"path: {path} has the format {card.get('format')}, expected {_FORMAT}")
     return card["settings"], _unpacked(card["tree"], load_file(path))
@@ -182,8 +182,8 @@ def replay(
         callback, checkpoint, every: as of :meth:`Solver.solve`.
 
     Raises:
-        ValueError: the file is no saved solve; or operator, denoiser, data or settings are not those of it: the message
-            names what differs. FileNotFoundError: no such file.
+        ValueError: the file is not a saved solve; or operator, denoiser, data or settings are not those of it: the
+            message names what differs. FileNotFoundError: no such file.
     """
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
         raise ValueError(f"until: expected a number of iterations >= 1, got {until!r}")
@@ -208,7 +208,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     """Where two saved solves begin to differ, by how much they end apart, and which settings are not the same.
 
     Raises:
-        ValueError: a file is no saved solve, or they are of images of different shapes. FileNotFoundError: no file.
+        ValueError: a file is not a saved solve, or they are of images of different shapes. FileNotFoundError: no file.
     """
     (first, one), (second, two) = _read(a), _read(b)
     x, other = (State.from_dict(kept["state"]).x for kept in (one, two))

@@ -33,8 +33,8 @@ __all__ = ["report"]
 def report(
     problem: Problem, run: Run, x: Tensor, *, strength: float | Tensor | None, end: Any = None
 ) -> tuple[dict[str, Any], Health]:
-    """The report and the :class:`Health` of a finished run with answer ``x``; what needs a user's attention is warned
-    of, too.
+    """The report and the :class:`Health` of a finished run with answer ``x``; conditions that need attention
+    are also raised as warnings.
 
     Args:
         strength: that of the solver; ``None``: its levels are set by hand.

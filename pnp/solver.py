@@ -195,8 +195,8 @@ class Solver(nn.Module):
     # ---- the loop
 
     def iterate(self, y: Tensor, state: State | None = None) -> Iterator[State]:
-        """States after each iteration, without end; samples go on whatever the others do. From ``state`` on, if given;
-        gradients are tracked where :meth:`solve` tracks them."""
+        """States after each iteration, without end; samples continue whatever the others do. From ``state`` on, if
+        given; gradients are tracked where :meth:`solve` tracks them."""
         with self._gradients(y, None):
             state = self.begin(y) if state is None else continued(self, state, y)
             problem = self.problem(y, state.facts)

@@ -127,8 +127,8 @@ def _check_tensor(like: Tensor, kept: Any) -> None:
 class State(NamedTuple):
     """Where a solve stands; all tensors batch first, so that samples are independent of each other.
 
-    :meth:`to_dict` gives tensors, numbers and words alone, which ``torch.save`` and
-    ``torch.load(..., weights_only=True)`` keep; a solve that goes on from them ends with the same bits.
+    :meth:`to_dict` gives tensors, numbers and words only, which ``torch.save`` and
+    ``torch.load(..., weights_only=True)`` keep; a solve that continues from them ends with the same bits.
 
     Attributes:
         step: number of iterations done.
@@ -136,7 +136,7 @@ class State(NamedTuple):
         facts: what was worked out once.
         source: how the noise level was found.
         method: name of the solver.
-        residual: relative change of the last iteration, of x alone while levels fall, (B,); infinite before.
+        residual: relative change of the last iteration, of x only while levels fall, (B,); infinite before.
         pace: share of an iteration that is made, (B,): 1, 1/2 from where the residual grew on, less where it stalls.
         lowest, waited: the least residual since levels are constant, and for how many iterations it has stayed, (B,).
 

@@ -32,7 +32,7 @@ def summary(result: "Result") -> str:
 
 
 def plain(value: Any) -> Any:
-    """Numbers, words, lists and dictionaries alone; what is not finite becomes ``None``."""
+    """Only numbers, words, lists and dictionaries; what is not finite becomes ``None``."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         return plain((value.real, value.imag) if value.is_complex() else value.tolist())

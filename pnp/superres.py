@@ -39,7 +39,7 @@ def imresize(x: Tensor, scale: float) -> Tensor:
     doi:10.1109/TASSP.1981.1163711.
 
     Raises:
-        ValueError: ``scale`` is not positive. TypeError: ``x`` is no floating point tensor.
+        ValueError: ``scale`` is not positive. TypeError: ``x`` is not a floating point tensor.
 
     >>> imresize(torch.rand(1, 1, 10, 9), 1 / 3).shape
     torch.Size([1, 1, 4, 3])
@@ -67,7 +67,7 @@ def superres_inputs(x: Tensor, scale: int) -> tuple[Tensor, Tensor, Tensor]:
     rounded to 8 bits; what networks for enlarged (SRCNN) and for small images (SRResNet) are given.
 
     Raises:
-        ValueError: ``scale`` is no whole number from 1 on, or larger than the image; intensities leave [0, 1].
+        ValueError: ``scale`` is not a whole number from 1 on, or larger than the image; intensities leave [0, 1].
         TypeError: no floating point images.
 
     >>> [tuple(v.shape[-2:]) for v in superres_inputs(torch.rand(1, 3, 20, 31), 3)]

@@ -26,7 +26,7 @@ def _divergence(p: Tensor) -> Tensor:
 
 
 class TVDenoiser(Denoiser):
-    r"""Total variation denoising, isotropic, each channel alone.
+    r"""Total variation denoising, isotropic, each channel independently.
 
     .. math:: D(x, \sigma) = \arg\min_u \tfrac12 \|u - x\|^2 + w \sigma \sum_p |(\nabla u)_p|
 

@@ -18,7 +18,10 @@ from .strips import nhwc
 __all__ = ["Folded", "folded"]
 
 _FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, XUnit, nn.ReLU, nn.LeakyReLU, nn.PReLU)
-_CHAINS = (nn.Sequential.forward, _Skip.forward)  # what runs its members in turn, and keeps none of what they give
+_CHAINS = (
+    nn.Sequential.forward,
+    _Skip.forward,
+)  # what runs its members one after the other, and keeps none of what they give
 
 
 def _stamp(tensors: Iterable[Tensor]) -> list[tuple[Any, ...]]:
@@ -94,7 +97,7 @@ def _fold(model: nn.Module) -> None:
 
 
 def folded(model: nn.Module) -> nn.Module:
-    """A frozen copy of ``model`` for evaluation alone, with the same output up to rounding.
+    """A frozen copy of ``model`` for evaluation only, with the same output up to rounding.
 
     In chains (``nn.Sequential``, not subclasses with a ``forward`` of their own), batch normalisation becomes part of
     the convolution before it, or a product and sum in place; ReLU and :class:`XUnit` write into their own input;
@@ -113,7 +116,7 @@ def folded(model: nn.Module) -> nn.Module:
 
 
 def layout(model: nn.Module) -> torch.memory_format:
-    """Channels-last, but where there is PyTorch's instance normalisation, which works channel by channel."""
+    """Memory format to run ``model`` in: channels-last unless it contains ``nn.InstanceNorm2d``."""
     last = not any(isinstance(m, nn.InstanceNorm2d) for m in model.modules())
     return torch.channels_last if last else torch.contiguous_format
 

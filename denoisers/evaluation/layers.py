@@ -1,4 +1,4 @@
-"""Layers for evaluation alone: the same values in less time, without derivatives."""
+"""Layers for evaluation only: the same values in less time, without derivatives."""
 
 import math
 

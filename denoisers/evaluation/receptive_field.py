@@ -40,7 +40,7 @@ def stride_of(model: nn.Module) -> int:
 
 
 class _AtOneLevel(nn.Module):
-    """A denoiser as a network of images alone."""
+    """A denoiser as a network of images only."""
 
     def __init__(self, denoiser: Denoiser) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def _kinds(model: nn.Module, channels: int | None) -> list[tuple[int, torch.dtyp
 
 
 def probe(model: nn.Module, channels: int | None = None) -> tuple[nn.Module, Tensor]:
-    """A copy of a network in eval mode, of images alone, and a small image that it takes, of zeros.
+    """A copy of a network in eval mode, of images only, and a small image that it takes, of zeros.
 
     Raises:
         ValueError: it takes none, or gives an image of another size.
@@ -106,11 +106,11 @@ def receptive_field(
 
     Args:
         model: a denoiser, or a network of images (B, channels, H, W) that keeps their size; measured in eval mode, on
-            a copy. One with an attribute ``radius`` is believed. Attention, instance and group normalisation see
+            a copy. One with an attribute ``radius`` is trusted. Attention, instance and group normalisation see
             everything, and so does a network for one size of images (an attribute ``image_shape``).
         channels: of the image; by default what the denoiser, or the first convolution, takes.
         largest: side of the largest image that is tried.
-        step: pixels after which the network repeats itself; by default :func:`stride_of`, which knows modules alone,
+        step: pixels after which the network repeats itself; by default :func:`stride_of`, which knows modules only,
             not functions such as ``F.max_pool2d``.
 
     Raises:

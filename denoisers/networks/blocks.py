@@ -23,7 +23,7 @@ class ConvBlock(nn.Sequential):
 
 class ResidualConvBlock(nn.Module):
     """A :class:`ConvBlock` and its input: side by side into a 3 x 3 convolution (``"concat"``, IPPy), or summed
-    (``"sum"``, the chapter; a 1 x 1 convolution fits the channels where they differ)."""
+    (``"sum"``, the IPPy course; a 1 x 1 convolution fits the channels where they differ)."""
 
     def __init__(
         self, inputs: int, outputs: int, layers: int = 2, *, merge: Literal["concat", "sum"] = "concat"

@@ -100,7 +100,7 @@ class DRUNet(nn.Module):
 
     @property
     def step(self) -> int:
-        """What the sides of an image have to be divisible by."""
+        """What the sides of an image must be divisible by."""
         return self.unshuffle * 2 ** (self.scales - 1)
 
     @property

@@ -69,7 +69,7 @@ class LoFi(nn.Module):
 
     Images (B, C, H, W) and coordinates (P, 2) or (B, P, 2), as (row, column) in [-0.5, 0.5], give (B, C_out, P);
     without coordinates the whole image is evaluated, (B, C_out, H, W). The patch keeps its size in pixels, so one
-    network serves every resolution, and training on a few coordinates of an image needs memory for these alone.
+    network serves every resolution, and training on a few coordinates of an image needs memory for these only.
 
     Args:
         network: patches (P, N, M, C') -> (P, C_out), such as :class:`MultiMLP`.
@@ -77,7 +77,7 @@ class LoFi(nn.Module):
         noise_filter: learnable Fourier filter ahead of the patch; its output joins the observed image as channels.
         finder: coordinate-conditioned geometry, used in place of the learned one.
         warp: map of coordinates (P, 2) -> (P, 2) (INR-LoFi), which learns where an image is displaced.
-        residual: the network predicts what has to be subtracted from the observed value.
+        residual: the network predicts what is to be subtracted from the observed value.
 
     Khorashadizadeh, Liaudat, Liu, McEwen, Dokmanić 2024, arXiv:2411.04995.
 

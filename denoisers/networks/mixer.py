@@ -121,7 +121,7 @@ class Img2ImgMixer(nn.Module):
         extra: further input channels, such as a map of the noise level.
 
     Raises:
-        ValueError: ``image_shape`` is no multiple of ``patch``, or an image has another size.
+        ValueError: ``image_shape`` is not a multiple of ``patch``, or an image has another size.
 
     Mansour, Lin, Heckel 2022, arXiv:2202.02018; the layer normalisation before the last convolution is the code's.
 

@@ -1,4 +1,4 @@
-"""Networks of the course on end-to-end reconstruction: three convolutions, and U-Nets of blocks."""
+"""Networks of the IPPy course on end-to-end reconstruction: three convolutions, and U-Nets of blocks."""
 
 from collections.abc import Sequence
 from typing import Literal, cast
@@ -72,7 +72,7 @@ class _Down(nn.Module):
 
 
 class _Up(nn.Module):
-    """Twice the size, the skip beside it, or added, through a gate where there is attention, a block."""
+    """Upsample, merge the skip (concatenate or add, optionally gated), apply a block."""
 
     def __init__(self, inputs: int, outputs: int, kind: Kind, layers: int, heads: int, merge: str) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class ResUNet(nn.Module):
 
     Attention is self-attention of all pixels in IPPy, on the way down and up. The chapter speaks of a gate in place of
     the plain skip, which learns where to look in each channel, and gives no formula: here :class:`AttentionGate`, with
-    what comes from below as its signal. A skip ends on the way up, so the chapter's attention is a kind of ``up``.
+    what comes from below as its signal. A skip ends on the way up, so this attention is a kind of ``up``.
 
     Args:
         channels: of the image.
@@ -117,7 +117,7 @@ class ResUNet(nn.Module):
         final: last activation, ``"relu"``, ``"sigmoid"``, ``"tanh"`` or ``None``; ``"variant"``: that of the variant.
 
     Raises:
-        ValueError: a list has the wrong length, a word is unknown, or the chapter's attention is asked for in ``down``.
+        ValueError: a list has the wrong length, a word is unknown, or attention gates are asked for in ``down``.
 
     After the package IPPy (github.com/devangelista2/IPPy) and the chapter of the course that it accompanies.
 
@@ -145,7 +145,7 @@ class ResUNet(nn.Module):
         scales = list(zip(widths, widths[1:]))
         falling, rising = _kinds("down", down, len(scales)), _kinds("up", up, len(scales))
         if variant == "chapter" and "attention" in falling:
-            raise ValueError("down: the chapter's attention is a gate on the skips; ask for it by up='attention'")
+            raise ValueError("down: this attention is a gate on the skips; ask for it by up='attention'")
         merge = "concat" if variant == "ippy" else "sum"
         self.residual = variant == "chapter"
         self.final = _activation(("tanh" if self.residual else None) if final == "variant" else final)

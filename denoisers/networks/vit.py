@@ -49,7 +49,7 @@ class ViT(nn.Module):
         width, depth, heads: of the transformer; ``width`` a multiple of ``heads``.
 
     Raises:
-        ValueError: ``width`` is no multiple of ``heads``; ``patch`` or ``heads`` is not positive.
+        ValueError: ``width`` is not a multiple of ``heads``; ``patch`` or ``heads`` is not positive.
 
     Dosovitskiy et al. 2021, arXiv:2010.11929; sizes of Mansour, Lin, Heckel 2022, arXiv:2202.02018.
 

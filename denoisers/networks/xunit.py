@@ -158,7 +158,7 @@ class XDnCNN(nn.Module):
 class DnCNN(nn.Module):
     """Residual denoiser of ``depth`` 3 x 3 convolutions, batch normalisation between inner ones and their ReLU.
 
-    Biases stand in the first and the last convolution alone, as the normalisation makes the others idle.
+    Only the first and the last convolution have biases, as the normalisation makes the others idle.
     Zhang, Zuo, Chen, Meng, Zhang 2017, doi:10.1109/TIP.2017.2662206.
 
     >>> sum(p.numel() for p in DnCNN(1).parameters()), sum(p.numel() for p in DnCNN(3).parameters())

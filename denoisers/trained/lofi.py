@@ -1,4 +1,4 @@
-"""The shipped LoFi prior: a cascade of local fields that is told the noise level and knows no units."""
+"""The shipped LoFi prior: a noise-conditioned cascade of local fields that commutes with changes of units."""
 
 import math
 from typing import cast
@@ -20,7 +20,7 @@ from .card import settled
 __all__ = ["Field", "LoFiDenoiser"]
 
 _BOUND = 6.0  # the correction never exceeds this many noise standard deviations
-_PRESETS = {  # hidden units, feature channels, patch diameters of the fields in turn
+_PRESETS = {  # hidden units, feature channels, patch diameters of the fields, first to last
     "fast": (48, 16, (7, 5, 5)),
     "accurate": (64, 32, (7, 5, 5, 5, 5)),
 }
@@ -171,7 +171,7 @@ class LoFiDenoiser(Denoiser):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise (B, C, H, W); ``sigma`` is the noise standard deviation in the units of ``x``, float or (B,)."""
         check_images(x, self.channels)
-        own = cast(Field, self.fields[0]).weight.dtype  # other precisions are converted, there and back
+        own = cast(Field, self.fields[0]).weight.dtype  # other precisions are converted and cast back
         if x.dtype != own:
             return self.forward(x.to(own), sigma).to(x.dtype)
         level = sigma_column(sigma, x)

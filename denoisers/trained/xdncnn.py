@@ -1,4 +1,4 @@
-"""xDnCNN as a denoiser: trained for one noise level, or told the level by a map."""
+"""xDnCNN as a denoiser: trained for one noise level, or conditioned on it by a constant input channel."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class XDnCNNDenoiser(LevelMapDenoiser):
     """:class:`XDnCNN` with weights, images (B, C, H, W) in [0, 1].
 
     A network for one level denoises at that level whatever ``sigma`` says; its ``sigma_range`` holds this level
-    alone, so that solvers, which keep to the range, use it right. One for all levels takes a map of ``sigma``.
+    only, so that solvers, which keep to the range, use it right. One for all levels takes a map of ``sigma``.
 
     Args:
         weights: name of shipped weights or a file, see :func:`denoisers.weights.load_weights`; ``None``: untrained.

@@ -54,7 +54,7 @@ def written(path: str | Path) -> Iterator[Path]:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, says that the disk is full; some writers say it in words alone."""
+    """Whether an error, or one behind it, says that the disk is full; some writers say it in words only."""
     while error is not None:
         if (isinstance(error, OSError) and error.errno in _FULL) or "No space left" in str(error):
             return True

@@ -33,7 +33,7 @@ class RealImaginary(Wrapper):
 
 
 class MagnitudePhase(RealImaginary):
-    """Magnitude denoised, phase kept: for images whose phase is no image, such as MRI with a rough phase.
+    """Magnitude denoised, phase kept: for images whose phase is not an image, such as MRI with a rough phase.
 
     Noise in the phase stays, and where the magnitude is below a few ``sigma`` its noise is not Gaussian any more; it is
     no proximal map, so solvers need not settle with it, and say so where they do not.
@@ -45,8 +45,8 @@ class MagnitudePhase(RealImaginary):
     def __init__(self, denoiser: Callable[..., Tensor]) -> None:
         super().__init__(denoiser)
         self.caution = (
-            "MagnitudePhase keeps the noise of the phase and is no proximal map, so that iterates do not settle; give "
-            "the denoiser itself, which sees real and imaginary part"
+            "MagnitudePhase keeps the noise of the phase and is not a proximal map, so that iterates do not settle; "
+            "give the denoiser itself, which sees real and imaginary part"
         )
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:

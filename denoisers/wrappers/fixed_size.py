@@ -44,7 +44,7 @@ class InSquares(nn.Module):
 
     Args:
         net: images (B, C, h, w) to as many channels or fewer, such as :class:`Img2ImgMixer`, :class:`LinearMixer`,
-            :class:`UMixer`, :class:`OriginalMixer`, :class:`ViT`. What follows the image goes to it as it is.
+            :class:`UMixer`, :class:`OriginalMixer`, :class:`ViT`. Further positional arguments are passed on.
         image_shape: (h, w); by default the network's own ``image_shape``.
 
     Raises:

@@ -50,7 +50,7 @@ class LevelMap(Denoiser):
     Args:
         net: (B, channels + 1, H, W) to (B, channels, H, W).
         sigma_range: lowest and highest noise standard deviation of the training, in the units of the image. Equal:
-            the network is for this level alone, takes (B, channels, H, W) and is told nothing.
+            the network is for this level only and takes (B, channels, H, W).
         channels: of the image.
 
     Raises:
@@ -75,7 +75,7 @@ class LevelMap(Denoiser):
         if not (0 <= low <= high < math.inf and high > 0):
             raise ValueError(f"sigma_range: expected 0 <= lowest <= highest noise level, not both 0, got {(low, high)}")
         self.net, self.channels, self.sigma_range = net, _positive(channels), (low, high)
-        self.told = low < high  # the network knows the level
+        self.told = low < high  # the network takes the level
         self.fast, self.card = Folded(self, "net"), {}
         if any(isinstance(module, InSquares) for module in net.modules()):
             self.radius = math.inf
@@ -91,7 +91,7 @@ class LevelMap(Denoiser):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
         check_images(x, self.channels)
-        own = next(self.parameters(), x).dtype  # other precisions are converted, there and back
+        own = next(self.parameters(), x).dtype  # other precisions are converted and cast back
         if x.dtype != own:
             return self.forward(x.to(own), sigma).to(x.dtype)
         out = self.estimate(x, sigma_column(sigma, x))

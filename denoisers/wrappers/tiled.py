@@ -25,7 +25,7 @@ class TiledDenoiser(Wrapper):
         pixels: of a tile of one image, halo included.
         halo: that distance in pixels, where it is known.
         step: pixels after which the network repeats itself; by default the product of the strides of all convolutions
-            and poolings that are modules. What is done by functions (``F.max_pool2d``) has to be told.
+            and poolings that are modules. What is done by functions (``F.max_pool2d``) must be stated.
 
     Raises:
         ValueError: the denoiser sees the whole image (attention, instance normalisation, mixers), ``pixels`` leaves
@@ -69,7 +69,7 @@ class TiledDenoiser(Wrapper):
         network, small = probe(self.denoiser)
         halo = self.step * math.ceil(self.halo / self.step)
         side = 2 * halo + self.step * math.ceil(16 / self.step)
-        before, behind = self.step, 1  # the whole is no multiple of the step, the tile is
+        before, behind = self.step, 1  # the whole is not a multiple of the step, the tile is
         shape = (1, small.shape[1], *[before + side + behind] * 2)
         x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(small)
         tile, kept = slice(before, before + side), slice(halo, side - halo)

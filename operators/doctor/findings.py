@@ -26,7 +26,7 @@ ADVICE = {
     "norm": "norm() is not the largest singular value: step sizes would be wrong",
 }
 
-# what else a fault explains; faults in the order in which they are believed
+# what else a fault explains; faults in the order in which they are trusted
 _VALUES = {"linear", "hidden state", "batch", "adjoint", "normal", "vjp", "gradgrad", "norm", "prox_l2", "units"}
 FOLLOWS = {
     "shape": _VALUES | {"raised", "finite", "dtype", "not zero"},

@@ -1,4 +1,4 @@
-"""Non-uniform Fourier sums in torch alone, on any device, in two dimensions or three."""
+"""Non-uniform Fourier sums in pure torch, on any device, in two dimensions or three."""
 
 import math
 

@@ -44,15 +44,15 @@ class Blur(LinearOperator):
     r"""Convolution :math:`(Ax)_p = \sum_q k_q x_{p - q}`, (B, C, H, W) -> (B, C, H, W), origin at tap (h//2, w//2).
 
     Pixels beyond the border of a photograph were blurred into it: for measured images take ``"valid"``, where the image
-    is larger than the data. A wrong border is no noise, and deconvolution magnifies it all over the image.
+    is larger than the data. A wrong border is not noise, and deconvolution magnifies it all over the image.
 
-    A true convolution: the kernel is the image of a point. (Networks, and the course's code, correlate: flip the
+    A true convolution: the kernel is the image of a point. (Networks, and the IPPy package, correlate: flip the
     kernel for theirs.)
 
     Args:
         kernel: (h, w), (C, h, w) or (1 | B, C, h, w), real, no larger than the image.
         image_shape: (H, W).
-        channels: of the image, where the kernel has one; each is blurred alone.
+        channels: of the image, where the kernel has one; each is blurred independently.
         boundary: ``"circular"``: the image continues periodically; adjoint, normal and prox in closed form by FFT.
             ``"zero"``: it is surrounded by zeros ("same" convolution). ``"valid"``: data (B, C, H - h + 1, W - w + 1)
             are those pixels alone that see nothing beyond the image, which is (H, W) = data + kernel - 1. Both have
@@ -135,7 +135,7 @@ class Blur(LinearOperator):
         if self.boundary == "zero":
             return None
 
-        def apply(r: Tensor) -> Tensor:  # the periodic problem's inverse: wrong along the border alone
+        def apply(r: Tensor) -> Tensor:  # the periodic problem's inverse: wrong only along the border
             return self._filter(r, 1 / (1 + gamma * self.spectrum(r).abs() ** 2))
 
         return apply

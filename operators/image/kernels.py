@@ -36,7 +36,7 @@ def motion_kernel(length: float, angle: float, *, variant: str = "line") -> Tens
         length: of the path in pixels.
         angle: in radians, from the column axis towards increasing rows (downwards).
         variant: ``"line"``: the path through the centre, its mass spread bilinearly over pixels, centred exactly.
-            ``"ippy"``: the course's rasterisation, truncated towards zero: 7 px at 45 degrees has 6 cells.
+            ``"ippy"``: the IPPy package's rasterisation, truncated towards zero: 7 px at 45 degrees has 6 cells.
 
     >>> motion_kernel(3, 0.0)[2].sum().item()
     1.0

@@ -63,7 +63,7 @@ class ShearMap(NamedTuple):
     Attributes:
         shear: weighted mean ellipticity, complex (1, 1, H, W); 0 where there is no galaxy.
         mask: where there are galaxies, (H, W), 0 and 1.
-        counts: effective number of galaxies a pixel, :math:`(\\sum w)^2 / \\sum w^2`, (H, W): their number where all
+        counts: effective number of galaxies per pixel, :math:`(\\sum w)^2 / \\sum w^2`, (H, W): their number where all
             weigh the same; what :func:`shape_noise_std_map` makes noise of.
         weight: sum of their weights, (H, W).
     """
@@ -153,7 +153,7 @@ def _column(name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
 def _tangent_plane(ra: Tensor, dec: Tensor, centre: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
     """Gnomonic projection, degrees from the centre to the east and to the north."""
     a, d = torch.deg2rad(ra), torch.deg2rad(dec)
-    if centre is None:  # of the directions' box, seen from their mean, so that 0 h is no border
+    if centre is None:  # of the directions' box, seen from their mean, so that 0 h is not a border
         mean = torch.atan2(a.sin().mean(), a.cos().mean())
         away = torch.remainder(a - mean + math.pi, 2 * math.pi) - math.pi
         a0 = mean + 0.5 * (away.min() + away.max())

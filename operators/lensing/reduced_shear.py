@@ -60,7 +60,7 @@ class ReducedShear(Operator):
 
     def solve(self, g: Tensor, solver, *, steps: int = 4) -> Tensor:
         r"""Convergence from reduced shear with any solver of the linear problem, by :math:`\gamma \leftarrow
-        g\,(1 - \kappa)` in turn with ``kappa = solver(gamma)``. Seitz, Schneider 1995, astro-ph/9408050.
+        g\,(1 - \kappa)` alternating with ``kappa = solver(gamma)``. Seitz, Schneider 1995, astro-ph/9408050.
 
         ``solver`` may be ``op.inverse``; on even sides its last frequencies keep an error unless ``exact=True``, which
         magnifies them, so that many steps diverge. Of each sample the iterate of the smallest change comes back; a

@@ -117,7 +117,7 @@ def _maps(kspace: Tensor, square: Tensor, kernel: int, threshold: float, crop: f
     rows = windows.permute(1, 2, 0, 3, 4).reshape(-1, coils * kernel * kernel)
     _, values, v = torch.linalg.svd(rows, full_matrices=False)
     basis = v[values > threshold * values[0]].reshape(-1, coils, kernel, kernel)
-    # window correlations as images: the projector's kernel, one coils x coils matrix a pixel
+    # window correlations as images: the projector's kernel, one coils x coils matrix per pixel
     gram = torch.zeros(height, width, coils, coils, dtype=kspace.dtype, device=kspace.device)
     for part in basis.split(16):
         padded = torch.zeros(len(part), coils, height, width, dtype=kspace.dtype, device=kspace.device)

@@ -78,7 +78,7 @@ class RadioInterferometry(NUFFT):
         longest = float(points.detach().abs().max())
         if longest > math.pi * (1 + 1e-6):
             fit = f"cell <= {cell * math.pi / longest:.4g}" if cell is not None else "values within -pi ... pi"
-            raise ValueError(f"uv: the longest baseline turns by {longest:.4g} > pi radians a pixel; it needs {fit}")
+            raise ValueError(f"uv: the longest baseline turns by {longest:.4g} > pi radians per pixel; it needs {fit}")
         super().__init__(points, image_shape, channels=channels, real=real, **engine)
         self.cell = cell
 

@@ -33,7 +33,7 @@ class Radon(LinearOperator):
     The spectrum of a projection is a central slice of the image's: a :class:`NUFFT` gives it at polar points, the
     footprints of pixel and bin multiply it, and an FFT along the detector brings it back, so projections are limited
     to the detector's band. A* A is a Toeplitz operator as long as the detector covers the image
-    (:attr:`covers`); where it does not, A and its adjoint are applied in turn.
+    (:attr:`covers`); where it does not, A and its adjoint are applied one after the other.
 
     Args:
         image_shape: (H, W), or an int for a square.
@@ -229,7 +229,7 @@ class Radon(LinearOperator):
         return wide, slice(left, left + self.detector_count)
 
     def _within_band(self) -> Tensor:
-        """Phases alone, for frequencies that pixels can show."""
+        """Only phases, for frequencies that pixels can show."""
         inside = self.nufft.points.abs().amax(0).reshape(self.back.shape) <= math.pi + 1e-9
         return self.back * (inside & (self.weights != 0))
 

@@ -72,7 +72,7 @@ class _Simulated(Criterion):
         return self.real.calls + self.fake.calls
 
     def state(self, t: Tensor) -> State:
-        """Where a solve at 2^t goes on."""
+        """Where a solve at 2^t continues."""
         return self.real.onward(t)
 
 
@@ -197,7 +197,7 @@ class Whiteness(Criterion):
         return self.real.calls
 
     def state(self, t: Tensor) -> State:
-        """Where a solve at 2^t goes on."""
+        """Where a solve at 2^t continues."""
         return self.real.onward(t)
 
     @staticmethod

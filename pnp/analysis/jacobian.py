@@ -41,7 +41,7 @@ class Tangent:
     by its own iteration, in forward mode, with half steps where it grows, as solvers take them.
 
     Raises:
-        RuntimeError: the answer is no fixed point that could be differentiated.
+        RuntimeError: the answer is not a fixed point that could be differentiated.
     """
 
     def __init__(self, solver: Solver, y: Tensor) -> None:

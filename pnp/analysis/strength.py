@@ -34,7 +34,7 @@ _WORDS = {
 
 class Curve(NamedTuple):
     """What a search tried: logarithms to base two of strengths, the criterion less its value at strength one and the
-    deviation that noise gives it, (K, B) each; the choice of each sample (B,), and calls of the denoiser a sample."""
+    deviation that noise gives it, (K, B) each; the choice of each sample (B,), and calls of the denoiser per sample."""
 
     t: Tensor
     value: Tensor
@@ -179,7 +179,7 @@ def _reasons(rule: str, curve: Curve) -> list[str]:
 def automatic(
     solver: Any, y: Tensor, state: State, rule: str = "auto", out: Tensor | None = None, seed: int = 0
 ) -> tuple[State, Curve, str, list[str]]:
-    """The state from which ``solver`` goes on at the strength chosen, the curve, its rule, and the reasons.
+    """The state from which ``solver`` continues at the strength chosen, the curve, its rule, and the reasons.
 
     Data without noise, and samples of zeros, are solved at strength one.
     """
@@ -215,9 +215,9 @@ def choose_strength(
 ) -> StrengthChoice:
     r"""The strength of a solver's prior, chosen from the data ``y`` (B, ...), for each sample.
 
-    From strength one iterations go on at 2, 4, 8 as long as the criterion falls, or at 0.7, 0.5, 1/4, 1/8. The choice
-    is the lowest point of a parabola in the logarithm, drawn towards one by :math:`d^2 / (d^2 + s^2)`, d the gain and s
-    what noise does to it. The solve at the choice goes on from the nearest state.
+    From strength one iterations continue at 2, 4, 8 as long as the criterion falls, or at 0.7, 0.5, 1/4, 1/8. The
+    choice is the lowest point of a parabola in the logarithm, drawn towards one by :math:`d^2 / (d^2 + s^2)`, d the
+    gain and s what noise does to it. The solve at the choice continues from the nearest state.
 
     ==================  =============================================================================================
     ``"risk"``          ``"simulation"``, confirmed by ``"sure"``: what ``"auto"`` takes for Gaussian data

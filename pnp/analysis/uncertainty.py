@@ -139,7 +139,7 @@ def uncertainty(
     - ``"bootstrap"``: :math:`x_i = T_g^{-1} \hat x(\mathrm{noise}(A T_g \hat x(y)))` for turns and flips g of the
       image. Errors of the estimator, noise and bias; where the data hold nothing, as far as turned images are seen
       there and the denoiser does not repeat itself. Tachella, Pereyra 2023, arXiv:2310.11838.
-    - ``"sampling"``: draws of a :class:`pnp.PnPULA`, which has to be the solver, 20 iterations apart; ``x`` is their
+    - ``"sampling"``: draws of a :class:`pnp.PnPULA`, which must be the solver, 20 iterations apart; ``x`` is their
       mean. The posterior: what images data and prior allow. :class:`pnp.DiffPIR` is taken, too, roughly the
       posterior where ``stop`` ends it with its noise, after 24 iterations; from there on it goes to a fixed point.
     - ``"jacobian"``: :math:`x_i = \hat x + J n_i`, J the derivative of the fixed point by the data, n_i noise. What

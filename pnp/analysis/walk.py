@@ -54,7 +54,7 @@ class Walk:
         return state
 
     def onward(self, t: Tensor) -> State:
-        """Where a solve at 2^t goes on: for t = 0 as if nothing else had been tried."""
+        """Where a solve at 2^t continues: for t = 0 as if nothing else had been tried."""
         state, begun = self.nearest(t), self.begun
         fresh = self._fresh(state)
         return _either(t != 0, fresh, begun)

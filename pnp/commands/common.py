@@ -66,6 +66,6 @@ def denoiser(name: str, channels: int = 1) -> Any:
 
 
 def say(options: argparse.Namespace, *words: Any) -> None:
-    """A line on the error stream, unless ``--quiet``; results alone go to the standard output."""
+    """A line on the error stream, unless ``--quiet``; only results go to the standard output."""
     if not options.quiet:
         print(*words, file=sys.stderr)

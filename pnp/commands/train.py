@@ -38,7 +38,7 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--recursive", action="store_true", help="images in the folders below, too")
     p.add_argument("--valid", help="folder of other images, scored at every checkpoint")
     p.add_argument("--out", default="runs", help="folder for checkpoints, log and weights (default: runs)")
-    p.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder, if there is one")
+    p.add_argument("--resume", action="store_true", help="continue from the checkpoint in the folder, if there is one")
     p.add_argument("--start", help="weight file of a network of the same kind to start from")
     p.add_argument("--steps", type=int, help="number of steps in all, instead of the recipe's")
     p.add_argument("--time", type=seconds, help="end after this time, 90s, 30m, 1.5h, with checkpoint and weights")

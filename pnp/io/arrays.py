@@ -51,7 +51,7 @@ def read_fits(path: Path) -> list[np.ndarray]:
     with package("astropy.io.fits", "io").open(path, memmap=False) as file:
         unit = next((u for u in file if u.header.get("NAXIS", 0) > 0), None)
         if unit is None or not unit.is_image or len(unit.shape) < 2:
-            raise ValueError("its first data unit is no image")
+            raise ValueError("its first data unit is not an image")
         within(path, unit.shape, 8)
         data = unit.data
     return list(data.astype(data.dtype.newbyteorder("=")).reshape(-1, *data.shape[-2:]))
@@ -62,7 +62,7 @@ def read_nifti(path: Path) -> list[np.ndarray]:
     units of its header."""
     image = package("nibabel", "io").load(path)
     if len(image.shape) < 2:
-        raise ValueError(f"an array of shape {image.shape} is no image")
+        raise ValueError(f"an array of shape {image.shape} is not an image")
     within(path, image.shape, image.get_data_dtype().itemsize)
     if image.get_data_dtype().kind not in "buif":
         raise ValueError(f"values of type {image.get_data_dtype()}, expected real numbers")

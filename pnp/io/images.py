@@ -98,7 +98,7 @@ def _shaped(array: np.ndarray) -> Sequence[np.ndarray]:
             return list(array)
         if shape[-1] in (1, 2, 3, 4):
             return [_colours_first(image) for image in array]
-    raise ValueError(f"an array of shape {shape} is no image of 1 or 3 channels")
+    raise ValueError(f"an array of shape {shape} is not an image of 1 or 3 channels")
 
 
 def _colours_first(image: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def frame(image: Any) -> np.ndarray:
     """
     rawmode = _rawmode(image)
     kind, _, order = rawmode.partition(";")
-    if kind == "LA" and order == "16B":  # four bytes a pixel, as those of RGBA
+    if kind == "LA" and order == "16B":  # four bytes per pixel, as those of RGBA
         _ask_for(image, "RGBA")
         values = np.asarray(image).astype(np.float32)
         return (256 * values[..., 0] + values[..., 1]) / 65535

@@ -54,7 +54,7 @@ def _page(page: Any) -> list[np.ndarray]:
     if page.samplesperpixel > 1 and page.planarconfig == 2:
         values = np.moveaxis(values, 0, -1)
     if values.ndim != 2 + (page.samplesperpixel > 1):
-        raise ValueError(f"a page of shape {values.shape} is no image")
+        raise ValueError(f"a page of shape {values.shape} is not an image")
     tag = page.tags.get(274)
     values = upright(values if values.ndim == 3 else values[..., None], tag and tag.value)
     values = _scaled(values, white=page.photometric == _WHITE)

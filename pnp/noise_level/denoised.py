@@ -43,7 +43,7 @@ def consistent_level(y: Tensor, known: Tensor, counted: Tensor, level: Tensor) -
 
     Args:
         known: (B, n, H, W), pixels that are measured.
-        counted: (B, n, H, W), those of them that count; the others are looked at alone.
+        counted: (B, n, H, W), those of them that count; the others are looked at only.
         level: an estimate from above, > 0, finite.
 
     Stein 1981, doi:10.1214/aos/1176345632; Ramani, Blu, Unser 2008, doi:10.1109/TIP.2008.2001404.

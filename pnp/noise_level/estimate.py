@@ -40,7 +40,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
                                  magnitudes
     ===========================  ==========================================================================
 
-    What is no noise makes each of them err on the high side, so the least counts. Texture of a pixel's size in images
+    What is not noise makes each of them err on the high side, so the least counts. Texture of a pixel's size in images
     of which few pixels are measured, and details that data without redundancy hold up to their border (one coil), can
     double it, see ``python -m benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not
     change does not count.

@@ -174,7 +174,7 @@ def measure_passport(denoiser: Denoiser, images: list[Tensor], *, solvers: bool 
     Returns plain values: ``gain_dB`` and ``bias`` by level, and at one level (25/255 or the denoiser's own) ``units``,
     ``symmetries`` (errors in units of the noise), ``jacobian``, ``receptive_field`` (pixels, None: the whole image),
     ``robustness`` (PSNR with other noise than it is told), ``precision`` (dB lost in bfloat16, in TF32), ``cost``
-    (seconds a megapixel with so many threads, bytes a pixel at the peak); with ``solvers``, for gray images,
+    (seconds per megapixel with so many threads, bytes per pixel at the peak); with ``solvers``, for gray images,
     ``in_solver`` (PSNR of default reconstructions) and ``drift`` (PSNR after 60 and 1000 iterations).
 
     Raises:

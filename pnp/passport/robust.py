@@ -1,4 +1,4 @@
-"""How a denoiser does on what it was not trained for: less, more and other noise, and solvers that go on."""
+"""How a denoiser does on what it was not trained for: less, more and other noise, and long solves."""
 
 from collections.abc import Sequence
 from typing import Any

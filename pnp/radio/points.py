@@ -91,7 +91,7 @@ def find_points(op: Any, y: Tensor, *, known: Points | None = None, threshold: f
 
 
 def visibilities(op: Any, points: Points) -> Tensor:
-    """Data (1, 1, M) of sources alone, complex double."""
+    """Data (1, 1, M) of the sources only, complex double."""
     return _Array.of(op).data(points)
 
 

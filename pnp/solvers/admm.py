@@ -31,7 +31,7 @@ class Iterate(NamedTuple):
 
 
 class PnPADMM(Solver):
-    r"""Plug-and-play ADMM: a data fit, a denoising and a dual update in turn.
+    r"""Plug-and-play ADMM: a data fit, a denoising and a dual update per iteration.
 
     .. math::
         x &\leftarrow \arg\min_x f(Ax, y) + \tfrac{1}{2\tau} \|x - (v - \tau w)\|^2, \qquad

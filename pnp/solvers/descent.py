@@ -38,7 +38,7 @@ class PnPDescent(Solver):
 
     .. math:: x \leftarrow \arg\min_x f(Ax, y) + \tfrac{1}{2t} \|x - (x_k - \tfrac t\tau \nabla g_\sigma(x_k))\|^2
 
-    ``method="gradient"``: a gradient step of F, with A and A* alone. For each sample, t is halved until
+    ``method="gradient"``: a gradient step of F, with only A and A*. For each sample, t is halved until
     :math:`F(x_k) - F(x) \ge 0.1\, \|x - x_k\|^2 / t`; one that no t takes down stays where it is. So F falls in every
     iteration at a constant sigma, whatever N is, and where N is smooth iterates approach points with
     :math:`\nabla F = 0`. ``result.state.values.objective`` has F, also in a callback.

@@ -19,7 +19,7 @@ class Iterate(NamedTuple):
 
 
 class PnPHQS(Solver):
-    r"""Plug-and-play half-quadratic splitting (DPIR): a data fit and a denoising in turn.
+    r"""Plug-and-play half-quadratic splitting (DPIR): a data fit and a denoising, alternately.
 
     .. math::
         x &\leftarrow \arg\min_x f(Ax, y) + \tfrac{1}{2\tau} \|x - v\|^2, \qquad \tau = \sigma^2 / \lambda \\

@@ -26,7 +26,7 @@ class PnPPGD(Solver):
 
     .. math:: x \leftarrow D_\sigma\big(x - \tau \nabla f(Ax, y)\big), \qquad \tau = \sigma^2 / \lambda \le 1 / L
 
-    with L the largest curvature of the data term. Needs A and A* alone, no inner solves, and many more iterations than
+    with L the largest curvature of the data term. Needs only A and A*, no inner solves, and many more iterations than
     methods of proximal maps where A is ill-conditioned. Arguments are those of :class:`pnp.PnPADMM`.
 
     Hurault, Leclaire, Papadakis 2022, arXiv:2110.03220.
@@ -70,7 +70,7 @@ class PnPFISTA(PnPPGD):
         t_{k+1} = \tfrac12 + \sqrt{\tfrac14 + t_k^2}
 
     t is 1 again for samples with :math:`\langle z_k - x_{k+1},\, x_{k+1} - x_k \rangle > 0`, or whose step
-    :math:`\|x_{k+1} - z_k\|` has grown, as it does where a denoiser is no proximal map. Fixed points and arguments
+    :math:`\|x_{k+1} - z_k\|` has grown, as it does where a denoiser is not a proximal map. Fixed points and arguments
     are those of :class:`pnp.PnPPGD`.
 
     Beck, Teboulle 2009, doi:10.1137/080716542; O'Donoghue, Candes 2015, doi:10.1007/s10208-013-9150-3; with

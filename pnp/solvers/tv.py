@@ -37,7 +37,7 @@ def tv_reconstruction(
     iterations: int = 200,
     nonnegative: bool = False,
 ) -> Tensor:
-    r"""Total variation reconstruction (B, C, H, W), isotropic, each channel alone, complex gradients by modulus.
+    r"""Total variation reconstruction (B, C, H, W), isotropic, per channel, complex gradients by modulus.
 
     .. math:: \arg\min_x \tfrac12 \|Ax - y\|^2 + w \sum_p |(\nabla x)_p|, \quad
               w = 0.8\,\mathrm{strength}\,\sigma_n \sqrt{\mathrm{mean\,diag}\,A^* A}

@@ -1,4 +1,4 @@
-"""A training by recipe, from a folder of images to a weight file: checkpoints, validation, a log, and going on."""
+"""A training by recipe, from a folder of images to a weight file: checkpoints, validation, a log, and resuming."""
 
 import copy
 import hashlib
@@ -146,7 +146,7 @@ def _run(trainer: Trainer, steps: int, save_every: int, keeper: "_Keeper | None"
             if stopped and keeper is None:
                 raise SystemExit(130)  # one process says it
             if stopped:
-                raise Interrupted(f"stopped after step {record.step}; --resume goes on from there", *caught[:1])
+                raise Interrupted(f"stopped after step {record.step}; --resume continues from there", *caught[:1])
             if late:
                 break
 

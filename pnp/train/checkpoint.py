@@ -55,7 +55,7 @@ def alone(path: str | Path) -> Iterator[None]:
         except BlockingIOError:
             with file:
                 file.seek(0)
-                raise FileExistsError(f"{path}: {file.read() or 'another process'} is at work there") from None
+                raise FileExistsError(f"{path}: {file.read() or 'another process'} is already running there") from None
         except OSError:
             break
         try:
@@ -185,11 +185,11 @@ def fit_weights(
     unshuffle: int = 1,
 ) -> dict[str, Tensor]:
     """Weights ``state`` for a network whose own are ``like``: filters that read more channels than they were trained
-    for get zeros for these, so that a network that is told the noise level can start from one that is not.
+    for get zeros for these, so that a noise-conditioned network can start from one that is not.
 
     Args:
-        level: the one that ``like`` is for, in images' units; where ``state`` is told it by a last channel, its filters
-            of a constant map join the bias, exactly but for the image's border.
+        level: the one that ``like`` is for, in images' units; if ``state`` has a noise-level channel, its filters are
+            folded into the bias, which is exact away from the image's border.
         colours: ``state`` is of a gray network, ``like`` of a colour one: filters of the first channel are shared by
             three, and outputs repeated, so that a gray picture in three channels is treated as it was.
         unshuffle: pixels along a side that networks of both kinds read, and give, as channels of one.

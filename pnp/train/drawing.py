@@ -35,7 +35,7 @@ class Drawing(NamedTuple):
 
     Attributes:
         orientations: 8: crops are turned and flipped; 4: flipped (2: sideways only); 1: as they are.
-        fixed: an image makes the same sample every time, its middle as it is with the same noise.
+        fixed: every image always gives the same sample, its central crop with a fixed noise realisation.
         clipped: noisy images are cut to [0, 1].
         shared: all images of a step are seen at the same coordinates.
         repeat: steps that learn from the same images, at new coordinates.

@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 class Trainer:
-    """Steps of an optimiser with a moving average of the weights, numbered, so that a run goes on bit for bit.
+    """Steps of an optimiser with a moving average of the weights, numbered, so that a run continues bit for bit.
 
     Every process takes its share of a step's samples and, with ``accumulate``, share after share; gradients are
     averaged. As each sample has its own random stream, neither changes the result beyond rounding (normalisation
@@ -185,8 +185,8 @@ class Trainer:
         torch._foreach_lerp_(kept, new, 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later run needs to go on, as a copy: weights, their average, the optimiser, the step, the
-        scaler of half precision, and the state of the global random numbers, which layers such as dropout use."""
+        """Everything that a later run needs to continue, as a copy: weights, their average, the optimiser, the step,
+        the scaler of half precision, and the state of the global random numbers, which layers such as dropout use."""
         scaler = self._scaler()
         state = {
             "model": self.model.state_dict(),
@@ -217,7 +217,7 @@ class Trainer:
         try:
             torch.set_rng_state(state["random"])
         except (RuntimeError, TypeError) as error:
-            raise ValueError(f"state: random is no state of random numbers, {error}") from error
+            raise ValueError(f"state: random is not a state of random numbers, {error}") from error
 
 
 class _Sealed:

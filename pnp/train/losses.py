@@ -38,9 +38,9 @@ class SSIMLoss(nn.Module):
 
     Args:
         window: side of the windows; 7 in fastMRI.
-        stride: 1: sliding; ``window``: blocks side by side, as in the course (window 11), which leave out what is left
-            over at the right and lower border.
-        unbiased: covariances over n - 1 (fastMRI, scikit-image) or over n (the course).
+        stride: 1: sliding; ``window``: blocks side by side, as in the IPPy course (window 11), which leave out what is
+            left over at the right and lower border.
+        unbiased: covariances over n - 1 (fastMRI, scikit-image) or over n (the IPPy course).
         data_range: R, the span of intensities; a number or (B,).
 
     The middle of the target's range is taken off before squares are taken, so that images far from zero keep their
@@ -100,13 +100,13 @@ class SSIMLoss(nn.Module):
 
 class FourierLoss(nn.Module):
     r"""Distance of the orthonormal spectra, mean over frequencies: :math:`|H (F x - F y)|^p` of the complex
-    difference (the chapter's), or :math:`\big||Fx| - |Fy|\big|^p` of the magnitudes (the course's code). Real or
+    difference (the IPPy course's text), or :math:`\big||Fx| - |Fy|\big|^p` of the magnitudes (its code). Real or
     complex images.
 
     Args:
         magnitude: compare magnitudes; phases, so places, do not count then.
-        cutoff: frequencies below this many cycles a pixel, 0 to 0.5, are left out, H; 0: none.
-        power: p, at least 1 (below it the derivative at zero is infinite); the chapter's are 1 and 2.
+        cutoff: frequencies below this many cycles per pixel, 0 to 0.5, are left out, H; 0: none.
+        power: p, at least 1 (below it the derivative at zero is infinite); the IPPy course's are 1 and 2.
 
     Raises:
         ValueError: ``cutoff`` or ``power`` is out of range; shapes that differ.
@@ -124,7 +124,7 @@ class FourierLoss(nn.Module):
     def __init__(self, *, magnitude: bool = False, cutoff: float = 0.0, power: float = 2.0) -> None:
         super().__init__()
         if not 0 <= cutoff <= 0.5:
-            raise ValueError(f"cutoff: expected 0 to 0.5 cycles a pixel, got {cutoff}")
+            raise ValueError(f"cutoff: expected 0 to 0.5 cycles per pixel, got {cutoff}")
         if not power >= 1:
             raise ValueError(f"power: expected at least 1, got {power}")
         self.magnitude, self.cutoff, self.power = magnitude, cutoff, power
@@ -146,8 +146,8 @@ class PerceptualLoss(nn.Module):
         features: a module, images (B, 3, H, W) -> features or a list of them; it is frozen. See :func:`vgg_features`.
         weights: one for each feature map.
 
-    Gray images are repeated to three channels; no mean is taken off, as in the course. Johnson, Alahi, Fei-Fei 2016,
-    doi:10.1007/978-3-319-46475-6_43.
+    Gray images are repeated to three channels; no mean is taken off, as in the IPPy course. Johnson, Alahi, Fei-Fei
+    2016, doi:10.1007/978-3-319-46475-6_43.
 
     >>> x = torch.rand(1, 1, 8, 8)
     >>> PerceptualLoss(nn.Conv2d(3, 4, 3))(x, x).item()

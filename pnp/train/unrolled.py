@@ -86,7 +86,7 @@ class FixedPoint(_OneByOne):
     .. math:: \bar z = \Big(\frac{\partial T}{\partial z}\Big)^* \bar z + \bar x
 
     which ``mode="implicit"`` solves to ``rtol`` by GMRES with products of one step's derivative;
-    ``mode="one-step"`` takes :math:`\bar z = \bar x`, the derivative of the last step alone: off by at most q / (1 - q)
+    ``mode="one-step"`` takes :math:`\bar z = \bar x`, the derivative of the last step only: off by at most q / (1 - q)
     where T contracts by q (:func:`pnp.analysis.certify`), at no price. Memory is that of one step. z is everything that
     the next step depends on (:meth:`pnp.Solver.point`), in units of the image; accelerated methods have the derivative
     of their plain step. The gradient means something only where the solver converges. In derivatives by y the solver's

@@ -92,7 +92,7 @@ def test_what_they_are_refused_by_says_so():
     y = op(torch.zeros(1, *op.in_shape))
     with pytest.raises(TypeError, match="PnPPDHG needs a linear operator"):
         PnPPDHG(op, TVDenoiser(), noise_std=0.1)(y)
-    with pytest.raises(ValueError, match="noise_std: has to be given"):
+    with pytest.raises(ValueError, match="noise_std: an operator that is not linear needs one"):
         PnPADMM(op, TVDenoiser())(y)
     with pytest.raises(TypeError, match="one value a datum needs a linear operator"):
         Gaussian(op, torch.ones(1, *op.out_shape))

@@ -141,7 +141,7 @@ def test_interrupted_training_keeps_its_step_and_ends_with_the_same_bits(folder,
         patch.setattr(DenoiseCrops, "draw", interrupted)
         main(rough)
     words = capsys.readouterr().err.strip().splitlines()
-    assert caught.value.code == 130 and words[-1] == "pnp train: stopped after step 3; --resume goes on from there"
+    assert caught.value.code == 130 and words[-1] == "pnp train: stopped after step 3; --resume continues from there"
     assert "Traceback" not in "".join(words) and load_checkpoint(tmp_path / "rough" / f"{FAST.name}.pt")["step"] == 3
     main(rough)
     for name in (f"{FAST.name}.csv", f"{FAST.name}-v1.safetensors"):

@@ -204,7 +204,7 @@ class DenoiserRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRecipe(Recipe):
-    """A local field at ``pixels`` coordinates of ``batch`` images, spoilt by ``corrupt``; L1, as in the paper."""
+    """A local field at ``pixels`` coordinates of ``batch`` images, corrupted by ``corrupt``; L1, as in the paper."""
 
     corrupt: Callable[[Tensor, torch.Generator], Tensor]
     pixels: int = 512

@@ -1,4 +1,4 @@
-"""What the recipes measure: operators by the side of the image, made once, and how they spoil images."""
+"""What the recipes measure: operators by the side of the image, made once, and how they corrupt images."""
 
 from collections.abc import Callable
 from functools import lru_cache

@@ -110,7 +110,7 @@ class EquilibriumCrops(SteadyCrops):
     r""":class:`SteadyCrops`, and ``solved`` more samples a step from the end of a solver's iterations.
 
     They are measured by a random operator, :class:`pnp.PnPADMM` makes ``iterations`` with the model at its defaults,
-    and what it hands the model then, :math:`z = x + u` at the level :math:`\sigma`, has to become the image:
+    and what it hands the model then, :math:`z = x + u` at the level :math:`\sigma`, must become the image:
 
     .. math:: \frac1B \sum_b \frac{\|D(z_b, \sigma_b) - x_b\|^2}{N \max(\sigma_b, \|z_b - x_b\| / \sqrt N)}
 

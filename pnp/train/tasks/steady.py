@@ -81,7 +81,7 @@ class SteadyCrops(DenoiseCrops):
         \frac{\|D(x_b + \sigma_b m_b, \sigma_b) - D(x_b + \sigma_b n_b, \sigma_b)\|^2}{N \sigma_b}
 
     n is white, m is :func:`solver_noise`, and the second term teaches the first D only. What solvers hand a denoiser
-    carries less noise than the level says, and other noise. A network that knows white noise alone answers such images
+    carries less noise than the level says, and other noise. A network that knows only white noise answers such images
     worse than noisier ones; if it learns to give the image instead, it trusts what it sees of the noise, and does not
     regularise any more. The mean of its own answers over white noise is what a denoiser of this level should give.
 

@@ -97,7 +97,7 @@ def squares(error: Tensor) -> Tensor:
 
 
 class DenoisePixels(Task):
-    """A :class:`denoisers.LoFi` on ``batch`` spoilt images at ``pixels`` coordinates each.
+    """A :class:`denoisers.LoFi` on ``batch`` corrupted images at ``pixels`` coordinates each.
 
     Coordinates are drawn with replacement from the pixel grid. Images of one size are stacked; others go one after the
     other. Memory does not depend on the size of the images beyond the images themselves. arXiv:2411.04995, VII.

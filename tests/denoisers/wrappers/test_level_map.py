@@ -1,4 +1,4 @@
-"""Any network as a denoiser that is told the level; networks of one size on images of any."""
+"""Any network as a noise-conditioned denoiser; networks of one size on images of any."""
 
 import math
 
