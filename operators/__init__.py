@@ -59,6 +59,11 @@ from .noise import poisson_noise as poisson_noise
 from .noise import std_from_snr as std_from_snr
 from .noise import transmission_noise as transmission_noise
 from .nonlinear import Operator as Operator
+from .radio.beam import PrimaryBeam as PrimaryBeam
+from .radio.beam import airy_beam as airy_beam
+from .radio.beam import gaussian_beam as gaussian_beam
+from .radio.frequencies import in_wavelengths as in_wavelengths
+from .radio.frequencies import spectral_gain as spectral_gain
 from .radio.interferometry import RadioInterferometry as RadioInterferometry
 from .radio.uv import uv_coverage as uv_coverage
 from .radio.weighting import visibility_weights as visibility_weights

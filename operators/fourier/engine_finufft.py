@@ -1,5 +1,6 @@
 """Non-uniform Fourier sums on the CPU: finufft spreads and interpolates, torch does the FFT."""
 
+import functools
 import math
 import os
 import threading
@@ -9,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..modes import constant
 from .toeplitz import fast_length
 
 __all__ = ["WIDEST", "FinufftTransform"]
@@ -49,11 +49,10 @@ class FinufftTransform:
     def _reset(self) -> None:
         self._plan: Any = None
         self._process = 0
-        self._factor: Tensor | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_plan", "_process", "_factor", "_lock")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_plan", "_process", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -122,30 +121,35 @@ class FinufftTransform:
 
     def factor(self, dtype: torch.dtype) -> Tensor:
         """(-1)^n over the kernel's Fourier transform, (H, W): the grid's middle is the frequency zero."""
-        if self._factor is None:
-            offsets, values = self._kernel()
-            rows, columns = (
-                sign**n / (values @ np.cos(2 * np.pi / length * offsets[:, None] * n))
-                for n, length, sign in (
-                    (np.arange(size) - size // 2, length, sign)
-                    for size, length, sign in zip(self.shape, self.grid, self.signs)
-                )
-            )
-            self._factor = constant(lambda: torch.from_numpy(rows[:, None] * columns))
-        return self._factor.to(dtype)
+        axes = zip(self.shape, self.grid, self.signs)
+        rows, columns = (_axis_factor(self.eps, size, length, sign) for size, length, sign in axes)
+        return torch.from_numpy(rows[:, None] * columns).to(dtype)
 
-    def _kernel(self, fine: int = 32) -> tuple[np.ndarray, np.ndarray]:
-        """Offsets in grid cells and values of the interpolation kernel, ``fine`` a cell, as finufft has it."""
-        size = 4 * WIDEST
-        plan = self._make((size, size))
-        shifts = np.arange(fine) / fine
-        plan.setpts(2 * np.pi / size * shifts, np.zeros(fine))
-        grid = np.zeros((size, size), np.complex128)
-        rows = []
-        for k in range(size):
-            grid[:] = 0
-            grid[k, size // 2] = 1
-            rows.append(plan.execute(grid).real)
-        values = np.stack(rows)  # (k, shift): phi(k - size / 2 - shift) phi(0)
-        offsets = np.arange(size)[:, None] - size // 2 - shifts
-        return offsets.ravel(), values.ravel() / (fine * math.sqrt(values[size // 2, 0]))
+
+@functools.lru_cache(maxsize=64)
+def _axis_factor(eps: float, size: int, length: int, sign: float) -> np.ndarray:
+    offsets, values = _kernel(eps)
+    n = np.arange(size) - size // 2
+    return sign**n / (values @ np.cos(2 * np.pi / length * offsets[:, None] * n))
+
+
+@functools.lru_cache(maxsize=16)
+def _kernel(eps: float, fine: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets in grid cells and values of the interpolation kernel, ``fine`` a cell, as finufft has it."""
+    import finufft
+
+    size = 4 * WIDEST
+    plan: Any = finufft.Plan(
+        2, (size, size), 1, eps, -1, spreadinterponly=1, upsampfac=_OVERSAMPLING, nthreads=1
+    )  # fmt: skip
+    shifts = np.arange(fine) / fine
+    plan.setpts(2 * np.pi / size * shifts, np.zeros(fine))
+    grid = np.zeros((size, size), np.complex128)
+    rows = []
+    for k in range(size):
+        grid[:] = 0
+        grid[k, size // 2] = 1
+        rows.append(plan.execute(grid).real)
+    values = np.stack(rows)  # (k, shift): phi(k - size / 2 - shift) phi(0)
+    offsets = np.arange(size)[:, None] - size // 2 - shifts
+    return offsets.ravel(), values.ravel() / (fine * math.sqrt(values[size // 2, 0]))

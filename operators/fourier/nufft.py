@@ -175,6 +175,11 @@ class NUFFT(LinearOperator):
         return kept[2]
 
     def _make(self, points: Tensor, device: torch.device, eps: float, shape: tuple[int, int]) -> Transform:
+        return self._engine(points, device, eps, shape, real=not self.in_dtype.is_complex)
+
+    def _engine(
+        self, points: Tensor, device: torch.device, eps: float, shape: tuple[int, int], *, real: bool
+    ) -> Transform:
         points, backend = points.detach().double(), engine_for(self.backend, device)
         if backend == "torch":
             from .engine_torch import TorchTransform
@@ -186,7 +191,7 @@ class NUFFT(LinearOperator):
 
             if device.type != "cpu":
                 raise ValueError(f"backend: finufft works on the CPU, the data are on {device}; 'torch' works there")
-            engine = FinufftTransform if self.in_dtype.is_complex else RealFinufftTransform
+            engine = RealFinufftTransform if real else FinufftTransform
             return engine(points.cpu().numpy(), shape, eps, threads=self.threads)
         if backend == "cufinufft":
             from .engine_cufinufft import CufinufftTransform

@@ -1,5 +1,10 @@
 """Radio interferometry: visibilities, coverage of the uv plane, weights."""
 
+from .beam import PrimaryBeam as PrimaryBeam
+from .beam import airy_beam as airy_beam
+from .beam import gaussian_beam as gaussian_beam
+from .frequencies import in_wavelengths as in_wavelengths
+from .frequencies import spectral_gain as spectral_gain
 from .interferometry import RadioInterferometry as RadioInterferometry
 from .uv import uv_coverage as uv_coverage
 from .weighting import visibility_weights as visibility_weights

@@ -1,14 +1,19 @@
 """Radio interferometry: visibilities of a small field."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from ..fourier.nufft import NUFFT, EngineOptions, check_points
-from ..shapes import Constant, check_batch
+from ..fourier.sums import Transform
+from ..fourier.toeplitz import Toeplitz
+from ..shapes import Constant, as_constant, check_batch
 from .weighting import unflagged, visibility_weights
+from .wterm import WStack, curvature
 
 __all__ = ["RadioInterferometry"]
 
@@ -25,13 +30,21 @@ class RadioInterferometry(NUFFT):
     l = m = 0 is pixel (H // 2, W // 2). With ``unit="rad/pixel"`` they are radians per pixel along rows and columns,
     as those of :class:`NUFFT`.
 
-    Left out: the w-term (a wide field's curvature), primary beams, bandwidth and time smearing, gains. A is not
+    With ``w`` the third component of the baselines counts, as wide fields and baselines out of one plane need it:
+
+    .. math:: V(u, v, w) = \sum_{l, m} I(l, m)\, e^{-2 \pi i (u l + v m + w (\sqrt{1 - l^2 - m^2} - 1))}
+
+    (flux per pixel has no factor :math:`1 / \sqrt{1 - l^2 - m^2}`). It is taken by w-stacking, to ``eps``; the normal
+    operator is no convolution then, and costs a stack there and one back.
+
+    Left out: bandwidth and time smearing, gains; primary beams are ``op @ PrimaryBeam(...)``. A is not
     weighted; weights enter :meth:`dirty_image` and :meth:`psf` alone, whitening is ``Weighted(1 / std) @ op``.
 
     Args:
         uv: (2, M).
         image_shape: (H, W).
         cell: side of a pixel in arcseconds, for baselines in wavelengths.
+        w: (M,), wavelengths, towards the source; None: the field is taken as flat.
         unit: ``"wavelengths"`` or ``"rad/pixel"``.
         real: the sky is real; ``False`` for complex ones, such as a polarised Q + iU.
         channels: C.
@@ -59,6 +72,7 @@ class RadioInterferometry(NUFFT):
         image_shape: tuple[int, int],
         *,
         cell: float | None = None,
+        w: Constant | None = None,
         unit: Literal["wavelengths", "rad/pixel"] = "wavelengths",
         real: bool = True,
         channels: int = 1,
@@ -81,6 +95,55 @@ class RadioInterferometry(NUFFT):
             raise ValueError(f"uv: the longest baseline turns by {longest:.4g} > pi radians per pixel; it needs {fit}")
         super().__init__(points, image_shape, channels=channels, real=real, **engine)
         self.cell = cell
+        self.register_buffer("w", None if w is None else self._checked(w), persistent=False)
+        self.flat = None if w is None else NUFFT(points, image_shape, channels=channels, real=real, **engine)
+
+    w: Tensor | None
+
+    def _checked(self, w: Constant) -> Tensor:
+        if self.cell is None:
+            raise ValueError("w: needs cell, the pixel's side in arcseconds, and uv in wavelengths")
+        w = as_constant("w", w).double()
+        if w.shape != (self.points.shape[1],) or not bool(torch.isfinite(w).all()):
+            raise ValueError(f"w: expected {self.points.shape[1]} finite values, one a baseline, got {tuple(w.shape)}")
+        corner = math.radians(self.cell / 3600) * math.hypot(*(n // 2 for n in self.image_shape))
+        if corner >= 1:
+            raise ValueError(f"cell, image_shape: the image's corner is at {corner:.3g} > 1, beyond the horizon")
+        return w
+
+    @property
+    def planes(self) -> int:
+        """Number of planes that the w-term takes in the precision of single data, 1 without it."""
+        engine = self._transform(torch.zeros(0, dtype=torch.complex64, device=self.points.device))
+        return engine.planes if isinstance(engine, WStack) else 1
+
+    def _make(self, points: Tensor, device: torch.device, eps: float, shape: tuple[int, int]) -> Transform:
+        if self.w is None or self.cell is None:
+            return super()._make(points, device, eps, shape)
+        eps = max(eps / 4, 1e-14)  # screens, interpolation between planes and on them add their errors
+        engine = partial(self._engine, device=device, eps=eps, shape=shape, real=False)
+        tilt = curvature(shape, math.radians(self.cell / 3600)).to(device)
+        real = not self.in_dtype.is_complex
+        return WStack(engine, points.detach().double().to(device), self.w.to(device), tilt, eps, real=real)
+
+    def weighted_normal(self, x: Tensor, weights: Tensor | None) -> Tensor:
+        if self.w is None:
+            return super().weighted_normal(x, weights)
+        y = self.A(x)
+        return self.A_adjoint(y if weights is None else weights.to(y.real.dtype) * y)
+
+    def toeplitz(self, weights: Tensor | None = None) -> Toeplitz:
+        """The normal operator as a convolution.
+
+        Raises:
+            ValueError: with the w-term it is none.
+        """
+        if self.w is not None:
+            raise ValueError("w: the normal operator with the w-term is not a convolution")
+        return super().toeplitz(weights)
+
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor] | None:
+        return super().preconditioner(gamma) if self.flat is None else self.flat.preconditioner(gamma)
 
     def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Constant | None = None) -> Tensor:
         """Weights (M,) for :meth:`dirty_image`; see :func:`operators.radio.weighting.visibility_weights`."""

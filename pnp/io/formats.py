@@ -7,8 +7,14 @@ from typing import Any, NamedTuple
 
 from .fastmri import measured_fastmri
 from .measurement import Measurement
+from .measurement_set import read_measurement_set
 from .npz import read_npz
 from .opening import named, package
+from .radio_image import is_radio_image, read_radio_image
+from .shear_catalogue import is_catalogue, read_shear_catalogue
+from .sky_maps import is_shear_map, read_sky_map
+from .uv_table import read_uv_table
+from .uvfits import read_uvfits
 
 __all__ = ["FORMATS", "Format", "open"]
 
@@ -32,9 +38,27 @@ def _has(*names: str) -> Callable[[Path], bool]:
     return holds
 
 
+def _in_header(true: Callable[[Any], Any]) -> Callable[[Path], bool]:
+    """Whether something is true of the header of a FITS file's first image, or of the first."""
+
+    def holds(path: Path) -> bool:
+        with package("astropy.io.fits", "io").open(path, memmap=False) as file:
+            return bool(true(next((u for u in file if u.is_image and u.header.get("NAXIS", 0) > 1), file[0]).header))
+
+    return holds
+
+
+_FITS, _TEXT, _HDF5 = (".fits", ".fit", ".fits.gz"), (".txt", ".csv", ".dat"), (".h5", ".hdf5")
+
 FORMATS: tuple[Format, ...] = (
     Format("fastMRI", (".h5", ".hdf5"), _has("kspace"), measured_fastmri),
     Format("npz of pnp", (".npz",), lambda path: True, read_npz),
+    Format("UVFITS", (".uvfits", ".uvf", *_FITS), _in_header(lambda h: h.get("GROUPS")), read_uvfits),
+    Format("measurement set", (), lambda path: (path / "table.dat").exists(), read_measurement_set),
+    Format("shear catalogue", (*_FITS, *_TEXT, *_HDF5), is_catalogue, read_shear_catalogue),
+    Format("map of shear or convergence", _FITS, is_shear_map, read_sky_map),
+    Format("radio image", _FITS, _in_header(is_radio_image), read_radio_image),
+    Format("table of visibilities", (*_TEXT, ".npy"), lambda path: True, read_uv_table),
 )
 
 

@@ -1,5 +1,8 @@
 """Radio skies: unresolved bright sources taken out of the visibilities, and put back."""
 
+from .beam_fit import Beam as Beam
+from .beam_fit import beam_image as beam_image
+from .beam_fit import fitted_beam as fitted_beam
 from .peeled import Peeled as Peeled
 from .peeled import PeeledResult as PeeledResult
 from .points import Points as Points

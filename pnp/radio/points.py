@@ -1,5 +1,6 @@
 """Unresolved sources in visibilities: where they are, how bright, and their share of the data."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -96,12 +97,15 @@ def visibilities(op: Any, points: Points) -> Tensor:
 
 
 class _Array(NamedTuple):
-    """Baselines (2, M) in radians per pixel, their lengths, what multiplies each visibility, the image's middle."""
+    """Baselines (2, M) in radians per pixel, their lengths, what multiplies each visibility, the image's middle, and
+    where the field is curved w (M,) in radians and the side of a pixel in radians."""
 
     uv: Tensor
     length: Tensor
     factor: Tensor
     centre: Tensor
+    w: Tensor | None = None
+    side: float = 0.0
 
     @classmethod
     def of(cls, op: Any) -> "_Array":
@@ -112,12 +116,28 @@ class _Array(NamedTuple):
         factor = _weighted(op, ones)
         if len(factor) > 1:
             raise ValueError(f"op: holds weights of {len(factor)} samples; take out the sources of one at a time")
-        return cls(uv, uv.norm(dim=0), factor[0, 0], centre)
+        array = cls(uv, uv.norm(dim=0), factor[0, 0], centre)
+        if radio.w is None or radio.cell is None:
+            return array
+        return array._replace(w=2 * math.pi * radio.w.to(uv), side=math.radians(radio.cell / 3600))
 
     def columns(self, position: Tensor, some: Tensor) -> Tensor:
         """Visibilities ``some`` (indices) of sources of flux one, (n, m)."""
         phase = (position - self.centre) @ self.uv[:, some]
+        if self.w is not None:
+            phase = phase + (self._cosine(position) - 1)[:, None] * self.w[some]
         return self.factor[some] * torch.polar(torch.ones_like(phase), -phase)
+
+    def slopes(self, position: Tensor, axis: int, some: Tensor) -> Tensor:
+        """Derivative of the phases by the rows or columns of the positions, (1 | n, m)."""
+        flat = self.uv[axis, some]
+        if self.w is None:
+            return flat[None]
+        tilt = -(self.side**2) * (position - self.centre)[:, axis] / self._cosine(position)
+        return flat + tilt[:, None] * self.w[some]
+
+    def _cosine(self, position: Tensor) -> Tensor:
+        return (1 - ((position - self.centre) * self.side).square().sum(1)).clamp_min(1e-12).sqrt()
 
     def parts(self, sources: int, used: Tensor | None = None) -> list[Tensor]:
         """Indices of visibilities, as many at a time as sources leave memory for."""
@@ -167,7 +187,7 @@ def _least_squares(array: _Array, y: Tensor, position: Tensor, used: Tensor, flu
         basis, data = array.columns(position, some), y[0, 0, some].to(torch.complex128)
         if flux is not None:
             data = data - flux.to(basis) @ basis
-            basis = torch.cat((basis, *(-1j * flux[:, None] * array.uv[k, some] * basis for k in (0, 1))))
+            basis = torch.cat((basis, *(-1j * flux[:, None] * array.slopes(position, k, some) * basis for k in (0, 1))))
         gram += (basis.conj() @ basis.T).real
         right += (basis.conj() @ data).real
     scale = gram.diagonal().clamp_min(1e-300).sqrt()

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from operators import Identity, RadioInterferometry, Weighted
+from operators import Identity, RadioInterferometry, Weighted, uv_coverage
 from pnp import PnPADMM, Stop
 from pnp.radio import Peeled, Points, find_points
+from pnp.radio.points import visibilities
 
 
 def baselines(count: int = 1500, seed: int = 0) -> torch.Tensor:
@@ -148,3 +149,15 @@ def test_many_visibilities_go_in_parts(monkeypatch):
     monkeypatch.setattr("pnp.radio.points._AT_ONCE", 128)
     parts = find_points(op, y)
     assert torch.allclose(parts.flux, whole.flux, rtol=1e-9) and torch.allclose(parts.position, whole.position)
+
+
+def test_sources_of_a_curved_field():
+    uv = uv_coverage("vla-d", samples=3, frequency=1.5e8)
+    w = 800 * torch.randn(uv.shape[1], generator=torch.Generator().manual_seed(0))
+    op = RadioInterferometry(uv, (32, 32), cell=80.0, w=w)
+    sky = torch.zeros(1, 1, 32, 32, dtype=torch.float64)
+    sky[..., 5, 27] = 3.0
+    found = find_points(op, op(sky))
+    assert found.flux.item() == pytest.approx(3.0, rel=1e-4)
+    assert torch.allclose(found.position, torch.tensor([[5.0, 27.0]], dtype=torch.float64), atol=1e-3)
+    assert (visibilities(op, found) - op(sky)).norm() < 1e-3 * op(sky).norm()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from operators import RadioInterferometry, check, uv_coverage, visibility_weights
+from operators import RadioInterferometry, Weighted, check, uv_coverage, visibility_weights
 from operators.radio.antennas import antenna_positions
-from tests.contracts import operator_laws
+from tests.contracts import adjoint_law, copy_law, dtype_law, linear_law, normal_law, operator_laws, prox_law, vjp_law
 
 ARCSEC = math.pi / 180 / 3600
 
@@ -146,6 +146,10 @@ def test_arrays():
         (lambda: RadioInterferometry(uv_coverage(), (32, 32), cell=60.0), "uv: the longest baseline .* cell <="),
         (lambda: RadioInterferometry(uv_coverage(), (32, 32), cell=1.0, unit="m"), "unit"),  # type: ignore[arg-type]
         (lambda: RadioInterferometry(uv_coverage().T, (32, 32), cell=1.0), "uv: .*transpose"),
+        (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), cell=1.0, w=torch.zeros(2)), "w: expected 3"),
+        (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), unit="rad/pixel", w=torch.zeros(3)), "w: needs cell"),
+        (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), cell=2e5, w=torch.zeros(3)), "beyond the horizon"),
+        (lambda: RadioInterferometry(torch.zeros(2, 3), (4, 4), cell=1.0, w=torch.zeros(3)).toeplitz(), "convolution"),
         (lambda: uv_coverage("alma"), "array"),
         (lambda: uv_coverage(torch.zeros(3, 2)), "latitude"),
         (lambda: uv_coverage(torch.zeros(1, 2), latitude=0.0), "array"),
@@ -161,3 +165,73 @@ def test_arrays():
 def test_bad_arguments_are_named(call, word):
     with pytest.raises(ValueError, match=word):
         call()
+
+
+def wide(real=True, dtype=torch.float64, count=150, size=(24, 20), cell=900.0, longest=120.0, **options):
+    """A field of 5 degrees, baselines that fill it, and their direct sums: (operator, image, sums)."""
+    side, g = cell * ARCSEC, torch.Generator().manual_seed(3)
+    uv, w = 0.98 / side * (torch.rand(2, count, dtype=torch.float64, generator=g) - 0.5), random(count, seed=4)
+    w = longest * w / w.abs().max()
+    x = random(*size) if real else torch.complex(random(*size), random(*size, seed=1))
+    m, l = ((torch.arange(n, dtype=torch.float64) - n // 2) * side for n in size)
+    m, l = m[:, None], -l
+    square = l**2 + m**2
+    n = -square / (1 + (1 - square).sqrt())
+    phase = uv[0, :, None, None] * l + uv[1, :, None, None] * m + w[:, None, None] * n
+    sums = (x * torch.exp(-2j * torch.pi * phase)).sum((-2, -1))
+    return RadioInterferometry(uv, size, cell=cell, w=w, real=real, **options), x[None, None], sums
+
+
+@pytest.mark.parametrize("real", [True, False])
+@pytest.mark.parametrize(("cell", "longest"), [(900.0, 120.0), (900.0, 3e4), (5.0, 1e5), (3600.0, 40.0)])
+def test_w_term_against_direct_sums(real, cell, longest):
+    op, x, sums = wide(real, cell=cell, longest=longest)
+    assert (op(x)[0, 0] - sums).norm() < 1e-10 * sums.norm()
+    single = op(x.to(torch.float32 if real else torch.complex64))[0, 0]
+    assert (single - sums).norm() < 1e-6 * sums.norm()
+    y = torch.complex(random(1, 1, 150, seed=5), random(1, 1, 150, seed=6))
+    left, right = (op(x).conj() * y).real.sum(), (x.conj() * op.A_adjoint(y)).real.sum()
+    assert abs(left - right) < 1e-12 * op(x).norm() * y.norm()
+    flat = RadioInterferometry(torch.full((2, 1), 0.1), op.image_shape, unit="rad/pixel", real=real)
+    assert op.planes > 1 and flat.planes == 1
+
+
+def test_w_term_planes_follow_field_and_baselines():
+    counts = [wide(cell=cell, longest=longest)[0].planes for cell, longest in
+              ((60.0, 0.0), (60.0, 100.0), (1800.0, 300.0), (1800.0, 600.0))]  # fmt: skip
+    assert counts[0] == 1 < counts[1] < counts[2] < counts[3] < 2 * counts[2]
+    engine = wide(longest=3e3)[0]._transform(torch.zeros(0, dtype=torch.complex128))
+    assert sum(len(v) for v in engine.values) <= 15 * 150  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_w_term_laws(real):
+    op = wide(real, count=20, size=(3, 4), threads=1)[0]
+    for law in (linear_law, adjoint_law, normal_law, vjp_law, prox_law, copy_law):
+        law(op)
+    dtype_law(op)
+    x = random(2, 1, 3, 4, seed=9) if real else torch.complex(random(2, 1, 3, 4), random(2, 1, 3, 4, seed=1))
+    assert torch.allclose(op(x), torch.cat([op(x[:1]), op(x[1:])]), rtol=1e-12)
+
+
+def test_w_term_without_kept_plans_and_in_torch_alone(monkeypatch):
+    op, x, sums = wide(backend="torch")
+    assert (op(x)[0, 0] - sums).norm() < 1e-10 * sums.norm()
+    monkeypatch.setattr("operators.radio.wterm._KEPT", 0)
+    op, x, sums = wide()
+    assert (op(x)[0, 0] - sums).norm() < 1e-10 * sums.norm()
+
+
+def test_a_source_far_from_the_centre_is_seen_where_it_is():
+    op, x, _ = wide(longest=300.0)
+    x = torch.zeros_like(x)
+    x[..., 3, 17] = 2.0
+    flat = RadioInterferometry(op.points, op.image_shape, unit="rad/pixel")
+    assert op.dirty_image(op(x)).max().item() == pytest.approx(2) == op.dirty_image(op(x))[0, 0, 3, 17].item()
+    assert flat.dirty_image(op(x)).max() < 1.5  # smeared
+    w = op.weights("uniform")
+    assert op.psf(w)[0, 0, 12, 10].item() == pytest.approx(1)
+    whitened = Weighted(1 + torch.rand(150)) @ op
+    b = whitened.A_adjoint(whitened(x))
+    solved = whitened.solve_normal(b, 0.7)
+    assert (solved + 0.7 * whitened.A_adjoint_A(solved) - b).norm() < 1e-9 * b.norm()

@@ -1,0 +1,168 @@
+"""Plain tables of visibilities: text, CSV and npy, as scripts of other packages export them."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .opening import named, within
+from .visibilities import Visibilities, measured_visibilities
+
+__all__ = ["read_uv_table", "table_of"]
+
+_LIGHT = 299_792_458.0
+_NAMES = ("u", "v", "re", "im", "weight")
+_ALIASES = {
+    "u": ("u", "uu"), "v": ("v", "vv"), "w": ("w", "ww"), "re": ("re", "real", "re_v", "vis_real"),
+    "im": ("im", "imag", "im_v", "vis_imag"), "weight": ("weight", "weights", "wt", "wle"),
+}  # fmt: skip
+
+
+def read_uv_table(
+    path: str | Path,
+    *,
+    columns: Sequence[str | int] | None = None,
+    unit: str | None = None,
+    wavelength: float | None = None,
+    v_sign: int = 1,
+    **options: Any,
+) -> Visibilities:
+    """The visibilities of a table: text or CSV, with names in a first line or none, or npy (M, n); ``#`` begins
+    comments.
+
+    Args:
+        columns: u, v, real part, imaginary part and, if there are five, weight, by name or number from 0; by default
+            columns of these names, or the first five (or four) where there are none.
+        unit: of u and v: ``"m"``, ``"lambda"`` or ``"klambda"``; default: what the first line says, as ``u[m]`` or
+            ``u [klambda]``.
+        wavelength: m, for ``"m"``.
+        v_sign: -1 turns the sky's north and south round, where the file's v has the other sign.
+        options: of :func:`pnp.io.visibilities.measured_visibilities`: ``sigma``, ``image_shape``, ``cell``.
+
+    Weights <= 0 are flags.
+
+    Raises:
+        ValueError: the table is broken, a column is not there, or an argument is missing; the file is named.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "disc.txt"
+    >>> _ = file.write_text("u v Re Im weight\\n1e3 2e3 0.5 0.1 4\\n-3e3 1e3 0.4 0.0 0\\n")
+    >>> m = read_uv_table(file, unit="lambda", image_shape=(64, 64))
+    >>> m.y.shape, m.provenance["flagged"], m.operator().cell
+    (torch.Size([1, 1, 1]), 1, 34.4)
+    """
+    with named(path):
+        if v_sign not in (1, -1):
+            raise ValueError(f"v_sign: expected 1 or -1, got {v_sign!r}")
+        names, values = table_of(path)
+        found = _chosen(names, values.shape[1], columns)
+        u, v, re, im = (values[:, k] for k in found[:4])
+        weights = values[:, found[4]] if len(found) > 4 else None
+        unit = unit or _unit(names, found[0])
+        scale = {"lambda": 1.0, "klambda": 1e3, "m": math.nan}.get(str(unit))
+        if scale is None:
+            raise ValueError(f"unit: expected 'm', 'lambda' or 'klambda', the unit of u and v, got {unit!r}")
+        if unit == "m":
+            if not (isinstance(wavelength, int | float) and 0 < wavelength < math.inf):
+                raise ValueError(f"wavelength: expected metres > 0, since u and v are in metres, got {wavelength!r}")
+            scale = 1 / wavelength
+        said: dict[str, Any] = {"unit of u, v": unit, "v_sign": v_sign}
+        if wavelength:
+            said["frequency"] = _LIGHT / wavelength
+        uv = scale * np.stack((u, v_sign * v))
+        return measured_visibilities(uv, re + 1j * im, weights, provenance=said, **options)
+
+
+def table_of(path: str | Path) -> tuple[list[str] | None, np.ndarray]:
+    """Names of the columns, or None, and their numbers (M, n), of text, CSV or npy.
+
+    Raises:
+        ValueError: not a table of numbers.
+    """
+    if str(path).lower().endswith(".npy"):
+        with open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
+                version
+            )
+            if read is None:
+                raise ValueError(f"npy of version {version}")
+            shape, _, dtype = read(file)
+            within(path, shape, dtype.itemsize)
+        loaded = np.load(path, allow_pickle=False)
+        if loaded.dtype.names:
+            return list(loaded.dtype.names), _numbers(
+                np.stack([loaded[n].astype(float) for n in loaded.dtype.names], -1)
+            )
+        return None, _numbers(loaded)
+    text = Path(path).read_text(encoding="utf-8", errors="strict")
+    lines = [line.strip() for line in text.splitlines()]
+    data = [line for line in lines if line and line[0] != "#"]
+    if not data:
+        raise ValueError("holds no numbers")
+    split = "," if "," in data[0] else None
+    names = None
+    if not _is_numbers(data[0].split(split)):
+        names = [n.strip().strip('"') for n in data.pop(0).split(split)]
+    else:  # the last comment before the numbers may name them
+        head = [line.lstrip("# ") for line in lines[: lines.index(data[0])] if line.startswith("#")]
+        words = head[-1].split("," if "," in head[-1] else "\t" if "\t" in head[-1] else None) if head else []
+        names = [n.strip() for n in words] if len(words) == len(data[0].split(split)) else None
+    if not data:
+        raise ValueError("holds no numbers")
+    values = np.loadtxt(io.StringIO("\n".join(data)), delimiter=split, ndmin=2, comments=None)
+    return names if names and len(names) == values.shape[1] else None, _numbers(values)
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
+        raise ValueError(f"expected a table of numbers (M, n), got {values.dtype} {values.shape}")
+    return values.astype(np.float64)
+
+
+def _is_numbers(words: list[str]) -> bool:
+    try:
+        [float(w) for w in words]
+    except ValueError:
+        return False
+    return True
+
+
+def _bare(name: str) -> str:
+    return name.lower().partition("[")[0].partition("(")[0].strip(" _")
+
+
+def _chosen(names: list[str] | None, count: int, columns: Sequence[str | int] | None) -> list[int]:
+    if columns is None:
+        bare = [_bare(n) for n in names or ()]
+        found = [next((bare.index(a) for a in _ALIASES[n] if a in bare), None) for n in _NAMES]
+        if None not in found[:4]:
+            return [k for k in found if k is not None]
+        columns = range(min(count, 5))
+    if len(columns) not in (4, 5):
+        raise ValueError(f"columns: expected u, v, real part, imaginary part and perhaps weight, got {columns!r}")
+    chosen = []
+    for c in columns:
+        if isinstance(c, str) and c not in (names or ()):
+            raise ValueError(f"columns: no column {c!r}, only {', '.join(names or ()) or 'numbers'}")
+        k = (names or []).index(c) if isinstance(c, str) else int(c)
+        if not 0 <= k < count:
+            raise ValueError(f"columns: no column {c}, the table has {count}")
+        chosen.append(k)
+    return chosen
+
+
+def _unit(names: list[str] | None, column: int) -> str | None:
+    """The unit that a name says, as in ``u[m]``."""
+    said = (names[column] if names else "").lower().replace("(", "[").partition("[")[2].strip(" ])")
+    return {
+        "m": "m",
+        "λ": "lambda",
+        "lambda": "lambda",
+        "wavelengths": "lambda",
+        "kλ": "klambda",
+        "klambda": "klambda",
+    }.get(said)
