@@ -12,6 +12,8 @@ from .measurement_set import read_measurement_set as read_measurement_set
 from .measurements import read_measurements as read_measurements
 from .radio_image import read_radio_image as read_radio_image
 from .shear_catalogue import read_shear_catalogue as read_shear_catalogue
+from .sky import write_sky as write_sky
+from .sky import write_sky_map as write_sky_map
 from .sky_maps import read_sky_map as read_sky_map
 from .uv_table import read_uv_table as read_uv_table
 from .uvfits import read_uvfits as read_uvfits
@@ -34,4 +36,6 @@ __all__ = [
     "read_sky_map",
     "read_uv_table",
     "read_uvfits",
+    "write_sky",
+    "write_sky_map",
 ]

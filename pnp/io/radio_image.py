@@ -38,13 +38,13 @@ def read_radio_image(path: str | Path, *, noise_std: float | None = None) -> Mea
         hole = ~np.isfinite(image)
         if hole.all():
             raise ValueError("no pixel has a finite value")
-        scale, centre = sky_place(header)
-        said: dict[str, Any] = {"unit": str(header.get("BUNIT", "")).strip(), "centre": centre}
+        place = sky_place(header)
+        said: dict[str, Any] = {"unit": str(header.get("BUNIT", "")).strip()}
         if "FREQ" in str(header.get("CTYPE3", "")).upper():
             said["frequency"] = float(header.get("CRVAL3", 0)) or None
         kernel = None
-        if scale is not None:
-            said["cell"] = 60 * scale
+        if place is not None:
+            said |= {"cell": 60 * place.scale, "centre": place.centre, "east": "left"}
             if "BMAJ" in header:
                 major, minor = (3600 * float(header.get(k, header["BMAJ"])) for k in ("BMAJ", "BMIN"))
                 beam = Beam(major, minor, float(header.get("BPA", 0)))
@@ -52,7 +52,7 @@ def read_radio_image(path: str | Path, *, noise_std: float | None = None) -> Mea
                     raise ValueError(f"BMAJ, BMIN, BPA: expected major >= minor > 0, got {tuple(beam)}")
                 said["beam"] = tuple(beam)
                 if "BEAM" in said["unit"].upper():
-                    kernel = _kernel(beam, 60 * scale, image.shape)
+                    kernel = _kernel(beam, 60 * place.scale, image.shape)
         y = torch.from_numpy(np.where(hole, 0, image).astype(np.float32))[None, None]
         seen = torch.from_numpy(~hole).float()
     arguments = {"image_shape": tuple(image.shape), "kernel": kernel, "mask": seen if hole.any() else None}

@@ -84,14 +84,20 @@ def read_shear_catalogue(
         if "redshift" in found:
             said["redshift"] = float(np.nanmean(found["redshift"]))
         shape, scale = _grid(found["ra"], found["dec"], pixel_scale, image_shape)
+        centre = centre or _middle(found["ra"], found["dec"])
         binned = bin_shear(found["ra"], found["dec"], (e1, e2), image_shape=shape, pixel_scale=scale,
                            centre=centre, weight=weight)  # fmt: skip
         scatter = math.sqrt(float(np.average(e1**2 + e2**2, weights=weight)) / 2)
         if not scatter > 0:
             raise ValueError("ellipticities are all zero")
         convention, said["signs"] = signs_of(binned.shear, binned.mask, signs)
-        middle = centre or (float(np.median(found["ra"])), float(np.median(found["dec"])))
-        said |= {"scatter of ellipticities": scatter, "pixel_scale": scale, "centre": middle, "unit": "shear"}
+        said |= {
+            "scatter of ellipticities": scatter,
+            "pixel_scale": scale,
+            "centre": centre,
+            "east": "right",
+            "unit": "shear",
+        }
         noise = scatter / binned.counts.sqrt()
     arguments = {"image_shape": shape, "mask": binned.mask, "pixel_scale": scale, "convention": convention}
     return Measurement(binned.shear, KaiserSquires, arguments, noise[None, None], said)
@@ -183,6 +189,12 @@ def _grid(
             )
         shape = (tall, wide)
     return shape, scale
+
+
+def _middle(ra: np.ndarray, dec: np.ndarray) -> tuple[float, float]:
+    """Of the box that holds the catalogue, degrees."""
+    away = np.degrees(np.angle(np.exp(1j * np.radians(ra - ra[0]))))
+    return float((ra[0] + (away.min() + away.max()) / 2) % 360), float((dec.min() + dec.max()) / 2)
 
 
 def signs_of(y: Tensor, mask: Tensor, signs: tuple[int, int] | str) -> tuple[LensingConvention, str]:

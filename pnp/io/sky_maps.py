@@ -3,7 +3,7 @@
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from .measurement import Measurement
 from .opening import named, package, within
 from .shear_catalogue import signs_of
 
-__all__ = ["fits_image", "is_shear_map", "read_sky_map", "sky_place"]
+__all__ = ["fits_image", "is_shear_map", "read_sky_map", "Place", "sky_place"]
 
 _FIRST = re.compile(r"(?:(?<=[^a-z])|^)(e|g|gamma|shear)_?1(?=[^0-9]|$)", re.IGNORECASE)
 
@@ -61,9 +61,10 @@ def read_sky_map(
             raise ValueError(f"expected two maps of one shape, got {[p.shape for p in planes]}")
         if hole.all():
             raise ValueError("no pixel has a finite value where the mask is not 0")
-        scale, centre = sky_place(header)
-        said = {"unit": "shear" if len(planes) == 2 else "convergence", "centre": centre}
-        scale = pixel_scale or scale
+        place = sky_place(header)
+        said: dict[str, Any] = {"unit": "shear" if len(planes) == 2 else "convergence"}
+        said |= {} if place is None else {"centre": place.centre, "east": place.east}
+        scale = pixel_scale or (place.scale if place else None)
         seen, shape = torch.from_numpy(~hole).float(), (hole.shape[0], hole.shape[1])
         values = [torch.from_numpy(np.where(hole, 0, p).astype(np.float32))[None, None] for p in planes]
         if len(planes) == 1:
@@ -102,19 +103,31 @@ def fits_image(path: str | Path, *, several: bool = False) -> tuple[Any, Any]:
     return np.stack(found) if len({p.shape for p in found}) == 1 else found, header
 
 
-def sky_place(header: Any) -> tuple[float | None, tuple[float, float] | None]:
-    """Pixel scale in arcmin and the direction of pixel (H // 2, W // 2), degrees; None where the header has neither."""
+class Place(NamedTuple):
+    """Pixel scale in arcmin; right ascension and declination, degrees, of pixel (H // 2, W // 2) where east is to the
+    left, of the middle of the map where it is to the right."""
+
+    scale: float
+    centre: tuple[float, float]
+    east: str
+
+
+def sky_place(header: Any) -> Place | None:
+    """Where on the sky a header says that the image is, if it does."""
     wcs_type = package("astropy.wcs", "lensing").WCS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old keywords
         wcs = wcs_type(header, naxis=2)
         if not wcs.has_celestial:
-            return None, None
-        scale = 60 * float(np.sqrt(np.abs(np.linalg.det(wcs.pixel_scale_matrix))))
-        ra, dec = (float(v) for v in wcs.wcs_pix2world(header["NAXIS1"] // 2, header["NAXIS2"] // 2, 0))
+            return None
+        matrix = wcs.pixel_scale_matrix
+        scale = 60 * float(np.sqrt(np.abs(np.linalg.det(matrix))))
+        east = "left" if np.linalg.det(matrix) < 0 else "right"
+        middle = [n // 2 if east == "left" else (n - 1) / 2 for n in (header["NAXIS1"], header["NAXIS2"])]
+        ra, dec = (float(v) for v in wcs.wcs_pix2world(*middle, 0))
     if not (np.isfinite([scale, ra, dec]).all() and scale > 0):
         raise ValueError("the header's coordinates are not finite")
-    return scale, (ra, dec)
+    return Place(scale, (ra, dec), east)
 
 
 def _sibling(path: Path, other: Any) -> Path | None:

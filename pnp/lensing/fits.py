@@ -1,6 +1,7 @@
 """Maps in FITS files, with their place on the sky."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +64,7 @@ def write_map(
     unit: str | None = None,
     beam: tuple[float, float, float] | None = None,
     frequency: float | None = None,
+    cards: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a map (1, 1, H, W) with its place on the sky; rows go to the north.
 
@@ -80,6 +82,7 @@ def write_map(
         beam: full widths at half maximum of the major and the minor axis in arcsec, and the position angle in degrees,
             from north to east (BMAJ, BMIN, BPA).
         frequency: Hz; the third axis of the file.
+        cards: further entries of the header, such as OBJECT and HISTORY.
 
     Raises:
         ValueError: more than one map, or a value that does not fit. ImportError: astropy is missing.
@@ -113,5 +116,7 @@ def write_map(
         header["BUNIT"] = unit
     if beam is not None:
         header["BMAJ"], header["BMIN"], header["BPA"] = beam[0] / 3600, beam[1] / 3600, beam[2]
+    for name, value in (cards or {}).items():
+        header[name] = value
     data = x[0, 0] if frequency is None else x[0]
     fits.writeto(path, data.detach().cpu().numpy(), header, overwrite=True)
