@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.fuzz_sky import SKY, good, measurement_set_case, read_measured
+
 SECONDS, MEGABYTES = 10, 1000
 EXTREMES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xff" * 8)
 VALUES: tuple[Any, ...] = (
@@ -72,6 +74,8 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 def whole(kind: str) -> list[bytes]:
     """Good files of a format."""
+    if kind in SKY:
+        return good(kind)
     rng = np.random.default_rng(0)
     gray, colour = rng.integers(0, 256, (24, 20)).astype(np.uint8), rng.integers(0, 256, (24, 20, 3)).astype(np.uint8)
     found = []
@@ -209,19 +213,22 @@ def cases(kind: str, seed: int) -> Callable[[int], bytes]:
     """The mutated file of a number."""
     if kind in ("safetensors", "pt"):
         make = weights if kind == "safetensors" else checkpoint
-        good = [weights(random.Random(0))] if kind == "safetensors" else [checkpoint(random.Random(0), wrong=False)]
+        files = [weights(random.Random(0))] if kind == "safetensors" else [checkpoint(random.Random(0), wrong=False)]
     else:
-        make, good = None, whole(kind)
+        make, files = None, whole(kind)
 
     def case(number: int) -> bytes:
         rng = random.Random(f"{kind} {seed} {number}")
-        return make(rng) if make and number % 2 else mutated(rng.choice(good), rng)
+        if kind == "ms":
+            return measurement_set_case(files, rng, mutated)
+        return make(rng) if make and number % 2 else mutated(rng.choice(files), rng)
 
     return case
 
 
 FORMATS: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(("png", "tif", "jpg", "webp", "npy", "fits", "dcm", "h5"), read_pictures),
+    **dict.fromkeys(SKY, read_measured),
     "safetensors": read_weights,
     "pt": read_checkpoint,
 }

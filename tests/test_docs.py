@@ -208,3 +208,22 @@ def test_uncertainty_guide(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "equivariant bootstrap" in said and "9 images of Blur" in said
     assert {p.name for p in tmp_path.iterdir()} == {"sure.png", "intervals.json"}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # few data, and a prior for other pixels
+def test_sky_files(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("astropy")
+    from tests.pnp.io.test_sky_files import catalogue, write
+    from tests.pnp.io.visibility_files import baselines, sums, write_uvfits
+
+    monkeypatch.chdir(tmp_path)
+    write_uvfits("target.uvfits", height=0.0)
+    write(tmp_path / "galaxies.fits", catalogue())
+    v = sums(baselines())[:, 0]
+    np.savetxt("disc.csv", np.stack((*baselines()[:2] / 300, v.real, v.imag), 1), header="u,v,re,im", delimiter=",")
+    names: dict[str, object] = {}
+    for number, code in enumerate(blocks("sky_files.md")):
+        code = code.replace("pixel_scale=0.29", "pixel_scale=1.5")
+        exec(compile(code, f"sky_files.md[{number}]", "exec"), names)
+    assert "averaged in uv cells" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.glob("*.fits")} >= {"target-model.fits", "target-restored.fits", "kappa.fits"}

@@ -88,7 +88,11 @@ def write_sky(
         measured, result, overwrite: as of :func:`write_sky_map`.
     """
     stem, files = Path(stem), []
-    of_beam: dict[str, Any] = {"unit": "Jy/beam", "beam": images.beam, "cards": {"RMS": (images.rms, "of the residual, Jy/beam")}}
+    of_beam: dict[str, Any] = {
+        "unit": "Jy/beam",
+        "beam": images.beam,
+        "cards": {"RMS": (images.rms, "of the residual, Jy/beam")},
+    }
     of_model: dict[str, Any] = {"unit": "Jy/pixel"}
     for name, x, more in (
         ("model", images.model, of_model),

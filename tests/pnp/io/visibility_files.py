@@ -25,11 +25,12 @@ def sums(metres: np.ndarray, nu: np.ndarray = NU) -> Any:
     return total
 
 
-def write_uvfits(path, *, flagged: int = 3, seed: int = 0) -> np.ndarray:
+def write_uvfits(path, *, flagged: int = 3, seed: int = 0, height: float = 1.0) -> np.ndarray:
     """RR and LL, weights 4 and 16, the last rows flagged; gives the baselines."""
     from astropy.io import fits
 
     metres = baselines(seed=seed)
+    metres[2] *= height
     v = sums(metres)
     data = np.zeros((metres.shape[1], 1, 1, 1, len(NU), 2, 3), np.float32)
     for k, weight in enumerate((4.0, 16.0)):
