@@ -11,6 +11,7 @@ from torch import Tensor
 from ..fourier.nufft import NUFFT, EngineOptions, check_points
 from ..fourier.sums import Transform
 from ..fourier.toeplitz import Toeplitz
+from ..modes import lasting
 from ..shapes import Constant, as_constant, check_batch
 from .weighting import unflagged, visibility_weights
 from .wterm import WStack, curvature
@@ -110,6 +111,14 @@ class RadioInterferometry(NUFFT):
         if corner >= 1:
             raise ValueError(f"cell, image_shape: the image's corner is at {corner:.3g} > 1, beyond the horizon")
         return w
+
+    def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> "RadioInterferometry":
+        exact = self.w
+        super()._apply(fn, recurse)
+        if exact is not None:
+            with lasting():
+                self.w = exact.to(self.points.device)  # in double precision, as the points
+        return self
 
     @property
     def planes(self) -> int:
