@@ -207,7 +207,7 @@ def test_w_term_planes_follow_field_and_baselines():
 
 @pytest.mark.parametrize("real", [True, False])
 def test_w_term_laws(real):
-    op = wide(real, count=20, size=(3, 4), threads=1)[0]
+    op = wide(real, count=20, size=(3, 4), cell=3600.0, longest=10.0, threads=1)[0]
     for law in (linear_law, adjoint_law, normal_law, vjp_law, prox_law, copy_law):
         law(op)
     dtype_law(op)
@@ -233,6 +233,6 @@ def test_a_source_far_from_the_centre_is_seen_where_it_is():
     w = op.weights("uniform")
     assert op.psf(w)[0, 0, 12, 10].item() == pytest.approx(1)
     whitened = Weighted(1 + torch.rand(150)) @ op
-    b = whitened.A_adjoint(whitened(x))
-    solved = whitened.solve_normal(b, 0.7)
-    assert (solved + 0.7 * whitened.A_adjoint_A(solved) - b).norm() < 1e-9 * b.norm()
+    b = whitened.A_adjoint(whitened(x.float()))
+    solved = whitened.solve_normal(b, 0.01)
+    assert (solved + 0.01 * whitened.A_adjoint_A(solved) - b).norm() < 1e-5 * b.norm()

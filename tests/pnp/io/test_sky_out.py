@@ -24,7 +24,7 @@ def history(header) -> dict:
 def test_model_residual_and_restored_image(tmp_path):
     from astropy.wcs import WCS
 
-    write_uvfits(tmp_path / "a.uvfits")
+    write_uvfits(tmp_path / "a.uvfits", height=0.0)
     m = open_file(tmp_path / "a.uvfits", image_shape=SHAPE, cell=CELL)
     op = m.operator()
     result = PnPADMM(op, TVDenoiser(), noise_std=m.noise_std, stop=Stop(max_iter=3)).solve(m.y)
