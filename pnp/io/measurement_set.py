@@ -30,7 +30,8 @@ def read_measurement_set(
         ValueError: the folder is broken, or holds no such field, column or correlation; it is named.
         ImportError: python-casacore is missing.
 
-    Kemball, Wieringa 2000, MeasurementSet definition version 2.0. Autocorrelations are left out.
+    Kemball, Wieringa 2000, MeasurementSet definition version 2.0. Autocorrelations are left out. casacore reads the
+    tables in native code: a corrupted one may take much memory or end the process there, which nothing here can stop.
     """
     tables = package("casacore.tables", "radio")
     with named(path), tables.table(str(path), ack=False, lockoptions="usernoread") as main:
