@@ -3,6 +3,8 @@
 from ..drawing import Drawing as Drawing
 from .base import Drawn as Drawn
 from .base import Task as Task
+from .self_supervised import NoisyCrops as NoisyCrops
+from .self_supervised import SelfSupervised as SelfSupervised
 from .supervised import DenoiseCrops as DenoiseCrops
 from .supervised import DenoisePixels as DenoisePixels
 from .supervised import Measured as Measured

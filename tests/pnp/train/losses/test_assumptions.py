@@ -1,0 +1,119 @@
+"""Wrong assumptions are found and said: noise levels, correlated noise, moves that an operator is equivariant to."""
+
+import warnings
+
+import pytest
+import torch
+
+from denoisers import DRUNetDenoiser
+from operators import MRI, Blur, Identity, Inpainting, KaiserSquires, Radon, gaussian_kernel, gaussian_noise
+from operators.noise import poisson_noise
+from pnp import data
+from pnp.counts import Poisson
+from pnp.likelihood import Gaussian
+from pnp.train import NoisyCrops, SelfSupervised
+from pnp.train.losses import (
+    SURE,
+    BlindSpot,
+    Equivariant,
+    EquivariantSplitting,
+    Noisier2Inverse,
+    Recorrupted,
+    Splitting,
+    Together,
+    doubts_of,
+    smeared_noise,
+    useless_moves,
+)
+
+STD, SIDE = 0.1, 96
+PHOTOGRAPH = data.sample("camera")[..., 100 : 100 + SIDE, 180 : 180 + SIDE]
+TOMOGRAPHY = Radon(SIDE, torch.arange(60) * (torch.pi / 60))
+MASK = MRI(torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(0)) < 0.5)
+SHEAR = KaiserSquires((SIDE, SIDE))
+OPERATORS = {
+    "image": (Identity((SIDE, SIDE)), 1.0),
+    "ct": (TOMOGRAPHY, 10.0),
+    "missing": (Inpainting(torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(0)) < 0.5), 1.0),
+    "mri": (MASK, 1.0),
+    "shear": (SHEAR, 1.0),
+}
+
+
+def causes(loss, y, likelihood) -> list[str]:
+    return [doubt.cause for doubt in doubts_of(loss, y, likelihood)]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_right_assumptions_are_not_doubted_and_wrong_levels_are(name):
+    op, unit = OPERATORS[name]
+    clean = op.A(PHOTOGRAPH.to(op.in_dtype))
+    y = gaussian_noise(clean, STD * unit, seed=3)
+    y = y if op.measured is None else torch.where(op.measured, y, clean)
+    for loss in (SURE(), Recorrupted(), BlindSpot()):
+        assert causes(loss, y, Gaussian(op, STD * unit)) == []
+    for wrong in (0.5, 2.0):
+        (doubt,) = doubts_of(SURE(), y, Gaussian(op, wrong * STD * unit))
+        assert doubt.cause == "noise level" and ("keeping noise" in doubt.words) == (wrong < 1)
+
+
+@pytest.mark.parametrize("name", ["image", "ct"])
+def test_correlated_noise_is_found(name):
+    op, unit = OPERATORS[name]
+    clean = op.A(PHOTOGRAPH)
+    draw = smeared_noise(STD * unit, width=2)
+    y = clean + draw(clean[0], torch.Generator().manual_seed(8))
+    likelihood = Gaussian(op, STD * unit)
+    for loss in (SURE(), Recorrupted(), BlindSpot(), Together((1.0, SURE()), (1.0, Equivariant(["flips"])))):
+        found = doubts_of(loss, y, likelihood)
+        assert "correlated noise" in [d.cause for d in found]
+        assert "neighbouring columns" in next(d.words for d in found if d.cause == "correlated noise")
+    for fine in (Splitting(), Noisier2Inverse(draw)):
+        assert causes(fine, y, likelihood) == []
+
+
+def test_gains_that_are_none_are_found():
+    y = poisson_noise(PHOTOGRAPH, 50.0, seed=1)
+    assert causes(Recorrupted(), y, Poisson(Identity((SIDE, SIDE)), 50.0)) == []
+    assert causes(Recorrupted(), y, Poisson(Identity((SIDE, SIDE)), 70.0)) == ["noise level"]
+
+
+def test_moves_that_an_operator_is_equivariant_to_are_found():
+    """Fourier masks lose the same frequencies of a shifted image, and of a mirrored one where they are symmetric."""
+    blur = Blur(gaussian_kernel(2.0), (32, 32))
+    assert useless_moves(blur, ["shifts", "flips", "quarters"]) == ["shifts", "flips", "quarters"]
+    columns = torch.zeros(32, 32)
+    columns[:, ::4] = 1
+    columns[:, 12:20] = 1
+    op = MRI(columns)
+    assert useless_moves(op, ["shifts", "quarters", "rotations"]) == ["shifts"]
+    assert useless_moves(Inpainting(torch.rand(32, 32) < 0.5), ["shifts", "flips", "quarters"]) == []
+    few = Radon(32, torch.arange(8) * (torch.pi / 8))
+    assert useless_moves(few, ["quarters", "rotations"]) == ["quarters"]  # turned by a quarter, the angles are the same
+    assert useless_moves(Identity((32, 32)), ["shifts"]) == []  # nothing is lost
+    y = op.A(torch.ones(1, 1, 32, 32, dtype=torch.complex64))
+    (doubt,) = doubts_of(EquivariantSplitting(["shifts"]), y, Gaussian(op))
+    assert doubt.cause == "moves" and "shifts" in doubt.words
+
+
+def test_a_task_says_it_once_and_refuses_what_cannot_be():
+    op = Identity((SIDE, SIDE))
+    y = gaussian_noise(PHOTOGRAPH.expand(3, -1, -1, -1), STD)
+    with pytest.warns(RuntimeWarning, match=r"noise level: .*2 times") as caught:
+        SelfSupervised([(y, Gaussian(op, STD / 2))], SURE(), batch=2)
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SelfSupervised([(y, Gaussian(op, STD / 2))], SURE(), batch=2, check=False)
+        SelfSupervised([(y, Gaussian(op, STD))], SURE(), batch=2)
+    with pytest.raises(ValueError, match="gain"):
+        SelfSupervised([(y.clamp_min(0), Poisson(op, 9.0))], SURE(gain=0.1), batch=1)
+    with pytest.raises(ValueError, match="at least one"):
+        SelfSupervised([], SURE(), batch=1)
+    with pytest.raises(ValueError, match="seconds"):
+        SelfSupervised([(y, Gaussian(op, STD))], SURE(), batch=1, seconds=[])
+    with pytest.raises(ValueError, match="sigmas"):
+        NoisyCrops([y[0]], SURE(), sigmas=(0.0, 0.3), crop=8, batch=1)
+    task = SelfSupervised([(y, op)], Splitting(), batch=1)
+    with pytest.raises(ValueError, match="a denoiser needs it"):
+        task.loss(DRUNetDenoiser(None, preset="fast"), task.draw(0, [0]))
