@@ -199,6 +199,16 @@ def test_training_guide(number, folder, tmp_path, capsys):
     assert number or "torch.Size" in capsys.readouterr().out
 
 
+# two steps make no network, and pictures of stripes no statistics
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("number", range(3))
+def test_self_supervised_guide(number, folder, tmp_path, capsys):
+    names = {"IMAGES": str(folder), "OUT": str(tmp_path), "STEPS": 2}
+    exec(compile(blocks("self_supervised.md")[number], f"self_supervised.md[{number}]", "exec"), names)
+    said = capsys.readouterr().out
+    assert ("torch.Size([1, 1, 32, 32])", "neighbouring columns", "dB of error")[number] in said or "kept" in said
+
+
 def test_uncertainty_guide(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,8 @@
 from ..io import read_fastmri as read_fastmri
 from ..io import read_images as read_images
 from ..io import read_measurements as read_measurements
+from .adapting import Adaptation as Adaptation
+from .adapting import adapt as adapt
 from .by_recipe import train as train
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint

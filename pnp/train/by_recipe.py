@@ -19,6 +19,7 @@ from denoisers.weights import load_weights, save_weights
 from denoisers.weights.writing import refuse_existing, remove_partial
 from denoisers.wrappers.gradient_step import GradientStep
 
+from ..io.measurement import Measurement
 from ..reconstructor import Reconstructor
 from .checkpoint import Interrupted, alone, check_kept, fit_weights, interruptible, load_checkpoint, save_checkpoint
 from .evaluation import mean_scores, score
@@ -243,7 +244,8 @@ def _content(images: Sequence[Any]) -> str:
     """Hash of the images, or pairs of them, in their order: shapes, types, values; not their files."""
     digest = hashlib.sha256()
     for image in images:
-        for part in (image,) if isinstance(image, torch.Tensor) else image:
+        parts = image.y if isinstance(image, Measurement) else image
+        for part in (parts,) if isinstance(parts, torch.Tensor) else parts:
             digest.update(f"{tuple(part.shape)} {part.dtype}".encode())
             digest.update(part.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

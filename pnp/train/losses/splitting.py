@@ -6,6 +6,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from operators.compose import Scaled
+from operators.radio.interferometry import RadioInterferometry
+from operators.tomography.fbp import filter_sinogram
+from operators.tomography.radon import Radon
+
 from ...arguments import one_of
 from ...likelihood import Gaussian, Likelihood
 from .measured import Estimator, MeasuredLoss, deviation, measured_op, per_datum, real_count, seen, stream, unit_square
@@ -24,8 +29,13 @@ class Splitting(MeasuredLoss):
 
     Its expectation is the error of f(y_1) in the data that it has not seen, :math:`E \|A_2 (f(y_1) - x)\|^2 / M_2`;
     in squares of :math:`\sigma_n`, or, where it is unknown, of the data that are seen, plus a constant. Other
-    likelihoods give their own :math:`-\log p` of the data held out. ``domain="image"`` compares with the direct
-    reconstruction of the data held out instead, :math:`\|f(y_1) - B_2 y_2\|^2`, in squares of it (Noise2Inverse).
+    likelihoods give their own :math:`-\log p` of the data held out.
+
+    Data weigh the frequencies of an image unevenly. ``domain="filtered"`` evens them out: the squares are
+    :math:`\langle r, h * r \rangle` with the ramp filter h for tomography, and have uniform weights for visibilities,
+    so that the error is about that of the image at the angles, or places of the Fourier plane, that are held out; the
+    expectation holds as before. ``domain="image"`` compares with the direct reconstruction of the data held out,
+    :math:`\|f(y_1) - B_2 y_2\|^2`, in squares of it (Noise2Inverse), which has artefacts where these are few.
 
     With ``density``, the probabilities p with which k-space was sampled, and those q of a sample to be seen again,
     each sample held out counts :math:`1 / (1 - k)`, :math:`k = (1 - p) / (1 - q p)`, so that the sum is over all of
@@ -36,11 +46,12 @@ class Splitting(MeasuredLoss):
 
     Args:
         split: which data are seen, such as :func:`pnp.train.losses.splits.angles`; by default as the field has it.
-        domain: ``"data"`` or ``"image"``; the latter for ``fbp``, ``modes`` or the adjoint.
+        domain: ``"data"``, ``"filtered"`` (:class:`operators.Radon`, Fourier samples at points) or ``"image"``.
         density: (H, W), with ``share``, the probability with which ``split`` holds a sample out.
 
     Raises:
         ValueError: another ``domain``; a density outside 0 ... 1, or without ``share``; on use: nothing is held out.
+        TypeError: on use: an operator or a likelihood that ``"filtered"`` does not know.
 
     k-space: Yaman et al. 2020, doi:10.1002/mrm.28378, weighted: Millard, Chiew 2023, doi:10.1109/TCI.2023.3299212;
     angles: Hendriksen, Pelt, Batenburg 2020, doi:10.1109/TCI.2020.3019647, in the data: Gruber, Schwab, Gizewski,
@@ -57,11 +68,11 @@ class Splitting(MeasuredLoss):
         self,
         split: Split | None = None,
         *,
-        domain: Literal["data", "image"] = "data",
+        domain: Literal["data", "filtered", "image"] = "data",
         density: Tensor | None = None,
         share: float | None = None,
     ) -> None:
-        one_of("domain", domain, ("data", "image"))
+        one_of("domain", domain, ("data", "filtered", "image"))
         if (density is None) != (share is None):
             raise ValueError("density, share: the weights need both")
         if density is not None and not bool(((density >= 0) & (density <= 1)).all()):
@@ -88,6 +99,8 @@ class Splitting(MeasuredLoss):
                 target = _direct(measured_op(rest), rest_of(y))
             unit = target.abs().square().mean().clamp_min(torch.finfo(y.real.dtype).tiny)
             return ((x - target).abs().square().mean() / unit)[None]
+        if self.domain == "filtered":
+            return _filtered(op.A(x), y, likelihood, out, keep)
         if self.density is None or self.share is None:
             return misfit(op.A(x), y, likelihood, out, shown=keep)
         p = self.density.to(y.real)
@@ -131,6 +144,30 @@ class Splitting(MeasuredLoss):
             part, cut = self.part(likelihood, keep)
             total = total + f(cut(y), part)
         return torch.as_tensor(total) / len(parts)
+
+
+def _filtered(v: Tensor, y: Tensor, likelihood: Likelihood, out: Tensor, keep: Tensor) -> Tensor:
+    """Misfit with the frequencies of the image alike."""
+    op = measured_op(likelihood)
+    while isinstance(op, Scaled):
+        op = op.operator
+    if isinstance(op, RadioInterferometry):
+        weights = op.weights("uniform").to(y.real)
+        return misfit(v, y, likelihood, out, shown=keep, weights=weights / weights.mean())
+    even = type(likelihood) is Gaussian and likelihood.deviations is None
+    if not isinstance(op, Radon) or not even or not bool((out == out[..., :1]).all()):
+        raise TypeError(
+            "domain: 'filtered' is for RadioInterferometry, and for whole angles of Radon with one noise level, got "
+            f"{type(op).__name__}"
+        )
+    rest = out * (v - y)
+    one = torch.zeros_like(rest[:1, :1, :1])
+    one[..., one.shape[-1] // 2] = 1
+    peak = filter_sinogram(one, op.detector_spacing, "ram-lak")[..., one.shape[-1] // 2].reshape(())
+    squares, level = rest * filter_sinogram(rest, op.detector_spacing, "ram-lak") / peak, likelihood.noise_std
+    if level is None:
+        return per_datum(squares, out) / unit_square(y, keep * seen(likelihood, y))
+    return per_datum(squares / deviation(likelihood, y, "Splitting").square() - out, out)
 
 
 def _direct(op: Any, y: Tensor) -> Tensor:

@@ -11,8 +11,21 @@ from .recipe import DenoiserRecipe as DenoiserRecipe
 from .recipe import MeasuredRecipe as MeasuredRecipe
 from .recipe import PixelRecipe as PixelRecipe
 from .recipe import Recipe as Recipe
+from .unseen import UNSEEN
+from .unseen import DataRecipe as DataRecipe
+from .unseen import NoisyRecipe as NoisyRecipe
 from .xunit import XUNIT
 
-__all__ = ["RECIPES", "DenoiserRecipe", "MeasuredRecipe", "PairRecipe", "PixelRecipe", "PriorRecipe", "Recipe"]
+__all__ = [
+    "RECIPES",
+    "DataRecipe",
+    "DenoiserRecipe",
+    "MeasuredRecipe",
+    "NoisyRecipe",
+    "PairRecipe",
+    "PixelRecipe",
+    "PriorRecipe",
+    "Recipe",
+]
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (*DRUNET, *LOFI, *MASS, *XUNIT, *MIXER, *COURSE)}
+RECIPES: dict[str, Recipe] = {r.name: r for r in (*DRUNET, *LOFI, *MASS, *XUNIT, *MIXER, *COURSE, *UNSEEN)}

@@ -1,0 +1,49 @@
+"""Adaptation to one measurement: kept only where data left out say so, within its bound, the original untouched."""
+
+import pytest
+import torch
+
+from denoisers import DRUNetDenoiser, TVDenoiser
+from operators import Identity, Inpainting, gaussian_noise, random_mask
+from pnp import data
+from pnp.counts import Poisson
+from pnp.train import adapt
+
+STD, SIDE = 0.05, 48
+TRUTH = data.sample("camera")[..., 100 : 100 + SIDE, 180 : 180 + SIDE]
+OP = Inpainting(random_mask((SIDE, SIDE), 0.5))
+Y = OP.A(gaussian_noise(TRUTH, STD))
+
+
+def spoilt() -> DRUNetDenoiser:
+    """A prior that smooths far too little."""
+    prior = DRUNetDenoiser()
+    with torch.no_grad():
+        prior.net.tail.weight.mul_(0.6)
+    return prior
+
+
+def test_a_prior_that_fits_comes_back():
+    prior = DRUNetDenoiser()
+    before = [p.clone() for p in prior.parameters()]
+    wild = adapt(prior, OP, Y, noise_std=STD, steps=4, rate=0.3, bound=10.0)
+    assert wild.denoiser is prior and not wild.adapted and "kept the original" in str(wild)
+    assert all(torch.equal(p, q) for p, q in zip(prior.parameters(), before))
+
+
+def test_the_bound_holds():
+    done = adapt(spoilt(), OP, Y, noise_std=STD, steps=8, rate=1e-2, bound=1e-3)
+    assert done.moved <= 1e-3 * (1 + 1e-4)
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match="no weights"):
+        adapt(TVDenoiser(), OP, Y, noise_std=STD)
+    with pytest.raises(TypeError, match="Gaussian"):
+        adapt(DRUNetDenoiser(), Poisson(Identity((SIDE, SIDE)), 9.0), Y.clamp_min(0))
+    with pytest.raises(ValueError, match="steps"):
+        adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, steps=0)
+    with pytest.raises(ValueError, match="bound"):
+        adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, bound=-1.0)
+    with pytest.raises(ValueError, match="without noise"):
+        adapt(DRUNetDenoiser(), OP, Y, noise_std=0.0)
