@@ -33,7 +33,7 @@ kappa = kappa - kappa.mean()
 op = KaiserSquires((side, side))
 std = shape_noise_std(pixel, n_gal=30)  # Stage IV
 y = gaussian_noise(op(kappa), std)
-print(f"noise {std:.3f} a pixel, convergence {float(kappa.std()):.3f}")
+print(f"noise {std:.3f} per pixel, convergence {float(kappa.std()):.3f}")
 
 # %% [markdown]
 # Kaiser and Squires' map is the shear's noise with some mass in it, most of it outside the range that is shown (the
