@@ -38,7 +38,7 @@ def test_signals_end_a_training_with_a_checkpoint(number, status, folder, tmp_pa
     assert caught.value.code == status
     assert (
         capsys.readouterr().err.strip().splitlines()[-1]
-        == "pnp train: stopped after step 3; --resume goes on from there"
+        == "pnp train: stopped after step 3; --resume continues from there"
     )
     assert load_checkpoint(tmp_path / "out" / f"{FAST.name}.pt")["step"] == 3
     main(command)
