@@ -9,8 +9,8 @@ from torch import Tensor
 
 from operators import MRI
 
+from .kspace import cartesian
 from .measurement import Measurement
-from .npz import cartesian
 from .opening import named, package, within
 
 __all__ = ["Slice", "measured_fastmri", "read_fastmri", "read_references"]
