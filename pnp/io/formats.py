@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .fastmri import measured_fastmri
+from .ismrmrd import holds_ismrmrd, read_ismrmrd
 from .measurement import Measurement
 from .measurement_set import read_measurement_set
 from .npz import read_npz
@@ -52,6 +53,7 @@ _FITS, _TEXT, _HDF5 = (".fits", ".fit", ".fits.gz"), (".txt", ".csv", ".dat"), (
 
 FORMATS: tuple[Format, ...] = (
     Format("fastMRI", (".h5", ".hdf5"), _has("kspace"), measured_fastmri),
+    Format("ISMRMRD", (".h5", ".hdf5", ".mrd"), holds_ismrmrd, read_ismrmrd),
     Format("npz of pnp", (".npz",), lambda path: True, read_npz),
     Format("UVFITS", (".uvfits", ".uvf", *_FITS), _in_header(lambda h: h.get("GROUPS")), read_uvfits),
     Format("measurement set", (), lambda path: (path / "table.dat").exists(), read_measurement_set),
