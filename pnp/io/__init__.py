@@ -18,6 +18,7 @@ from .sky_maps import read_sky_map as read_sky_map
 from .uv_table import read_uv_table as read_uv_table
 from .uvfits import read_uvfits as read_uvfits
 from .visibilities import Visibilities as Visibilities
+from .pulseq import read_pulseq as read_pulseq
 
 __all__ = [
     "ENDINGS",
@@ -38,4 +39,5 @@ __all__ = [
     "read_uvfits",
     "write_sky",
     "write_sky_map",
+    "read_pulseq",
 ]

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .grid import Grid, on_grid
 from .measurement import Measurement
 from .mrd_header import encodings, receiver_bandwidth
-from .mrd_readouts import Readouts, along_trajectory, on_grid
+from .mrd_readouts import Readouts, along_trajectory, for_grid
 from .opening import package, within
 from .scans import cartesian_scan, trajectory_scan
 
@@ -93,7 +94,10 @@ def read_ismrmrd(
             y, points, shape = along_trajectory(readouts, lines, space, slices, unit, oversampling)
             return trajectory_scan(y, points, shape, said, covariance=covariance, coil_maps=coil_maps)
         size = space.matrix[0] if oversampling else space.without_oversampling()
-        total, count, calibration = on_grid(readouts, chosen, lines, space, slices, size)
+        heads = readouts.heads[chosen]
+        layers = int(heads["idx"]["slice"].max()) + 1
+        grid = Grid(space.matrix, space.centre, int(heads["active_channels"][0]), layers)
+        total, count, calibration = on_grid(path, for_grid(readouts, chosen, lines), grid, slices, size)
         size = size if space.matrix[2] == 1 else total.shape[-2]
         return cartesian_scan(
             total, count, said, covariance=covariance, size=size, calibration=calibration, coil_maps=coil_maps

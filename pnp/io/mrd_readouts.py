@@ -1,4 +1,4 @@
-"""Readouts of ISMRMRD files, and where they go: onto the grid of k-space, or along a trajectory."""
+"""Readouts of ISMRMRD files: their headers, samples and trajectories."""
 
 import math
 from collections.abc import Iterator
@@ -9,12 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from operators.fourier.fft import centred_fft
-
+from .grid import Readout
 from .mrd_header import Encoding
-from .opening import within
 
-__all__ = ["Readouts", "along_trajectory", "on_grid"]
+__all__ = ["Readouts", "along_trajectory", "for_grid"]
 
 _REVERSE = 22  # the number of a flag
 _AT_ONCE = 256  # readouts that are read together
@@ -56,69 +54,12 @@ class Readouts(NamedTuple):
                 yield start + int(number), head, samples, path
 
 
-def on_grid(
-    readouts: Readouts, chosen: np.ndarray, lines: np.ndarray, space: Encoding, slices: slice, size: int
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Sums of k-space (B, coils, H, W), how often each place was measured (B, 1, H, W), and calibration lines, where
-    there are some beside the image's.
-
-    Readouts go down the rows, their centre at H // 2, phase encodings along the columns. Of volumes B are the places
-    along the readout, the middle ``size`` of them, H and W the two encodings.
-    """
-    width, height, depth = space.matrix
-    heads = readouts.heads
-    coils = {int(n) for n in heads["active_channels"][chosen]}
-    if len(coils) > 1:
-        raise ValueError(f"readouts of {sorted(coils)} coils")
-    layers = int(heads["idx"]["slice"][chosen].max()) + 1
-    wanted = range(layers)[slices] if depth == 1 else range(layers)
-    if depth > 1 and layers > 1:
-        raise ValueError(f"{layers} slabs of volumes, expected one")
-    if not len(wanted):
-        raise ValueError(f"slices: {slices} leaves none of {layers}")
-    shape = (len(wanted), coils.pop(), width, height, depth)
-    within(readouts.path, shape, 8)
-    total, calibration = np.zeros(shape, np.complex64), np.zeros(shape, np.complex64)
-    count = np.zeros((len(wanted), 1, width, height, depth), np.float32)
-    steps = ("kspace_encode_step_1", "kspace_encode_step_2")
-    extra = False
+def for_grid(readouts: Readouts, chosen: np.ndarray, lines: np.ndarray) -> Iterator[Readout]:
+    """Readouts as :func:`pnp.io.grid.on_grid` takes them."""
     for number, head, samples, _ in readouts.values(chosen):
-        layer = int(head["idx"]["slice"])
-        if layer not in wanted:
-            continue
-        b = wanted.index(layer)
-        row = width // 2 - (int(head["center_sample"]) - int(head["discard_pre"]))
-        place = [_step(int(head["idx"][s]), c, n) for s, c, n in zip(steps, space.centre, space.matrix[1:])]
-        rows = slice(row, row + samples.shape[1])
-        if row < 0 or rows.stop > width:
-            raise ValueError(f"a readout of {samples.shape[1]} samples does not fit the encoded matrix {space.matrix}")
-        if lines[number]:
-            total[b, :, rows, *place] += samples
-            count[b, 0, rows, *place] += 1
-        else:
-            calibration[b, :, rows, *place], extra = samples, True
-    parts = [torch.from_numpy(a) for a in (total, count, calibration)]
-    parts = [_split(p, size)[slices] if depth > 1 else p[..., 0] for p in parts]
-    if not len(parts[0]):
-        raise ValueError(f"slices: {slices} leaves none of {size}")
-    return parts[0], parts[1], parts[2] if extra else None
-
-
-def _step(number: int, centre: int | None, size: int) -> int:
-    place = number if centre is None else number - centre + size // 2
-    if not 0 <= place < size:
-        raise ValueError(f"encoding step {number} is outside of the encoded matrix, {size} with its centre at {centre}")
-    return place
-
-
-def _split(volume: Tensor, size: int) -> Tensor:
-    """The middle places along the readout of (1, coils, n, H, W) as a batch (size, coils, H, W)."""
-    n = volume.shape[2]
-    if volume.is_complex():
-        volume = centred_fft(volume, (2,), inverse=True)
-    else:  # counts
-        volume = volume.amax(2, keepdim=True).expand_as(volume)
-    return volume[0, :, n // 2 - size // 2 :][:, :size].transpose(0, 1).contiguous()
+        steps = int(head["idx"]["kspace_encode_step_1"]), int(head["idx"]["kspace_encode_step_2"])
+        centre = int(head["center_sample"]) - int(head["discard_pre"])
+        yield Readout(int(head["idx"]["slice"]), steps, centre, samples, bool(lines[number]))
 
 
 def along_trajectory(

@@ -67,7 +67,7 @@ def cartesian_scan(
     mask = mask[0, 0] if bool((mask == mask[:1]).all()) else mask
     if coils > 1 and maps is None:
         maps, said = coil_maps_of(plain, {}), {**said, "coil_maps": "estimated"}
-    said = {**said, "averages": most, "corrections": tuple(done)}
+    said = {**said, "averages": most, **({"corrections": tuple(done)} if done else {})}
     return Measurement(y, MRI, {"mask": mask, "coil_maps": maps}, noise, said)
 
 
@@ -83,12 +83,12 @@ def trajectory_scan(
     """The measurement of samples (B, coils, M) along a trajectory (2, M), whitened, with coil maps."""
     from ..corrections.mri import whitening_matrix
 
-    noise, done = None, ()
+    noise, done = None, {}
     maps = coil_maps if coil_maps is None or coil_maps.ndim == 4 else coil_maps[None]
     if covariance is not None:
         matrix = whitening_matrix(covariance)
-        y, noise, done = matrix(y), 1.0, ("prewhitened",)
+        y, noise, done = matrix(y), 1.0, {"corrections": ("prewhitened",)}
         maps = torch.ones(1, 1, *image_shape) if y.shape[1] == 1 and maps is None else maps
         maps = None if maps is None else matrix.combined(maps).to(y.dtype)
-    said = {**said, **({"coil_maps": "estimated"} if y.shape[1] > 1 and maps is None else {}), "corrections": done}
+    said = {**said, **({"coil_maps": "estimated"} if y.shape[1] > 1 and maps is None else {}), **done}
     return Measurement(y, NonCartesianMRI, trajectory(y, points, image_shape, maps), noise, said)

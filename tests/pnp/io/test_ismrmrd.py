@@ -164,7 +164,7 @@ def test_broken_scans_are_named(tmp_path):
         pnp.io.open(long)
     with pytest.raises(ValueError, match="encoding step 30 is outside"):
         pnp.io.open(write(tmp_path / "b.mrd", XML, [{"data": noise(2, 32), "kspace_encode_step_1": 30}]))
-    with pytest.raises(ValueError, match=r"readouts of \[2, 3\] coils"):
+    with pytest.raises(ValueError, match=r"readouts of 3 and 2 coils"):
         pnp.io.open(write(tmp_path / "c.mrd", XML, [{"data": noise(2, 32)}, {"data": noise(3, 32)}]))
     with pytest.raises(ValueError, match="values of readout 0 are not finite"):
         pnp.io.open(write(tmp_path / "d.mrd", XML, [{"data": noise(2, 32) * np.nan}]))
