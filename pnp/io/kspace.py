@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import operators
 from operators.fourier.fft import fft2c
 
-__all__ = ["cartesian", "coil_maps_of", "trajectory"]
+__all__ = ["cartesian", "coil_maps_of"]
 
 _SIDE, _LEAST = 24, 8  # the latter is what windows of six need
 
@@ -17,7 +18,6 @@ def cartesian(y: Tensor, mask: Tensor | None = None, maps: Tensor | None = None)
     """Arguments of :class:`operators.MRI` for k-space (B, coils, H, W), all of one mask, which zeros tell where there
     is none; maps are estimated of each slice where there are several coils.
 
-    >>> import torch
     >>> cartesian(torch.ones(2, 1, 4, 4, dtype=torch.complex64))["mask"].sum().item()
     16.0
     """
@@ -27,22 +27,10 @@ def cartesian(y: Tensor, mask: Tensor | None = None, maps: Tensor | None = None)
     return {**arguments, "coil_maps": coil_maps_of(y, arguments) if maps is None else maps}
 
 
-def trajectory(y: Tensor, points: Tensor, image_shape: tuple[int, int], maps: Tensor | None = None) -> dict[str, Any]:
-    """Arguments of :class:`operators.NonCartesianMRI` for samples (B, coils, M) at points (2, M), radians per pixel;
-    maps are estimated of each slice where there are several coils.
-
-    >>> import torch
-    >>> points = operators.radial_trajectory(4, 16)
-    >>> trajectory(torch.ones(1, 1, 64) + 0j, points, (8, 8))["coil_maps"] is None
-    True
-    """
-    arguments = {"points": points, "image_shape": image_shape}
-    return {**arguments, "coil_maps": coil_maps_of(y, arguments) if maps is None else maps}
-
-
-def coil_maps_of(y: Tensor, arguments: Mapping[str, Any]) -> Tensor | None:
+def coil_maps_of(y: Tensor, arguments: Mapping[str, Any], matrix: Tensor | None = None) -> Tensor | None:
     """Coil maps (B, coils, H, W) of several coils' data, by ESPIRiT of the middle of k-space, as much of it as is fully
-    measured, up to 24 x 24; trajectories are gridded for it. ``None`` of one coil.
+    measured, up to 24 x 24; trajectories are gridded for it. ``None`` of one coil. Of data whose coils a ``matrix``
+    whitened, images keep the scale that they have without it.
 
     Raises:
         ValueError: less than 8 x 8 samples of the middle are measured.
@@ -54,7 +42,12 @@ def coil_maps_of(y: Tensor, arguments: Mapping[str, Any]) -> Tensor | None:
         one = operators.NonCartesianMRI(arguments["points"], shape)
         images = one.gridded(y.flatten(0, 1)[:, None]).reshape(*y.shape[:2], *shape)
         y = fft2c(images)
-    return operators.estimate_coil_maps(y, calibration=_calibration((y != 0).any(1).all(0)))
+    maps = operators.estimate_coil_maps(y, calibration=_calibration((y != 0).any(1).all(0)))
+    if matrix is None:
+        return maps
+    before = torch.einsum("vc,bchw->bvhw", torch.linalg.inv(matrix).to(maps.dtype), maps)
+    power = before.abs().square().sum(1, keepdim=True).sqrt()
+    return maps / torch.where(power > 0, power, torch.ones_like(power))
 
 
 def _calibration(measured: Tensor) -> tuple[int, int]:

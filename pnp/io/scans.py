@@ -8,7 +8,7 @@ from torch import Tensor
 
 from operators import MRI, NonCartesianMRI
 
-from .kspace import coil_maps_of, trajectory
+from .kspace import coil_maps_of
 from .measurement import Measurement
 
 __all__ = ["cartesian_scan", "trajectory_scan"]
@@ -44,7 +44,7 @@ def cartesian_scan(
     most = int(count.max())
     if most < 1:
         raise ValueError("holds no image data")
-    coils, done, noise = total.shape[1], [], None
+    coils, done, noise, matrix = total.shape[1], [], None, None
     maps = coil_maps if coil_maps is None or coil_maps.ndim == 4 else coil_maps[None]
     y, mask = total / (count.clamp_min(1) * most).sqrt(), (count / most).sqrt()
     # for maps: every place as often as any other, and places that were measured for them alone
@@ -66,7 +66,8 @@ def cartesian_scan(
             said = {**said, "left": "readout oversampling, since readouts are not complete: cut the image"}
     mask = mask[0, 0] if bool((mask == mask[:1]).all()) else mask
     if coils > 1 and maps is None:
-        maps, said = coil_maps_of(plain, {}), {**said, "coil_maps": "estimated"}
+        maps = coil_maps_of(plain, {}, None if matrix is None else matrix.matrix)
+        said = {**said, "coil_maps": "estimated"}
     said = {**said, "averages": most, **({"corrections": tuple(done)} if done else {})}
     return Measurement(y, MRI, {"mask": mask, "coil_maps": maps}, noise, said)
 
@@ -83,12 +84,15 @@ def trajectory_scan(
     """The measurement of samples (B, coils, M) along a trajectory (2, M), whitened, with coil maps."""
     from ..corrections.mri import whitening_matrix
 
-    noise, done = None, {}
+    noise, done, matrix = None, {}, None
     maps = coil_maps if coil_maps is None or coil_maps.ndim == 4 else coil_maps[None]
     if covariance is not None:
         matrix = whitening_matrix(covariance)
         y, noise, done = matrix(y), 1.0, {"corrections": ("prewhitened",)}
         maps = torch.ones(1, 1, *image_shape) if y.shape[1] == 1 and maps is None else maps
         maps = None if maps is None else matrix.combined(maps).to(y.dtype)
-    said = {**said, **({"coil_maps": "estimated"} if y.shape[1] > 1 and maps is None else {}), **done}
-    return Measurement(y, NonCartesianMRI, trajectory(y, points, image_shape, maps), noise, said)
+    arguments = {"points": points, "image_shape": image_shape, "coil_maps": maps}
+    if y.shape[1] > 1 and maps is None:
+        arguments["coil_maps"] = coil_maps_of(y, arguments, None if matrix is None else matrix.matrix)
+        done = {"coil_maps": "estimated", **done}
+    return Measurement(y, NonCartesianMRI, arguments, noise, {**said, **done})

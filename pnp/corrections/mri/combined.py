@@ -20,8 +20,8 @@ class Combined(NamedTuple):
     matrix: CoilMatrix
 
 
-def recombined(m: Measurement, matrix: CoilMatrix, said: str, **changes: Any) -> Measurement:
-    """A measurement by combined coils; maps that were estimated from its data are estimated again.
+def recombined(m: Measurement, matrix: CoilMatrix, said: str, *, again: bool = False, **changes: Any) -> Measurement:
+    """A measurement by combined coils; ``again``: maps that were estimated are estimated anew.
 
     Raises:
         ValueError: it has no coils, or they do not fit.
@@ -30,8 +30,8 @@ def recombined(m: Measurement, matrix: CoilMatrix, said: str, **changes: Any) ->
     if "mask" not in arguments and "points" not in arguments:
         raise ValueError(f"y: a measurement by {getattr(m.build, '__name__', m.build)} has no coils")
     y = matrix(m.y)
-    if m.provenance.get("coil_maps") == "estimated":
-        arguments["coil_maps"] = coil_maps_of(y, arguments)
+    if again and m.provenance.get("coil_maps") == "estimated":
+        arguments["coil_maps"] = coil_maps_of(y, arguments, matrix.matrix)
     else:
         maps = arguments.get("coil_maps")
         if maps is None:

@@ -62,7 +62,7 @@ def whiten(y: Tensor | Measurement, covariance: Constant) -> Combined | Measurem
         x = PnPADMM(op, noise_std=1.0)(white.y)
 
     Of a :class:`pnp.io.Measurement` the coil maps go along, and ``noise_std`` is 1; maps that were estimated from the
-    data are estimated again, from less noise.
+    data are estimated again, from less noise, and images keep their scale.
 
     Args:
         y: data, or a measurement.
@@ -83,5 +83,5 @@ def whiten(y: Tensor | Measurement, covariance: Constant) -> Combined | Measurem
     """
     matrix = whitening_matrix(covariance)
     if isinstance(y, Measurement):
-        return recombined(y, matrix, "prewhitened", noise_std=1.0)
+        return recombined(y, matrix, "prewhitened", again=True, noise_std=1.0)
     return Combined(matrix(y), matrix)
