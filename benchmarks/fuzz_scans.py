@@ -3,6 +3,7 @@
 import struct
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def _mrd(path: Path) -> None:
     with ismrmrd.Dataset(str(path), "dataset", mode="w") as file:
         file.write_xml_header(xml)
         for line in range(-1, 12):
-            one = ismrmrd.Acquisition()
+            one: Any = ismrmrd.Acquisition()
             one.resize(16, 3)
             one.data[:] = kspace[..., line]
             one.center_sample = 8
