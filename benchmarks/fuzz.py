@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.fuzz_sky import SKY, good, measurement_set_case, read_measured
 from benchmarks.fuzz_scans import SCANS, read_scan, scan_files
+from benchmarks.fuzz_sky import SKY, good, measurement_set_case, read_measured
 
 SECONDS, MEGABYTES = 10, 1000
 EXTREMES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xff" * 8)

@@ -237,6 +237,8 @@ def test_sky_files(tmp_path, monkeypatch, capsys):
         exec(compile(code, f"sky_files.md[{number}]", "exec"), names)
     assert "averaged in uv cells" in capsys.readouterr().out
     assert {p.name for p in tmp_path.glob("*.fits")} >= {"target-model.fits", "target-restored.fits", "kappa.fits"}
+
+
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # of so small an image the solver has something to say
 def test_mri_files(tmp_path, monkeypatch, capsys):
     """Every example runs on a scan that lacks an end of k-space."""

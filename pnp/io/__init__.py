@@ -10,6 +10,7 @@ from .images import read_images as read_images
 from .measurement import Measurement as Measurement
 from .measurement_set import read_measurement_set as read_measurement_set
 from .measurements import read_measurements as read_measurements
+from .pulseq import read_pulseq as read_pulseq
 from .radio_image import read_radio_image as read_radio_image
 from .shear_catalogue import read_shear_catalogue as read_shear_catalogue
 from .sky import write_sky as write_sky
@@ -18,7 +19,6 @@ from .sky_maps import read_sky_map as read_sky_map
 from .uv_table import read_uv_table as read_uv_table
 from .uvfits import read_uvfits as read_uvfits
 from .visibilities import Visibilities as Visibilities
-from .pulseq import read_pulseq as read_pulseq
 
 __all__ = [
     "ENDINGS",

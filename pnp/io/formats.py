@@ -16,9 +16,9 @@ from .opening import named, package
 from .radio_image import is_radio_image, read_radio_image
 from .shear_catalogue import is_catalogue, read_shear_catalogue
 from .sky_maps import is_shear_map, read_sky_map
+from .twix import is_twix, read_twix
 from .uv_table import read_uv_table
 from .uvfits import read_uvfits
-from .twix import read_twix
 
 __all__ = ["FORMATS", "Format", "open"]
 
@@ -58,7 +58,7 @@ FORMATS: tuple[Format, ...] = (
     Format("fastMRI", (".h5", ".hdf5"), _has("kspace"), measured_fastmri),
     Format("ISMRMRD", (".h5", ".hdf5", ".mrd"), holds_ismrmrd, read_ismrmrd),
     Format("BART", (".cfl", ".hdr"), lambda path: True, read_cfl),
-    Format("Siemens twix", (".dat",), lambda path: True, read_twix),
+    Format("Siemens twix", (".dat",), is_twix, read_twix),
     Format("DICOM", (".dcm", ".ima"), lambda path: True, measured_images),
     Format("NIfTI", (".nii", ".nii.gz"), lambda path: True, measured_images),
     Format("DICOM series", (), holds_dicom, read_series),

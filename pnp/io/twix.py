@@ -18,9 +18,15 @@ from .opening import package, within
 from .pulseq import points_of
 from .scans import cartesian_scan, trajectory_scan
 
-__all__ = ["read_twix"]
+__all__ = ["is_twix", "read_twix"]
 
 _MOST = 64  # measurements of a file
+
+
+def is_twix(path: Path) -> bool:
+    """Whether a file begins with the length of a header, as twix files do: text begins with a larger number."""
+    first = np.fromfile(path, "<u4", 1)
+    return len(first) == 1 and int(first[0]) < path.stat().st_size
 
 
 def read_twix(

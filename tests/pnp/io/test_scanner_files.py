@@ -85,6 +85,12 @@ class TestTwix:
         m = pnp.io.open(file, trajectory=points, image_shape=(24, 24))
         assert torch.equal(m.y[0], y.flatten(1)) and m.operator().in_shape == (1, 24, 24)
 
+    def test_tables_of_the_same_ending_are_none(self, tmp_path):
+        (tmp_path / "a.dat").write_text("u v re im\n1 2 3 4\n")
+        with pytest.raises(ValueError) as error:
+            pnp.io.open(tmp_path / "a.dat")
+        assert "measurements" not in str(error.value)
+
     def test_broken_files_are_named(self, tmp_path):
         good = twix.write(tmp_path / "a.dat", lines(K)).read_bytes()
         (tmp_path / "b.dat").write_bytes(good[:20000])
