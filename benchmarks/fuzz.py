@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.fuzz_scans import SCANS, read_scan, scan_files
 from benchmarks.fuzz_sky import SKY, good, measurement_set_case, read_measured
 
 SECONDS, MEGABYTES = 10, 1000
@@ -76,6 +77,8 @@ def whole(kind: str) -> list[bytes]:
     """Good files of a format."""
     if kind in SKY:
         return good(kind)
+    if kind in SCANS:
+        return scan_files(kind)
     rng = np.random.default_rng(0)
     gray, colour = rng.integers(0, 256, (24, 20)).astype(np.uint8), rng.integers(0, 256, (24, 20, 3)).astype(np.uint8)
     found = []
@@ -229,6 +232,7 @@ def cases(kind: str, seed: int) -> Callable[[int], bytes]:
 FORMATS: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(("png", "tif", "jpg", "webp", "npy", "fits", "dcm", "h5"), read_pictures),
     **dict.fromkeys(SKY, read_measured),
+    **dict.fromkeys(SCANS, read_scan),
     "safetensors": read_weights,
     "pt": read_checkpoint,
 }

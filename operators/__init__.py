@@ -40,8 +40,10 @@ from .lensing.reduced_shear import ReducedShear as ReducedShear
 from .lensing.signs import ShearSigns as ShearSigns
 from .lensing.signs import shear_signs as shear_signs
 from .mri.cartesian import MRI as MRI
+from .mri.coil_matrix import CoilMatrix as CoilMatrix
 from .mri.coils import estimate_coil_maps as estimate_coil_maps
 from .mri.density import density_compensation as density_compensation
+from .mri.known_phase import KnownPhase as KnownPhase
 from .mri.noncartesian import NonCartesianMRI as NonCartesianMRI
 from .mri.sampling import equispaced_columns as equispaced_columns
 from .mri.sampling import poisson_disc as poisson_disc

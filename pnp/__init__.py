@@ -62,7 +62,19 @@ if TYPE_CHECKING:
     from .analysis import uncertainty as uncertainty
 
 # these, and names in them, are imported when they are asked for
-_MODULES = ("analysis", "data", "lensing", "metrics", "passport", "plot", "radio", "superres", "train")
+_MODULES = (
+    "analysis",
+    "corrections",
+    "data",
+    "io",
+    "lensing",
+    "metrics",
+    "passport",
+    "plot",
+    "radio",
+    "superres",
+    "train",
+)
 _ANALYSES = ("DenoiserChoice", "StrengthChoice", "calibrate_intervals", "certify", "choose_denoiser", "choose_strength",
              "data_support", "uncertainty")  # fmt: skip
 _LATER = dict.fromkeys(_ANALYSES, "analysis")

@@ -237,3 +237,25 @@ def test_sky_files(tmp_path, monkeypatch, capsys):
         exec(compile(code, f"sky_files.md[{number}]", "exec"), names)
     assert "averaged in uv cells" in capsys.readouterr().out
     assert {p.name for p in tmp_path.glob("*.fits")} >= {"target-model.fits", "target-restored.fits", "kappa.fits"}
+
+
+@pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # of so small an image the solver has something to say
+def test_mri_files(tmp_path, monkeypatch, capsys):
+    """Every example runs on a scan that lacks an end of k-space."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("ismrmrd", reason="needs ismrmrd: pip install 'pnp-imaging[test]'")
+    from operators.fourier.fft import fft2c
+    from tests.operators.mri.test_coils import scene
+    from tests.pnp.io.mrd_files import header, lines, write
+
+    monkeypatch.chdir(tmp_path)
+    maps, x = scene(32, 32)
+    kspace = fft2c(maps * x).to(torch.complex64)
+    write(Path("scan.mrd"), header((32, 32, 1), (32, 32, 1)), lines(kspace, range(8, 32)))
+    names: dict = {}
+    for number, code in enumerate(blocks("mri_files.md")):
+        exec(compile(code, f"mri_files.md[{number}]", "exec"), names)
+        assert names["result"].x.shape == (1, 1, 32, 32)
+    assert Path("figure.png").exists() and names["few"].y.shape[1] <= 4
+    off = (names["magnitude"][0, 0] - x.abs()).norm() / x.abs().norm()
+    assert float(off) < 0.2

@@ -5,9 +5,20 @@ from torch import Tensor
 
 from ..shapes import check_precision
 
-__all__ = ["fft2c", "ifft2c"]
+__all__ = ["centred_fft", "fft2c", "ifft2c"]
 
 _AXES = (-2, -1)
+
+
+def centred_fft(x: Tensor, axes: tuple[int, ...], *, inverse: bool = False) -> Tensor:
+    """Centred unitary FFT over some axes; index n // 2 is the origin on both sides.
+
+    >>> round(centred_fft(torch.ones(2, 4), (-1,))[0, 2].real.item(), 5)
+    2.0
+    """
+    check_precision("y" if inverse else "x", x)
+    transform = torch.fft.ifftn if inverse else torch.fft.fftn
+    return torch.fft.fftshift(transform(torch.fft.ifftshift(x, axes), dim=axes, norm="ortho"), axes)
 
 
 def fft2c(x: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """Magnetic resonance: Cartesian and other sampling, coil maps, trajectories, density compensation."""
 
 from .cartesian import MRI as MRI
+from .coil_matrix import CoilMatrix as CoilMatrix
 from .coils import estimate_coil_maps as estimate_coil_maps
 from .density import density_compensation as density_compensation
+from .known_phase import KnownPhase as KnownPhase
 from .noncartesian import NonCartesianMRI as NonCartesianMRI
 from .sampling import equispaced_columns as equispaced_columns
 from .sampling import poisson_disc as poisson_disc

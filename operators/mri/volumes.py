@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..fourier.fft import centred_fft
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..shapes import Constant, as_constant, check_precision, constant_like
 from ..slabs import Slabs, each_slab, evenly, places, slab_norm
@@ -18,13 +19,6 @@ __all__ = ["StackedMRI", "VolumeMRI"]
 _AXES = (-3, -2, -1)
 _PIXELS = 2**15  # of a slab of planes: the doubled grids of their normal operators are the largest of all
 _FEW = 8  # planes that stand for a volume where its noise is estimated
-
-
-def _centred(x: Tensor, axes: tuple[int, ...], *, inverse: bool = False) -> Tensor:
-    """Centred unitary FFT over some axes."""
-    check_precision("y" if inverse else "x", x)
-    transform = torch.fft.ifftn if inverse else torch.fft.fftn
-    return torch.fft.fftshift(transform(torch.fft.ifftshift(x, axes), dim=axes, norm="ortho"), axes)
 
 
 def _maps(coil_maps: Constant | None, shape: tuple[int, ...]) -> Tensor | None:
@@ -131,15 +125,17 @@ class VolumeMRI(_Coils):
         return constant_like(self.mask, like, "mask")
 
     def one(self, x: Tensor) -> Tensor:
-        return self._mask(x) * _centred(x, _AXES)
+        return self._mask(x) * centred_fft(x, _AXES)
 
     def one_adjoint(self, y: Tensor) -> Tensor:
-        return _centred(self._mask(y) * y, _AXES, inverse=True)
+        return centred_fft(self._mask(y) * y, _AXES, inverse=True)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
         if self.coil_maps is not None:
             return super().solve_normal(b, gamma, **options)
-        return _centred(_centred(b, _AXES) / (1 + self._gamma(gamma, b) * self._mask(b) ** 2), _AXES, inverse=True)
+        return centred_fft(
+            centred_fft(b, _AXES) / (1 + self._gamma(gamma, b) * self._mask(b) ** 2), _AXES, inverse=True
+        )
 
 
 class StackedMRI(_Coils):
@@ -264,5 +260,5 @@ def _through(v: Tensor, *, inverse: bool = False) -> Tensor:
     out, size = torch.empty_like(v), max(1, 2 * _PIXELS // max(1, v[:, :, :, :1].numel()))
     for start in range(0, v.shape[3], size):
         some = v.narrow(3, start, min(size, v.shape[3] - start))
-        out[:, :, :, start : start + size] = _centred(some, (2,), inverse=inverse)
+        out[:, :, :, start : start + size] = centred_fft(some, (2,), inverse=inverse)
     return out

@@ -10,6 +10,7 @@ from .images import read_images as read_images
 from .measurement import Measurement as Measurement
 from .measurement_set import read_measurement_set as read_measurement_set
 from .measurements import read_measurements as read_measurements
+from .pulseq import read_pulseq as read_pulseq
 from .radio_image import read_radio_image as read_radio_image
 from .shear_catalogue import read_shear_catalogue as read_shear_catalogue
 from .sky import write_sky as write_sky
@@ -38,4 +39,5 @@ __all__ = [
     "read_uvfits",
     "write_sky",
     "write_sky_map",
+    "read_pulseq",
 ]

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from operators import MRI
 
+from .kspace import cartesian
 from .measurement import Measurement
-from .npz import cartesian
+from .mrd_header import Encoding, encodings
 from .opening import named, package, within
 
 __all__ = ["Slice", "measured_fastmri", "read_fastmri", "read_references"]
@@ -52,14 +53,32 @@ def read_fastmri(path: str | Path) -> list[Slice]:
     return [Slice(k, t, maximum, mask) for k, t in zip(kspace, targets)]
 
 
-def measured_fastmri(path: Path, slices: slice = slice(None)) -> Measurement:
+def measured_fastmri(path: Path, *, slices: slice = slice(None), oversampling: bool = False) -> Measurement:
     """The measurement of a file in fastMRI's layout: ``slices`` of the volume are the batch; coil maps are estimated
-    where there are several coils."""
+    where there are several coils. Readout oversampling (rows) is removed where the file's header tells of it, unless
+    ``oversampling`` asks to keep it."""
+    from ..corrections.mri import remove_oversampling
+
     found = read_fastmri(path)[slices]
     if not found:
         raise ValueError(f"slices: {slices} leaves none")
-    y = torch.stack([s.kspace for s in found])
-    return Measurement(y, MRI, cartesian(y, found[0].mask))
+    y, mask, done = torch.stack([s.kspace for s in found]), found[0].mask, ()
+    space = _encoding(path)
+    said = {} if space is None else space.said()
+    if space is not None and not oversampling and y.shape[-2] == space.matrix[0] > (n := space.without_oversampling()):
+        y, done = remove_oversampling(y, n), (f"readout oversampling removed, {y.shape[-2]} to {n}",)
+    said = {**said, **({"coil_maps": "estimated"} if y.shape[1] > 1 else {}), **({"corrections": done} if done else {})}
+    return Measurement(y, MRI, cartesian(y, mask), None, said)
+
+
+def _encoding(path: Path) -> Encoding | None:
+    """The first encoding of the ISMRMRD header that fastMRI's files have."""
+    with package("h5py", "io").File(path) as file:
+        header = file.get("ismrmrd_header")
+        if getattr(header, "shape", None) != () or package("h5py", "io").check_string_dtype(header.dtype) is None:
+            return None
+        found = encodings(header[()])
+    return found[0] if found else None
 
 
 def _kind(file: Any) -> str | None:

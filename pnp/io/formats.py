@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .cfl import read_cfl
 from .fastmri import measured_fastmri
+from .ismrmrd import holds_ismrmrd, read_ismrmrd
+from .measured_images import holds_dicom, measured_images, read_series
 from .measurement import Measurement
 from .measurement_set import read_measurement_set
 from .npz import read_npz
@@ -13,6 +16,7 @@ from .opening import named, package
 from .radio_image import is_radio_image, read_radio_image
 from .shear_catalogue import is_catalogue, read_shear_catalogue
 from .sky_maps import is_shear_map, read_sky_map
+from .twix import is_twix, read_twix
 from .uv_table import read_uv_table
 from .uvfits import read_uvfits
 
@@ -52,6 +56,12 @@ _FITS, _TEXT, _HDF5 = (".fits", ".fit", ".fits.gz"), (".txt", ".csv", ".dat"), (
 
 FORMATS: tuple[Format, ...] = (
     Format("fastMRI", (".h5", ".hdf5"), _has("kspace"), measured_fastmri),
+    Format("ISMRMRD", (".h5", ".hdf5", ".mrd"), holds_ismrmrd, read_ismrmrd),
+    Format("BART", (".cfl", ".hdr"), lambda path: True, read_cfl),
+    Format("Siemens twix", (".dat",), is_twix, read_twix),
+    Format("DICOM", (".dcm", ".ima"), lambda path: True, measured_images),
+    Format("NIfTI", (".nii", ".nii.gz"), lambda path: True, measured_images),
+    Format("DICOM series", (), holds_dicom, read_series),
     Format("npz of pnp", (".npz",), lambda path: True, read_npz),
     Format("UVFITS", (".uvfits", ".uvf", *_FITS), _in_header(lambda h: h.get("GROUPS")), read_uvfits),
     Format("measurement set", (), lambda path: (path / "table.dat").exists(), read_measurement_set),

@@ -10,9 +10,10 @@ from torch import Tensor
 
 import operators
 
+from .kspace import cartesian
 from .measurement import Measurement
 
-__all__ = ["cartesian", "read_npz"]
+__all__ = ["read_npz"]
 
 
 def read_npz(path: Path) -> Measurement:
@@ -30,7 +31,9 @@ def read_npz(path: Path) -> Measurement:
         raise ValueError("holds no y, the data")
     y, build, arguments = _built(arrays)
     noise = arrays.get("noise_std")
-    return Measurement(y, build, arguments, None if noise is None else float(noise))
+    estimated = arguments.get("coil_maps") is not None and "maps" not in arrays
+    said = {"coil_maps": "estimated"} if estimated else {}
+    return Measurement(y, build, arguments, None if noise is None else float(noise), said)
 
 
 def _built(a: dict[str, Tensor]) -> tuple[Tensor, Callable[..., Any], dict[str, Any]]:
@@ -58,18 +61,3 @@ def _built(a: dict[str, Tensor]) -> tuple[Tensor, Callable[..., Any], dict[str, 
         y = y if y.ndim == 3 else y[None]
         return y[None].float(), operators.Inpainting, {"mask": a["mask"].float(), "channels": len(y)}
     raise ValueError("expected kernel, angles, uv, mask or complex y beside the data: how it was measured")
-
-
-def cartesian(y: Tensor, mask: Tensor | None = None, maps: Tensor | None = None) -> dict[str, Any]:
-    """Arguments of :class:`operators.MRI` for k-space (B, coils, H, W), all of one mask, which zeros tell where there
-    is none; maps are estimated of each slice where there are several coils.
-
-    >>> cartesian(torch.ones(2, 1, 4, 4, dtype=torch.complex64))["mask"].sum().item()
-    16.0
-    """
-    if mask is None:
-        mask = (y != 0).any(1).any(0)
-    mask = mask.float().expand(y.shape[-2:])
-    if maps is None and y.shape[1] > 1:
-        maps = operators.estimate_coil_maps(y)
-    return {"mask": mask, "coil_maps": maps}

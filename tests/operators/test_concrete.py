@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from operators import (
     MRI,
     Blur,
+    CoilMatrix,
     Downsampling,
     Identity,
     Inpainting,
+    KnownPhase,
     LinearOperator,
     check,
     gaussian_kernel,
@@ -46,6 +48,11 @@ CASES: dict[str, LinearOperator] = {
     "no downsampling": Downsampling(1, (4, 4)),
     "mri": MRI(random_mask((5, 6), 0.5)),
     "mri, coils": MRI(random_mask((5, 4), 0.6), torch.complex(random(3, 5, 4), random(3, 5, 4, seed=1))),
+    "mri, combined coils": CoilMatrix(torch.complex(random(2, 3), random(2, 3, seed=1)), shape=(3, 3, 2)),
+    "mri, combined by rows": CoilMatrix(torch.complex(random(4, 2, 3), random(4, 2, 3, seed=1)), shape=(3, 4, 2)),
+    "mri, known phase": KnownPhase(random(4, 5)),
+    "mri, real images": MRI(random_mask((5, 4), 0.6), torch.complex(random(3, 5, 4), random(3, 5, 4, seed=1)))
+    @ KnownPhase(random(5, 4)),
     "mri, coils, all": MRI(torch.ones(5, 4), torch.complex(random(3, 5, 4), random(3, 5, 4, seed=1))),
 }
 

@@ -1,0 +1,85 @@
+"""Images that a scanner reconstructed, as measurements of themselves: denoising is what is left to do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from operators import Identity
+
+from .images import read_images
+from .measurement import Measurement
+from .opening import package
+
+__all__ = ["holds_dicom", "measured_images", "read_series"]
+
+_DICOM = (".dcm", ".ima")
+_WORDS = {"Modality": "modality", "Manufacturer": "manufacturer", "ManufacturerModelName": "instrument",
+          "SeriesDescription": "series", "RescaleType": "units"}  # fmt: skip
+
+
+def measured_images(path: Path, *, slices: slice = slice(None)) -> Measurement:
+    """The measurement of a DICOM or NIfTI file: its frames or slices are the batch, in the file's units (Hounsfield for
+    CT), y = x + noise. Magnitudes of MRI have Rician noise, nearly Gaussian from three times its deviation on."""
+    images = read_images(path, channels=None)[slices]
+    if not images:
+        raise ValueError(f"slices: {slices} leaves none")
+    return _identity(images, _dicom_header(path) if path.suffix.lower() in _DICOM else _nifti_header(path))
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether a folder holds DICOM files."""
+    return any(f.suffix.lower() in _DICOM and not f.name.startswith(".") for f in folder.iterdir())
+
+
+def read_series(folder: Path, *, slices: slice = slice(None)) -> Measurement:
+    """The measurement of a folder of DICOM files of one series, in the order of their places along the slice axis, or
+    of their numbers where they tell no place.
+
+    Raises:
+        ValueError: files are of several series or sizes.
+    """
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _DICOM and not f.name.startswith("."))
+    heads = [package("pydicom", "mri").dcmread(f, stop_before_pixels=True) for f in files]
+    series = {str(h.get("SeriesInstanceUID", "")) for h in heads}
+    if len(series) > 1:
+        raise ValueError(f"holds {len(series)} series; put one into a folder")
+    order = sorted(range(len(files)), key=lambda i: (_place(heads[i]), files[i].name))[slices]
+    images = [image for i in order for image in read_images(files[i], channels=None)]
+    if not images:
+        raise ValueError(f"slices: {slices} leaves none")
+    return _identity(images, _dicom_header(files[order[0]]))
+
+
+def _place(head: Any) -> float:
+    place, axes = head.get("ImagePositionPatient"), head.get("ImageOrientationPatient")
+    if place is None or axes is None:
+        return float(head.get("InstanceNumber") or 0)
+    axes = np.array(axes, float)
+    return float(np.cross(axes[:3], axes[3:]) @ np.array(place, float))
+
+
+def _identity(images: Sequence[Tensor], said: dict[str, Any]) -> Measurement:
+    shapes = {tuple(i.shape) for i in images}
+    if len(shapes) > 1:
+        raise ValueError(f"images of several sizes, {sorted(shapes)}")
+    y = torch.stack([i.float() for i in images])
+    return Measurement(y, Identity, {"image_shape": tuple(y.shape[-2:]), "channels": y.shape[1]}, None, said)
+
+
+def _dicom_header(path: Path) -> dict[str, Any]:
+    head = package("pydicom", "mri").dcmread(path, stop_before_pixels=True)
+    said: dict[str, Any] = {words: str(head[name].value) for name, words in _WORDS.items() if name in head}
+    if "PixelSpacing" in head:
+        said["pixel / mm"] = tuple(float(v) for v in head.PixelSpacing)
+    if "SliceThickness" in head:
+        said["slice thickness / mm"] = float(head.SliceThickness or 0)
+    return said
+
+
+def _nifti_header(path: Path) -> dict[str, Any]:
+    head = package("nibabel", "mri").load(path).header
+    return {"pixel / mm": tuple(float(v) for v in head.get_zooms()[:3])}
