@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.fuzz_sky import SKY, good, measurement_set_case, read_measured
+from benchmarks.fuzz_tomography import TOMOGRAPHY
 
 SECONDS, MEGABYTES = 10, 1000
 EXTREMES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xff" * 8)
@@ -88,7 +89,9 @@ def whole(kind: str) -> list[bytes]:
 
 
 def _write(kind: str, path: Path, array: np.ndarray) -> None:
-    if kind in ("png", "jpg", "webp"):
+    if kind in TOMOGRAPHY:
+        TOMOGRAPHY[kind][0](path, array)
+    elif kind in ("png", "jpg", "webp"):
         from PIL import Image
 
         array = array if kind == "png" or array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
@@ -104,7 +107,7 @@ def _write(kind: str, path: Path, array: np.ndarray) -> None:
         from astropy.io import fits
 
         fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(array)]).writeto(path, overwrite=True)
-    elif kind == "dcm":
+    elif kind in ("dcm", "dicom"):
         from pydicom.dataset import FileDataset, FileMetaDataset
         from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -229,6 +232,8 @@ def cases(kind: str, seed: int) -> Callable[[int], bytes]:
 FORMATS: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(("png", "tif", "jpg", "webp", "npy", "fits", "dcm", "h5"), read_pictures),
     **dict.fromkeys(SKY, read_measured),
+    "dicom": read_measured,
+    **{kind: read for kind, (_, read) in TOMOGRAPHY.items()},
     "safetensors": read_weights,
     "pt": read_checkpoint,
 }

@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from operators import Identity
+
+from .measurement import Measurement
 from .opening import package, within
 from .raster import upright
 
-__all__ = ["read_dicom"]
+__all__ = ["measured_dicom", "read_dicom"]
 
 
 def read_dicom(path: Path) -> list[np.ndarray]:
@@ -29,6 +33,29 @@ def read_dicom(path: Path) -> list[np.ndarray]:
         apply = package("pydicom.pixels", "io").apply_modality_lut
         return [apply(frame.astype(stored.dtype), file) for frame in frames]
     return [frame * slope + offset for frame, (slope, offset) in zip(frames, _units(file, count), strict=True)]
+
+
+def measured_dicom(path: Path) -> Measurement:
+    """Frames of a file as measured images (frames, 1, H, W), CT in Hounsfield units, to be denoised: data of an
+    :class:`Identity` in the field of CT or MRI. Colours are refused."""
+    images = read_dicom(path)
+    header = package("pydicom", "io").dcmread(path, stop_before_pixels=True)
+    if any(image.ndim != 2 for image in images):
+        raise ValueError("frames are in colour, expected gray ones")
+    kind = str(header.get("Modality", ""))
+    field = {"CT": "ct", "MR": "mri"}.get(kind, "natural")
+    said = {"modality": kind, "units": "HU" if kind == "CT" else str(header.get("RescaleType", "") or "as stored")}
+    spacing = header.get("PixelSpacing")
+    if spacing:
+        said["pixel spacing / mm"] = " × ".join(str(v) for v in spacing)
+    y = torch.from_numpy(np.stack(images)).float()[:, None]
+    return Measurement(y, _seen, {"image_shape": tuple(y.shape[-2:]), "field": field}, None, said)
+
+
+def _seen(image_shape: tuple[int, int], field: str) -> Identity:
+    op = Identity(image_shape)
+    op.field = field
+    return op
 
 
 def _units(file: Any, count: int) -> list[tuple[float, float]]:

@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .dicom import measured_dicom
 from .fastmri import measured_fastmri
+from .hdf5 import holds_exchange, holds_nxtomo, read_exchange, read_nxtomo
+from .htc import holds_htc, read_htc
 from .measurement import Measurement
 from .measurement_set import read_measurement_set
 from .npz import read_npz
@@ -15,6 +18,8 @@ from .shear_catalogue import is_catalogue, read_shear_catalogue
 from .sky_maps import is_shear_map, read_sky_map
 from .uv_table import read_uv_table
 from .uvfits import read_uvfits
+from .tiff_counts import holds_projections, read_projections, read_stack
+from .two_detect import holds_2detect, read_2detect
 
 __all__ = ["FORMATS", "Format", "open"]
 
@@ -53,6 +58,13 @@ _FITS, _TEXT, _HDF5 = (".fits", ".fit", ".fits.gz"), (".txt", ".csv", ".dat"), (
 FORMATS: tuple[Format, ...] = (
     Format("fastMRI", (".h5", ".hdf5"), _has("kspace"), measured_fastmri),
     Format("npz of pnp", (".npz",), lambda path: True, read_npz),
+    Format("HDF5 data exchange", (".h5", ".hdf5", ".hdf"), holds_exchange, read_exchange),
+    Format("NXtomo", (".h5", ".hdf5", ".hdf", ".nxs", ".nx"), holds_nxtomo, read_nxtomo),
+    Format("HTC 2022", (".mat",), holds_htc, read_htc),
+    Format("2DeteCT", (), holds_2detect, read_2detect),
+    Format("TIFF projections", (), holds_projections, read_projections),
+    Format("TIFF stack", (".tif", ".tiff"), lambda path: True, read_stack),
+    Format("DICOM image", (".dcm", ".dicom", ".ima"), lambda path: True, measured_dicom),
     Format("UVFITS", (".uvfits", ".uvf", *_FITS), _in_header(lambda h: h.get("GROUPS")), read_uvfits),
     Format("measurement set", (), lambda path: (path / "table.dat").exists(), read_measurement_set),
     Format("shear catalogue", (*_FITS, *_TEXT, *_HDF5), is_catalogue, read_shear_catalogue),
