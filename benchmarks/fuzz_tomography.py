@@ -11,13 +11,20 @@ __all__ = ["TOMOGRAPHY"]
 ANGLES = np.arange(24) * 0.1
 
 
+def _counts(array: np.ndarray) -> np.ndarray:
+    """Projections (24, 1, bins), the last one a flat field, of the array's type."""
+    counts = 50 + array.reshape(24, 1, -1) % 50
+    counts[-1] = 120
+    return counts
+
+
 def _exchange(path: Path, array: np.ndarray) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
         group = file.create_group("exchange")
-        counts = 1 + array.reshape(24, 1, -1)
-        for name, values in (("data", counts), ("data_white", 2 * counts[:2]), ("data_dark", 0 * counts[:2])):
+        counts = _counts(array)
+        for name, values in (("data", counts), ("data_white", counts[-1:]), ("data_dark", 0 * counts[:2])):
             group.create_dataset(name, data=values, compression="gzip" if array.ndim == 3 else None)
         group["theta"] = np.rad2deg(ANGLES)
 
@@ -27,28 +34,23 @@ def _nxtomo(path: Path, array: np.ndarray) -> None:
 
     with h5py.File(path, "w") as file:
         place = "entry/instrument/detector"
-        file.create_dataset(f"{place}/data", data=1 + array.reshape(24, 1, -1), chunks=True, compression="gzip")
-        file[f"{place}/image_key"] = np.array([2, 1, *[0] * 21, 1], "i1")
+        file.create_dataset(f"{place}/data", data=_counts(array), chunks=True, compression="gzip")
+        file[f"{place}/image_key"] = np.array([*[0] * 23, 1], "i1")
         file["entry/sample/rotation_angle"] = np.rad2deg(ANGLES)
 
 
 def _htc(path: Path, array: np.ndarray) -> None:
     from scipy.io import savemat
 
-    parameters = {
-        "distanceSourceOrigin": 400.0,
-        "distanceSourceDetector": 500.0,
-        "pixelSizePost": 0.2,
-        "angles": ANGLES,
-    }
-    scan = {"type": "2d", "sinogram": array.reshape(24, -1).astype(float), "parameters": parameters}
+    lengths = {"distanceSourceOrigin": 400.0, "distanceSourceDetector": 500.0, "pixelSizePost": 0.2}
+    scan = {"type": "2d", "sinogram": array.reshape(24, -1).astype(float), "parameters": {**lengths, "angles": ANGLES}}
     savemat(path, {"CtDataLimited": scan}, do_compression=array.ndim == 3)
 
 
 def _stack(path: Path, array: np.ndarray) -> None:
     import tifffile
 
-    pages = array.reshape(24, 1, -1)
+    pages = _counts(array)
     tifffile.imwrite(path, pages, photometric="minisblack", compression="zlib" if array.ndim == 3 else None)
 
 

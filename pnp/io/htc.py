@@ -8,6 +8,7 @@ import torch
 
 from operators import FanBeam
 
+from .matlab import read_mat
 from .measurement import Measurement
 from .projections import radians
 
@@ -18,9 +19,7 @@ _NAMES = ("CtDataLimited", "CtDataFull")
 
 def holds_htc(path: Path) -> bool:
     """Whether a .mat file holds a scan of the challenge."""
-    from scipy.io import whosmat
-
-    return any(name in _NAMES for name, _, _ in whosmat(path))
+    return bool(read_mat(path, _NAMES))
 
 
 def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measurement:
@@ -33,15 +32,15 @@ def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measuremen
 
     Meaney, Silva de Moura, Juvonen, Siltanen 2022, doi:10.5281/zenodo.6984868.
     """
-    from scipy.io import loadmat
-
-    found = loadmat(path, squeeze_me=True, struct_as_record=False, variable_names=_NAMES)
+    found = read_mat(path, _NAMES)
     name = next((n for n in _NAMES if n in found), None)
     if name is None:
         raise ValueError(f"holds neither {' nor '.join(_NAMES)}")
-    scan = found[name]
-    parameters = getattr(scan, "parameters", None)
-    sinogram = np.asarray(getattr(scan, "sinogram", None))
+    scan = found[name] if isinstance(found[name], dict) else {}
+    parameters = scan.get("parameters")
+    if not isinstance(parameters, dict):
+        raise ValueError(f"{name}: expected a structure with parameters")
+    sinogram = np.asarray(scan.get("sinogram"))
     if sinogram.ndim != 2 or sinogram.dtype.kind not in "uif" or not sinogram.size:
         raise ValueError(f"{name}.sinogram: expected (angles, detectors) real numbers, got {sinogram.shape}")
     if not np.isfinite(sinogram).all():
@@ -54,21 +53,26 @@ def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measuremen
     y = torch.from_numpy(sinogram.astype(np.float32))[None, None]
     arguments: dict[str, Any] = {
         "image_shape": image_shape,
-        "angles": radians(getattr(parameters, "angles", None), "degrees", len(sinogram)),
+        "angles": radians(_numbers(parameters, "angles"), "degrees", len(sinogram)),
         "source_distance": source,
         "detector_distance": detector - source,
         "detector_count": sinogram.shape[1],
         "detector_spacing": bin_width,
         "pixel_size": bin_width * source / detector,
     }
-    said = {
-        key: str(getattr(parameters, key)) for key in ("scanner", "date", "distanceUnit") if hasattr(parameters, key)
-    }
+    said = {key: str(parameters[key]) for key in ("scanner", "date", "distanceUnit") if key in parameters}
     return Measurement(y, FanBeam, arguments, None, said)
 
 
-def _number(parameters: Any, name: str) -> float:
-    value = np.asarray(getattr(parameters, name, np.nan))
-    if value.size != 1 or value.dtype.kind not in "uif" or not 0 < float(value) < np.inf:
+def _numbers(parameters: dict[str, Any], name: str) -> np.ndarray:
+    value = np.asarray(parameters.get(name))
+    if value.dtype.kind not in "uif":
+        raise ValueError(f"parameters.{name}: expected numbers, got {value!r:.60}")
+    return value.astype(float)
+
+
+def _number(parameters: dict[str, Any], name: str) -> float:
+    value = _numbers(parameters, name)
+    if value.size != 1 or not 0 < float(value.squeeze()) < np.inf:
         raise ValueError(f"parameters.{name}: expected a positive number, got {value!r:.60}")
-    return float(value)
+    return float(value.squeeze())

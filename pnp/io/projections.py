@@ -94,7 +94,8 @@ def measured_projections(
         raise ValueError("holds no flat field; logged=True takes the values as line integrals")
     else:
         found = transmission(counts, white, dark if dark is not None and len(dark) else None, white_at=white_at)
-        y, noise = found.y, found.noise_std.permute(1, 0, 2)[:, None].contiguous()
+        y, noise = found.y, found.noise_std
+        noise = None if noise is None else noise.permute(1, 0, 2)[:, None].contiguous()
         provenance["corrections"] = (*provenance.get("corrections", ()), found.said())
     y = y.permute(1, 0, 2)[:, None].float().contiguous()
     side = y.shape[-1]

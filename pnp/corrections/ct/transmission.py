@@ -17,22 +17,21 @@ class LineIntegrals(NamedTuple):
 
     Attributes:
         y: finite everywhere: what lies between their neighbours along the detector, where counts say nothing.
-        noise_std: of each value, infinite where counts say nothing.
+        noise_std: of each value, infinite where counts say nothing; ``None``: they have no noise to tell it from.
         unusable: where that is.
-        gain: counts per quantum: the variance of a count over its mean.
+        gain: counts per quantum: the variance of a count over its mean; ``None`` as ``noise_std``.
     """
 
     y: Tensor
-    noise_std: Tensor
+    noise_std: Tensor | None
     unusable: Tensor
-    gain: float
+    gain: float | None
 
     def said(self) -> str:
         """In words, for a provenance."""
-        return (
-            f"flat and dark field, -log; {self.gain:.3g} counts per quantum; "
-            f"{int(self.unusable.sum())} of {self.unusable.numel()} values unusable, interpolated, of infinite noise"
-        )
+        noise = "no noise found" if self.gain is None else f"{self.gain:.3g} counts per quantum"
+        lost = f"{int(self.unusable.sum())} of {self.unusable.numel()} values unusable, interpolated"
+        return f"flat and dark field, -log; {noise}; {lost}"
 
 
 def transmission(
@@ -92,8 +91,10 @@ def transmission(
     elif not 0 < gain < math.inf:
         raise ValueError(f"gain: expected a positive number, got {gain}")
     y = _filled(-torch.where(usable, share, 1).log(), usable)
-    std = torch.where(usable, (gain / signal.clamp_min(torch.finfo(torch.float64).tiny)).sqrt(), math.inf)
-    return LineIntegrals(y.to(kind), std.to(kind), ~usable, gain)
+    std = None
+    if gain is not None:
+        std = torch.where(usable, (gain / torch.where(usable, signal, 1)).sqrt(), math.inf).to(kind)
+    return LineIntegrals(y.to(kind), std, ~usable, gain)
 
 
 def _several(name: str, fields: Tensor, counts: Tensor) -> Tensor:
@@ -124,21 +125,17 @@ def _beam(fields: Tensor, at: Any, views: int) -> Tensor:
     return (1 - share) * means[after - 1] + share * means[after]
 
 
-def _gain(share: Tensor, beam: Tensor) -> float:
+def _gain(share: Tensor, beam: Tensor) -> float | None:
     """Variance over mean of a count, from second differences of transmissions along detector and views: of their
     squares, in units of what one count per quantum would give, the median, which is 0.455 of the mean. Where
     neighbouring views have little in common, along the detector alone: both err on the high side."""
-    if share.shape[-1] < 4:
-        raise ValueError("gain: has to be given for a detector of fewer than four bins")
     expected, found = share / beam, []
     for bins, views in ((3, 0), (2, 2)):
-        if len(share) > views:
+        if len(share) > views and share.shape[-1] > bins:
             squares = share.diff(n=bins, dim=-1).diff(n=views, dim=0).square() / math.comb(2 * bins, bins)
             usual = expected[views // 2 : len(expected) - views // 2, ..., 1 : 1 + squares.shape[-1]]
             found.append(float((squares / math.comb(2 * views, views) / usual).nanmedian()) / 0.4549)
-    if not 0 < min(found) < math.inf:
-        raise ValueError("gain: has to be given, the counts have no noise from which to tell it")
-    return min(found)
+    return next((g for g in sorted(found) if 0 < g < math.inf), None)
 
 
 def _filled(y: Tensor, known: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def scan() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return y, counts, white + 200, np.full((2, ROWS, BINS), 200.0)
 
 
-def exchange(path: Path, kind: str = "u2", **changes) -> Path:
+def exchange(path: Path, kind: str = "u2", /, **changes: Any) -> Path:
     h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'pnp-imaging[io]'")
     _, counts, white, dark = scan()
     arrays = {"data": counts, "data_white": white, "data_dark": dark, **changes}
@@ -46,7 +47,7 @@ def test_data_exchange(tmp_path, kind):
     assert m.build is Radon and m.y.shape == (ROWS, 1, VIEWS, BINS) and (m.y - y).abs().max() < 0.02
     op = m.operator()
     assert torch.allclose(op.angles, torch.arange(VIEWS).double() * math.pi / VIEWS) and op.detector_count == BINS
-    assert m.noise_std.shape == m.y.shape and m.provenance["rows"] == "0:3:1 of 3"
+    assert torch.as_tensor(m.noise_std).shape == m.y.shape and m.provenance["rows"] == "0:3:1 of 3"
     assert "-log" in m.provenance["corrections"][0] and m.provenance["format"] == "HDF5 data exchange"
     middle = io.open(path)
     assert torch.equal(middle.y, m.y[1:2]) and torch.equal(io.open(path, rows=-1).y, m.y[2:])
@@ -58,13 +59,14 @@ def test_data_exchange(tmp_path, kind):
 
 
 def test_data_exchange_that_lacks_something(tmp_path):
-    for name, changes, word in (
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("white", {"data_white": None}, "flat field; logged=True"),
         ("theta", {"theta": None}, "no exchange/theta; angles="),
         ("flat", {"data": np.ones((4, 5))}, "3 axes"),
         ("sizes", {"data_white": np.ones((2, ROWS, BINS + 1))}, "white: expected"),
         ("angles", {"theta": np.arange(5.0)}, "expected 12 finite numbers"),
-    ):
+    )
+    for name, changes, word in cases:
         with pytest.raises(ValueError, match=rf"{name}\.h5: .*{word}"):
             io.open(exchange(tmp_path / f"{name}.h5", **changes))
     m = io.open(tmp_path / "theta.h5", angles=torch.arange(VIEWS) * 0.1)
@@ -83,9 +85,7 @@ def test_nxtomo_with_a_drifting_beam(tmp_path):
     h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'pnp-imaging[io]'")
     y, _, white, dark = scan()
     beam = (white.mean(0) - 200) * np.linspace(1, 0.6, VIEWS)[:, None, None]
-    frames = np.concatenate(
-        (dark[:1], beam[:1] + 200, beam * np.exp(-y) + 200, beam[-1:] + 200, dark[:1], 0 * dark[:1])
-    )
+    frames = np.concatenate((0 * dark[:1], beam[:1], beam * np.exp(-y), beam[-1:], 0 * dark[:1], 9 * dark[:1])) + 200
     key = [2, 1, *[0] * VIEWS, 1, 2, 3]
     turned = np.array([0, 0, *np.arange(VIEWS) * 30.0, 330, 330, 0])
     with h5py.File(tmp_path / "scan.nxs", "w") as file:
@@ -125,9 +125,7 @@ def test_a_folder_of_projections(tmp_path, kind):
     (folder / "angles.txt").write_text("\n".join(str(15.0 * i) for i in range(VIEWS)))
     said = io.open(folder, rows=slice(None))
     assert said.y.shape[0] == ROWS and torch.allclose(said.operator().angles, torch.from_numpy(angles))
-    (folder / "scan.ini").write_text(
-        "[GEOMETRY]\nDistanceSourceDetector=500\nDistanceSourceOrigin=400\nPixelSize=0.05\n"
-    )
+    (folder / "scan.ini").write_text("[X]\nDistanceSourceDetector=500\nDistanceSourceOrigin=400\nPixelSize=0.05\n")
     fan = io.open(folder)
     assert fan.build is FanBeam and fan.arguments["detector_distance"] == 100.0
     assert fan.arguments["pixel_size"] == pytest.approx(0.04)
@@ -212,6 +210,22 @@ def test_the_helsinki_challenge(tmp_path):
     ):
         with pytest.raises(ValueError, match=rf"{name}\.mat: .*{word}"):
             io.open(challenge(tmp_path / f"{name}.mat", **changes))
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_mat_files_are_read_as_scipy_reads_them(tmp_path, squeezed):
+    from scipy.io import loadmat, savemat
+
+    from pnp.io.matlab import read_mat
+
+    given = {"a": np.arange(6.0).reshape(2, 3), "b": np.array([[1, 2]], "i2"), "c": "text ä", "d": {"e": {"f": 7.5}},
+             "g": np.ones((2, 2, 2), "f4")}  # fmt: skip
+    savemat(tmp_path / "a.mat", given, do_compression=squeezed)
+    ours, theirs = read_mat(tmp_path / "a.mat"), loadmat(tmp_path / "a.mat")
+    for name in "abg":
+        assert np.array_equal(ours[name], theirs[name])
+    assert ours["c"] == "text ä" and ours["d"]["e"]["f"].item() == 7.5
+    assert read_mat(tmp_path / "a.mat", ("b",)).keys() == {"b"}
 
 
 def test_a_slice_of_a_scanner(tmp_path):
