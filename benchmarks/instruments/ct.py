@@ -5,7 +5,7 @@ out, every fourth one: root mean square of what images made from the others pred
 Of the filters of FBP the one counts that predicts them best. Discs: the centre, and views kept out in the same way;
 their angles are too few for FBP, so plain least squares that end at the noise stand beside PnP.
 
-    python -m benchmarks.instruments ct --data DIR [--size 320] [--figures FOLDER]
+    python -m benchmarks.instruments ct --data DIR [--scans tooth ta_60deg] [--size 256] [--figures FOLDER]
 """
 
 from pathlib import Path
@@ -20,6 +20,10 @@ from pnp.corrections import ct
 
 from ..common import parser, save, table
 
+SCANS = {
+    "tooth": "ct_extra/tooth.h5",
+    **{name: f"measured/htc2022_{name}.mat" for name in ("ta_60deg", "tb_90deg", "tc_30deg", "td_30deg")},
+}
 FILTERS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
 
@@ -57,7 +61,6 @@ def tooth(path: Path, size: int) -> tuple[list[list[Any]], dict[str, Tensor]]:
         best = min(back, key=lambda f: rms(out(back[f]) - m.y[:, :, ~used]))
         images[f"FBP ({best}){name}"] = back[best]
         images[f"PnP-ADMM{name}"] = PnPADMM(op, noise_std=even)(y[:, :, used])
-    images["PnP-ADMM, noise of each value"] = PnPADMM(op, noise_std=std)(m.y[:, :, used])
     rows = []
     for name, x in images.items():
         left = m.y[:, :, ~used] - out(x)
@@ -91,16 +94,17 @@ def disc(path: Path, size: int) -> tuple[list[list[Any]], dict[str, Tensor]]:
 def main() -> None:
     """Print the table."""
     p = parser(__doc__)
-    p.add_argument("--size", type=int, default=320, help="pixels along a side (default: 320)")
+    p.add_argument("--scans", nargs="+", choices=SCANS, default=[*SCANS])
+    p.add_argument("--size", type=int, default=256, help="pixels along a side, discs half as many (default: 256)")
     p.add_argument("--figures", help="folder for pictures")
     options = p.parse_args()
-    if options.data is None or not (Path(options.data) / "ct_extra" / "tooth.h5").exists():
-        raise SystemExit(f"no ct_extra/tooth.h5 in the data folder ({options.data}); pass --data or set PNP_DATA")
-    rows, images = tooth(Path(options.data) / "ct_extra" / "tooth.h5", options.size)
-    pictures = {"ct-tooth.png": images}
-    for file in sorted((Path(options.data) / "measured").glob("htc2022_t[ab]_*.mat")):
-        more, images = disc(file, options.size // 2)
-        rows, pictures = rows + more, {**pictures, f"ct-{file.stem}.png": images}
+    rows, pictures = [], {}
+    for scan in options.scans:
+        file = Path(options.data or "") / SCANS[scan]
+        if not file.exists():
+            raise SystemExit(f"no {SCANS[scan]} in the data folder ({options.data}); pass --data or set PNP_DATA")
+        more, images = tooth(file, options.size) if scan == "tooth" else disc(file, options.size // 2)
+        rows, pictures[f"ct-{scan}.png"] = rows + more, images
     print(table(rows, ["scan", "method", "rms of kept-out views", "rings"]))
     if options.figures:
         from pnp.plot import show

@@ -16,10 +16,10 @@ from .opening import named, package
 from .radio_image import is_radio_image, read_radio_image
 from .shear_catalogue import is_catalogue, read_shear_catalogue
 from .sky_maps import is_shear_map, read_sky_map
-from .uv_table import read_uv_table
-from .uvfits import read_uvfits
 from .tiff_counts import holds_projections, read_projections, read_stack
 from .two_detect import holds_2detect, read_2detect
+from .uv_table import read_uv_table
+from .uvfits import read_uvfits
 
 __all__ = ["FORMATS", "Format", "open"]
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from operators import FanBeam, Radon
-from tests.contracts import operator_laws
 
 from .ellipses import PHANTOM, image, sinogram
 from .test_fanbeam import astra_rays, turn
@@ -24,15 +23,19 @@ def shifted(op: Radon, ellipses=PHANTOM) -> torch.Tensor:
 
 
 def test_each_view_sees_ellipses_from_its_own_place():
-    x = torch.from_numpy(image(96))[None, None]
-    for offset in (JITTER, 40 + JITTER):
-        op = Radon(96, half_circle(40), 141, offset=offset)
-        exact = shifted(op)
-        assert (op(x) - exact).norm() < 0.022 * exact.norm()
-        still = Radon(96, half_circle(40), 141, offset=float(offset.mean()))
-        assert (still(x) - exact).norm() > 0.1 * exact.norm()
-    assert torch.equal(Radon(96, half_circle(40), 141, offset=torch.tensor(2.5))(x),
-                       Radon(96, half_circle(40), 141, offset=2.5)(x))  # fmt: skip
+    x = torch.from_numpy(image(64))[None, None]
+
+    def error(op: Radon, seen: Radon) -> float:
+        exact = shifted(seen)
+        return float((op(x) - exact).norm() / exact.norm())
+
+    still = Radon(64, half_circle(40), 101, offset=2.5)
+    usual = error(still, still)
+    assert usual < 0.035  # what pixels can do
+    for offset in (JITTER, 20 + JITTER):
+        op = Radon(64, half_circle(40), 101, offset=offset)
+        assert error(op, op) < 1.1 * usual and error(op.with_offset(float(offset.mean())), op) > 3 * usual
+    assert torch.equal(still.with_offset(torch.tensor(2.5))(x), still(x))
 
 
 class Seen:
@@ -47,15 +50,15 @@ class Seen:
 
 
 def test_astra_sees_the_same_from_a_jittering_source_and_detector():
-    x = torch.from_numpy(image(96))[None, None].float().double()
+    x = torch.from_numpy(image(64))[None, None].float().double()
 
     def error(op: FanBeam, seen: FanBeam) -> float:
         expected = torch.from_numpy(astra_rays(x[0, 0].numpy(), Seen(seen)))  # pyright: ignore[reportArgumentType]
         return float((op(x)[0, 0] - expected).norm() / expected.norm())
 
-    op = FanBeam(96, turn(40), 200.0, 100.0, 140, detector_spacing=1.5)
+    op = FanBeam(64, turn(40), 200.0, 100.0, 100, detector_spacing=1.5)
     usual = error(op, op)
-    assert usual < 0.01
+    assert usual < 0.015
     for options in ({"offset": JITTER}, {"centre_offset": JITTER}, {"offset": 9 + JITTER, "centre_offset": -JITTER}):
         moved = op.with_offset(**options)
         assert error(moved, moved) < 1.1 * usual and error(op, moved) > 5 * usual
@@ -90,15 +93,18 @@ def test_a_short_scan_of_a_disc_equals_the_full_turn():
     assert (found["full"] - disc)[inner].mean().abs() < 2e-3
 
 
-CASES = {
-    "cut": Radon((5, 4), half_circle(4), 4, offset=JITTER[:4], threads=1),
-    "fan": FanBeam(4, turn(4), 20.0, 10.0, 7, offset=JITTER[:4] / 3, centre_offset=-JITTER[:4] / 5, threads=1),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_laws(name):
-    operator_laws(CASES[name], dtype=torch.float64)
+def test_adjoints_and_normals():
+    shifts = JITTER[:4] / 3
+    for op in (
+        Radon((5, 4), half_circle(4), 4, offset=JITTER[:4], threads=1),
+        Radon((5, 4), half_circle(4), 15, offset=shifts, threads=1),
+        FanBeam((5, 4), turn(4), 20.0, 10.0, 7, offset=shifts, centre_offset=-shifts, threads=1),
+    ):
+        rows = op(torch.eye(20, dtype=torch.float64).reshape(20, 1, 5, 4)).flatten(1)
+        y = torch.randn(1, *op.out_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        assert torch.allclose(op.A_adjoint(y).flatten(), rows @ y.flatten(), atol=1e-9)
+        normal = op.A_adjoint_A(torch.eye(20, dtype=torch.float64).reshape(20, 1, 5, 4)).flatten(1)
+        assert torch.allclose(normal, rows @ rows.T, atol=1e-9)
 
 
 def test_derivatives_by_the_shifts():

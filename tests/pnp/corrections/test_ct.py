@@ -57,11 +57,9 @@ def test_the_centre_of_a_parallel_scan_within_a_tenth_of_a_bin():
     y = exact(op, 0.02)
     found = find_offset(op.with_offset(0.0), y)
     assert abs(found + 6.2) < 0.1
-    near = op.with_offset(-5.0)
-    for unit in (1e-8, 1e8):
-        assert abs(find_offset(near, unit * y, within=4.0) - found) < 0.02
+    assert abs(find_offset(op.with_offset(-5.0), 1e-8 * y, within=3.0) - found) < 0.02
     with pytest.raises(ValueError, match="within"):
-        find_offset(op.with_offset(0.0), y, within=3.0)
+        find_offset(op.with_offset(0.0), y, within=2.0)
 
 
 def test_physical_units_and_measurements():
@@ -88,11 +86,13 @@ def test_the_centre_of_a_fan(turn, options, of, tolerance):
     assert abs(found - options[of]) < tolerance
 
 
+@pytest.mark.slow
 def test_the_centre_of_an_offset_detector():
     op = Radon(48, views(64, 2 * math.pi), 34, offset=15.3)
     assert abs(find_offset(op.with_offset(0.0), exact(op, 0.01)) - 15.3) < 0.5
 
 
+@pytest.mark.slow
 def test_algotom_finds_the_same_centre():
     pytest.importorskip("algotom", reason="needs algotom: pip install 'pnp-imaging[ct]'")
     op = Radon(64, views(64), 91, offset=5.25)
