@@ -5,7 +5,7 @@ out, every fourth one: root mean square of what images made from the others pred
 Of the filters of FBP the one counts that predicts them best. Discs: the centre, and views kept out in the same way;
 their angles are too few for FBP, so plain least squares that end at the noise stand beside PnP.
 
-    python -m benchmarks.instruments ct --data DIR [--scans tooth ta_60deg] [--size 256] [--figures FOLDER]
+    python -m benchmarks.instruments ct --data DIR [--scans tooth ta_60deg] [--size 320] [--figures FOLDER]
 """
 
 from pathlib import Path
@@ -86,7 +86,7 @@ def disc(path: Path, size: int) -> tuple[list[list[Any]], dict[str, Tensor]]:
     noise = float(estimate_noise(op, y)[0])
     name = path.stem.removeprefix("htc2022_")
     print(f"disc {name}: noise {noise:.4f}, estimated")
-    images = {"least squares": least_squares(op, y, noise_std=noise), "PnP-ADMM": PnPADMM(op, noise_std=noise)(y)}
+    images = {"least squares": least_squares(op, y, noise_std=noise).x, "PnP-ADMM": PnPADMM(op, noise_std=noise)(y)}
     rows = [[f"disc {name}", k, f"{rms(out(x) - m.y[:, :, ~used]):.4f}", ""] for k, x in images.items()]
     return rows, {f"{name}, {k}": x for k, x in images.items()}
 
@@ -95,7 +95,7 @@ def main() -> None:
     """Print the table."""
     p = parser(__doc__)
     p.add_argument("--scans", nargs="+", choices=SCANS, default=[*SCANS])
-    p.add_argument("--size", type=int, default=256, help="pixels along a side, discs half as many (default: 256)")
+    p.add_argument("--size", type=int, default=320, help="pixels along a side, discs half as many (default: 320)")
     p.add_argument("--figures", help="folder for pictures")
     options = p.parse_args()
     rows, pictures = [], {}
