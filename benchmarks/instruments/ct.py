@@ -2,7 +2,7 @@
 
 Tooth: the centre of rotation by both methods (its source says column 296), counts per quantum, and views that are kept
 out, every fourth one: root mean square of what images made from the others predict of them, as they were measured.
-Of the filters of FBP the one counts that predicts them best. Discs: the centre, and views kept out in the same way;
+Of the filters of FBP the one counts that predicts them best. Discs: views kept out in the same way;
 their angles are too few for FBP, so plain least squares that end at the noise stand beside PnP.
 
     python -m benchmarks.instruments ct --data DIR [--scans tooth ta_60deg] [--size 320] [--figures FOLDER]
