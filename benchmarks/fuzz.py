@@ -28,6 +28,7 @@ import torch
 
 from benchmarks.fuzz_scans import SCANS, read_scan, scan_files
 from benchmarks.fuzz_sky import SKY, good, measurement_set_case, read_measured
+from benchmarks.fuzz_tomography import TOMOGRAPHY
 
 SECONDS, MEGABYTES = 10, 1000
 EXTREMES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xff" * 8)
@@ -91,7 +92,9 @@ def whole(kind: str) -> list[bytes]:
 
 
 def _write(kind: str, path: Path, array: np.ndarray) -> None:
-    if kind in ("png", "jpg", "webp"):
+    if kind in TOMOGRAPHY:
+        TOMOGRAPHY[kind][0](path, array)
+    elif kind in ("png", "jpg", "webp"):
         from PIL import Image
 
         array = array if kind == "png" or array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
@@ -233,6 +236,7 @@ FORMATS: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(("png", "tif", "jpg", "webp", "npy", "fits", "dcm", "h5"), read_pictures),
     **dict.fromkeys(SKY, read_measured),
     **dict.fromkeys(SCANS, read_scan),
+    **{kind: read for kind, (_, read) in TOMOGRAPHY.items()},
     "safetensors": read_weights,
     "pt": read_checkpoint,
 }

@@ -259,3 +259,27 @@ def test_mri_files(tmp_path, monkeypatch, capsys):
     assert Path("figure.png").exists() and names["few"].y.shape[1] <= 4
     off = (names["magnitude"][0, 0] - x.abs()).norm() / x.abs().norm()
     assert float(off) < 0.2
+
+
+def test_ct_guide(tmp_path, monkeypatch, capsys):
+    """The page's scan: counts of two discs, with a bin that is too bright, off the centre by three bins."""
+    pytest.importorskip("matplotlib")
+    h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'pnp-imaging[io]'")
+    from operators import Radon
+
+    monkeypatch.chdir(tmp_path)
+    side = torch.arange(64) - 31.5
+    x = 0.02 * (torch.hypot(side[:, None], side) < 25) + 0.02 * (torch.hypot(side[:, None] - 8, side + 5) < 6)
+    y = Radon(64, torch.arange(60) * torch.pi / 60, 91, offset=3.0)(x[None, None].float())[0, 0]
+    white = torch.full((91,), 20000.0)
+    white[40] = 21000
+    counts = torch.poisson(20000 * (-y).exp(), generator=torch.Generator().manual_seed(0))
+    arrays = {"data": counts[:, None], "data_white": white[None, None], "theta": 3.0 * torch.arange(60)}
+    with h5py.File("scan.h5", "w") as file:
+        for name, values in arrays.items():
+            file[f"exchange/{name}"] = values.numpy()
+    names: dict = {}
+    (code,) = blocks("ct_files.md")
+    exec(code, names)
+    assert abs(names["m"].arguments["offset"] - 3) < 0.15 and Path("scan.png").exists()
+    assert "centre of rotation" in capsys.readouterr().out

@@ -19,7 +19,8 @@ def inconsistent(y: Tensor, angles: Tensor, bins: Tensor, spacing: float) -> tup
 
     All totals are alike, :math:`\sum_s p(\theta, s) = m`; the centres of mass go round,
     :math:`\sum_s s\,p(\theta, s) / m = c_x \cos\theta + c_y \sin\theta`. A centre of rotation that is off adds a
-    constant; wrong angles, or exchanged axes, another course. ``bins`` are the places s.
+    constant; wrong angles, or exchanged axes, another course. ``bins`` are the places s, (detectors,) or, where views
+    are shifted, (angles, detectors).
 
     Helgason 1965, doi:10.1007/BF02391776; Ludwig 1966, doi:10.1002/cpa.3160190207.
     """
@@ -30,19 +31,19 @@ def inconsistent(y: Tensor, angles: Tensor, bins: Tensor, spacing: float) -> tup
 
 
 def _of_one(p: Tensor, channels: int, angles: Tensor, s: Tensor, spacing: float) -> tuple[Doubt, ...]:
-    if len(angles) < 8 or len(s) < 8:
+    if len(angles) < 8 or s.shape[-1] < 8:
         return ()
     noise = float(p.diff(n=3, dim=1).abs().median()) / (0.6745 * math.sqrt(20))  # smooth along the detector
     total = p.sum(1)
     mean = float(total.mean())
-    deviation = noise * math.sqrt(len(s))  # of a total
+    deviation = noise * math.sqrt(s.shape[-1])  # of a total
     if not abs(mean) > 20 * deviation / math.sqrt(len(angles)):
         return ()  # hardly any signal
     spread = float((total - mean).square().mean().sqrt())
     if spread > max(_SPREAD * abs(mean), 2 * deviation):
         return (_of_totals(p, total, spread / abs(mean), 2 * deviation),)
     first = (p * s).sum(1) / mean
-    error = noise * float(s.square().sum().sqrt()) / abs(mean)  # of a centre of mass
+    error = noise * float(s.square().sum(-1).max().sqrt()) / abs(mean)  # of a centre of mass
     basis = torch.stack((torch.ones_like(angles), angles.cos(), angles.sin()), 1)
     gram = torch.linalg.pinv(basis.mT @ basis)
     shift, *_ = (found := gram @ (basis.mT @ first)).tolist()
@@ -52,7 +53,7 @@ def _of_one(p: Tensor, channels: int, angles: Tensor, s: Tensor, spacing: float)
     pair = torch.stack((torch.ones_like(angles), (2 * angles).cos(), (2 * angles).sin()), 1)
     crooked = second - pair @ (torch.linalg.pinv(pair) @ second)
     unsure = float(gram[0, 0].sqrt()) * max(error, float(rest.square().mean().sqrt()))
-    moment_error = noise * float(away.pow(4).sum().sqrt()) / abs(mean)
+    moment_error = noise * float(away.pow(4).sum(-1).max().sqrt()) / abs(mean)
     turned = _smooth(crooked, moment_error) > 0.005 * float(second.mean().abs())
     if turned or _smooth(rest, error) > max(0.15 * abs(shift), 0.5 * _LEAST * spacing):
         return (

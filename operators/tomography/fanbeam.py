@@ -14,9 +14,11 @@ from ..doubts import Doubt, Variant
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..shapes import check_batch, check_precision
+from .angles import check_angles
 from .fbp import continued, warn_of_cut
-from .radon import Radon, check_angles, sinc
-from .rebin import even_views, ray_weights
+from .radon import Radon, sinc
+from .rebin import even_views, levelled, ray_weights
+from .shifts import check_shift, each_view, mean_shift
 
 __all__ = ["FanBeam", "FanOptions"]
 
@@ -24,8 +26,8 @@ __all__ = ["FanBeam", "FanOptions"]
 class FanOptions(EngineOptions, total=False):
     """Where detector and axis are off their places, and what :class:`NUFFT` takes for its engine."""
 
-    offset: float
-    centre_offset: float
+    offset: float | Tensor
+    centre_offset: float | Tensor
 
 
 class FanBeam(LinearOperator):
@@ -52,7 +54,8 @@ class FanBeam(LinearOperator):
         curved: bins lie on a circle around the source, at equal angles, instead of on a line.
         options: ``offset``, by which the detector is shifted along its bins, in the unit of ``pixel_size``;
             ``centre_offset``, at which distance the central ray passes the centre of rotation: source and detector are
-            shifted together (a centre of rotation that is off); ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
+            shifted together (a centre of rotation that is off), both numbers, or one for each angle, which may require
+            gradients; ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
         TypeError, ValueError: an argument does not fit, or the source stands within the image.
@@ -67,6 +70,8 @@ class FanBeam(LinearOperator):
     field = "ct"
 
     angles: Tensor
+    offset: float | Tensor
+    centre_offset: float | Tensor
     weights: Tensor
     phase: Tensor
 
@@ -93,10 +98,8 @@ class FanBeam(LinearOperator):
             raise ValueError(f"detector_distance: expected a number >= 0, got {detector_distance!r}")
         if not 0 < detector_spacing < math.inf:
             raise ValueError(f"detector_spacing: expected a positive number, got {detector_spacing!r}")
-        self.offset, self.centre_offset = options.pop("offset", 0.0), options.pop("centre_offset", 0.0)
-        for name, value in (("offset", self.offset), ("centre_offset", self.centre_offset)):
-            if not (isinstance(value, (int, float)) and math.isfinite(value)):
-                raise ValueError(f"{name}: expected a finite number, got {value!r}")
+        shifts = {"offset": options.pop("offset", 0.0), "centre_offset": options.pop("centre_offset", 0.0)}
+        self._place(shifts, len(angles))
         self.source_distance, self.detector_distance, self.curved = source_distance, detector_distance, curved
         self.detector_spacing = detector_spacing
         if detector_count is None:
@@ -114,27 +117,46 @@ class FanBeam(LinearOperator):
         )  # fmt: skip
         self.in_shape, self.out_dtype = self.parallel.in_shape, torch.float32
         self.out_shape = (1, len(angles), detector_count)
-        bins = torch.arange(detector_count, dtype=torch.float64) - (detector_count - 1) / 2
-        gamma, s = self._rays(bins)
-        self._series(angles[:, None] - gamma, s.expand(len(angles), -1), options)
+        self._see(angles, options)
 
-    def _rays(self, place: Tensor) -> tuple[Tensor, Tensor]:
+    def _see(self, angles: Tensor, engine: Any) -> None:
+        bins = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        shifts = (each_view(v.cpu() if isinstance(v, Tensor) else v) for v in (self.offset, self.centre_offset))
+        gamma, s = self._rays(bins, *shifts)
+        self._series(angles[:, None] - gamma, s.expand(len(angles), -1), engine)
+
+    def _place(self, shifts: dict[str, float | Tensor], views: int) -> None:
+        for name, value in shifts.items():
+            shift = check_shift(name, value, views)
+            if hasattr(self, name):
+                delattr(self, name)
+            if isinstance(shift, Tensor):
+                self.register_buffer(name, shift, persistent=False)
+            else:
+                setattr(self, name, shift)
+
+    def _mean_rays(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`_rays` of the mean of the views."""
+        return self._rays(place, mean_shift(self.offset), mean_shift(self.centre_offset))
+
+    def _rays(self, place: Tensor, offset: float | Tensor, centre_offset: float | Tensor) -> tuple[Tensor, Tensor]:
         """Angle from the central ray and distance from the centre of rotation of the rays to places on the detector, in
         bins from its middle."""
         far = self.source_distance + self.detector_distance
-        along = (place * self.detector_spacing + self.offset) / far
+        along = (place * self.detector_spacing + offset) / far
         gamma = along if self.curved else along.atan()
-        return gamma, self.source_distance * gamma.sin() + self.centre_offset * gamma.cos()
+        return gamma, self.source_distance * gamma.sin() + centre_offset * gamma.cos()
 
     def _fan_angles(self, s: Tensor) -> Tensor:
         """Angle from the central ray of the rays at the distances ``s``."""
-        longest = math.hypot(self.source_distance, self.centre_offset)
-        return (s / longest).clamp(-1, 1).asin() - math.atan2(self.centre_offset, self.source_distance)
+        shift = mean_shift(self.centre_offset)
+        longest = math.hypot(self.source_distance, shift)
+        return (s / longest).clamp(-1, 1).asin() - math.atan2(shift, self.source_distance)
 
     def _places(self, s: Tensor) -> Tensor:
         """Places on the detector, in bins from its middle, of the rays at the distances ``s``."""
         far, gamma = self.source_distance + self.detector_distance, self._fan_angles(s)
-        return (far * (gamma if self.curved else gamma.tan()) - self.offset) / self.detector_spacing
+        return (far * (gamma if self.curved else gamma.tan()) - mean_shift(self.offset)) / self.detector_spacing
 
     def _series(self, theta: Tensor, s: Tensor, engine: Any) -> None:
         """The Fourier series of the parallel projections, to be summed at the rays (theta, s)."""
@@ -159,13 +181,19 @@ class FanBeam(LinearOperator):
 
     def turned(self, angles: Tensor) -> "FanBeam":
         """The same at other ``angles``."""
+        return self._changed(angles, {})
+
+    def with_offset(self, offset: float | Tensor | None = None, centre_offset: float | Tensor | None = None):
+        """The same with the detector, or source and detector, at another place."""
+        given = {"offset": offset, "centre_offset": centre_offset}
+        return self._changed(self.angles, {name: value for name, value in given.items() if value is not None})
+
+    def _changed(self, angles: Tensor, shifts: dict[str, float | Tensor]) -> "FanBeam":
         other = copy.copy(self)
-        other._buffers = dict(self._buffers)
-        other._modules = dict(self._modules)
-        bins = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
-        gamma, s = self._rays(bins)
+        other._buffers, other._modules = dict(self._buffers), dict(self._modules)
         other.angles = angles
-        other._series(angles.cpu()[:, None] - gamma, s.expand(len(angles), -1), {})
+        other._place(shifts, len(angles))
+        other._see(angles.cpu(), {name: getattr(self.rays, name) for name in ("eps", "backend", "threads")})
         return other.to(self.angles.device)
 
     def A(self, x: Tensor) -> Tensor:
@@ -186,6 +214,10 @@ class FanBeam(LinearOperator):
         that the fan lacks."""
         check_batch("y", y, self.out_shape, complex_data=False)
         views, line = even_views(self.angles.cpu()), self.parallel
+        if isinstance(self.centre_offset, Tensor) and self.centre_offset.ndim:
+            raise ValueError("centre_offset: rebin and fbp take one for all views; A_dagger and solvers take any")
+        if isinstance(self.offset, Tensor) and self.offset.ndim:
+            y = levelled(y, (self.offset - mean_shift(self.offset)) / self.detector_spacing)
         s = line._bins()
         column = self._places(s)
         row = views.from_first(line.angles.cpu()[:, None] + self._fan_angles(s))
@@ -217,7 +249,7 @@ class FanBeam(LinearOperator):
         s, half = line._bins(), self.detector_count / 2
         known = (self._places(s).abs() <= half).nonzero().flatten()
         known = slice(int(known[0]), int(known[-1]) + 1)
-        low, high = (float(v) for v in self._rays(torch.tensor([-half, half], dtype=torch.float64))[1])
+        low, high = (float(v) for v in self._mean_rays(torch.tensor([-half, half], dtype=torch.float64))[1])
         views = even_views(self.angles.cpu())
         weights, seen = ray_weights(views, line.angles.cpu(), self._fan_angles(s), s, low, high)
         circle = min(line.image_shape) / 2 * line.pixel_size

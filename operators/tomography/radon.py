@@ -1,11 +1,9 @@
 """Parallel-beam tomography by the Fourier slice theorem."""
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,10 +13,12 @@ from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
 from ..modes import lasting
 from ..shapes import check_batch, image_axes
+from .angles import check_angles
 from .consistency import inconsistent
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
+from .shifts import check_shift, each_view, largest_shift, mean_shift
 
-__all__ = ["Radon", "check_angles", "sinc"]
+__all__ = ["Radon", "sinc"]
 
 
 class Radon(LinearOperator):
@@ -42,7 +42,8 @@ class Radon(LinearOperator):
             an odd number of small factors.
         detector_spacing: width of a bin, in the unit of ``pixel_size``.
         pixel_size: side of a pixel; sinograms have the unit of the image times this one.
-        offset: of the detector along s, in the same unit.
+        offset: of the detector along s, in the same unit: a number, or one for each angle (the sample or the detector
+            moved). A tensor that requires gradients gets them; :meth:`with_offset` changes it alone.
         circle: take the image as zero outside its inscribed circle.
         channels: C.
         engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
@@ -61,6 +62,7 @@ class Radon(LinearOperator):
     field = "ct"
 
     angles: Tensor
+    offset: float | Tensor
     back: Tensor
     weights: Tensor
     multiplicity: Tensor
@@ -75,7 +77,7 @@ class Radon(LinearOperator):
         *,
         detector_spacing: float = 1.0,
         pixel_size: float = 1.0,
-        offset: float = 0.0,
+        offset: float | Tensor = 0.0,
         circle: bool = False,
         channels: int = 1,
         **engine: Unpack[EngineOptions],
@@ -89,18 +91,20 @@ class Radon(LinearOperator):
         for name, value in (("detector_spacing", detector_spacing), ("pixel_size", pixel_size)):
             if not (isinstance(value, (int, float)) and 0 < value < math.inf):
                 raise ValueError(f"{name}: expected a positive number, got {value!r}")
-        if not math.isfinite(offset):
-            raise ValueError(f"offset: expected a finite number, got {offset!r}")
-        spacing, shift = detector_spacing / pixel_size, offset / pixel_size  # in pixels
+        offset = check_shift("offset", offset, len(angles))
+        spacing, shift = detector_spacing / pixel_size, largest_shift(offset) / pixel_size  # in pixels
         extent = float(min(height, width)) if circle else math.hypot(height, width)
         if detector_count is None:
-            detector_count = fast_length(math.ceil((extent + 2 * abs(shift)) / spacing - 1e-9), odd=True)
+            detector_count = fast_length(math.ceil((extent + 2 * shift) / spacing - 1e-9), odd=True)
         if not isinstance(detector_count, int) or detector_count < 1:
             raise ValueError(f"detector_count: expected an int >= 1, got {detector_count!r}")
         self.detector_count, self.detector_spacing, self.pixel_size = detector_count, detector_spacing, pixel_size
-        self.offset = offset
+        if isinstance(offset, Tensor):
+            self.register_buffer("offset", offset, persistent=False)
+        else:
+            self.offset = offset
         # samples along the detector's line: so many that the repeated object stays off the bins
-        reach = math.ceil((extent / 2 + abs(shift)) / spacing + detector_count / 2 - 1e-9)
+        reach = math.ceil((extent / 2 + shift) / spacing + detector_count / 2 - 1e-9)
         self.length = max(detector_count, reach)
         self.covers = self.length == detector_count
         """Whether the detector sees all of the image at every angle."""
@@ -108,9 +112,9 @@ class Radon(LinearOperator):
         self.out_dtype = torch.float32
         self.register_buffer("angles", angles, persistent=False)
         self.register_buffer("mask", _disc(height, width) if circle else None, persistent=False)
-        self._sample(spacing, shift, engine)
+        self._sample(spacing, each_view(offset) / pixel_size, engine)
 
-    def _sample(self, spacing: float, shift: float, engine: EngineOptions) -> None:
+    def _sample(self, spacing: float, shift: float | Tensor, engine: EngineOptions) -> None:
         """Polar points of the image's spectrum, and what turns samples there into those of projections."""
         (channels, height, width), angles = self.in_shape, self.angles
         frequency = 2 * math.pi / (self.length * spacing) * torch.arange(self.length // 2 + 1, dtype=torch.float64)
@@ -127,7 +131,8 @@ class Radon(LinearOperator):
         multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64)
         multiplicity[0] /= 2
         self.register_buffer("multiplicity", multiplicity, persistent=False)
-        gain = (self.weights.abs().square() * multiplicity).flatten()
+        size = (self.pixel_size / spacing * footprint).square()  # a shift of the detector does not change it
+        gain = (size * multiplicity).flatten()
         self.register_buffer("gain", gain, persistent=False)
 
     def _apply(self, fn, recurse: bool = True) -> "Radon":
@@ -155,7 +160,8 @@ class Radon(LinearOperator):
         return self._masked(self.nufft.weighted_normal(self._masked(x), self.gain))
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
-        return inconsistent(y, self.angles, self._bins(), self.detector_spacing) if self.covers else ()
+        offset = torch.as_tensor(each_view(self.offset)).detach().cpu() - mean_shift(self.offset)
+        return inconsistent(y, self.angles, self._bins() + offset, self.detector_spacing) if self.covers else ()
 
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
         return self.nufft.toeplitz(self.gain).preconditioner(gamma)
@@ -197,7 +203,8 @@ class Radon(LinearOperator):
         y = torch.nn.functional.pad(y, (known.start, wide.detector_count - known.stop))
         y = continued(y, s, known, min(self.image_shape) / 2 * self.pixel_size)
         once = angle_weights(self.angles.cpu(), 2 * math.pi)[:, None]
-        low, high = (self.offset + side * self.detector_count / 2 * self.detector_spacing for side in (-1, 1))
+        offset = mean_shift(self.offset)
+        low, high = (offset + side * self.detector_count / 2 * self.detector_spacing for side in (-1, 1))
         y = y * (either + (once - either) * one_sided(s, low, high)).to(y)
         warn_of_cut(y, known)
         return wide.to(y.device)._backprojected(filter_sinogram(y, self.detector_spacing, filter))
@@ -207,61 +214,50 @@ class Radon(LinearOperator):
         return self._masked(self._summed(filtered, self._within_band()))
 
     def _bins(self) -> Tensor:
-        """Centres of the detector's bins along s."""
+        """Centres of the detector's bins along s, in the mean over the angles."""
         places = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
-        return places * self.detector_spacing + self.offset
+        return places * self.detector_spacing + mean_shift(self.offset)
+
+    def with_offset(self, offset: float | Tensor) -> "Radon":
+        """The same with the detector at another ``offset``; what it takes long to compute is shared where it can be.
+
+        >>> op = Radon(16, torch.linspace(0, 3, 8), 25)
+        >>> c = torch.tensor(0.5, requires_grad=True)
+        >>> y = op.with_offset(c)(torch.ones(1, 1, 16, 16))
+        >>> torch.autograd.grad(y[0, 0, 0, 4], c)[0].item() > 0  # bins at the left go to the middle
+        True
+        """
+        other = self._with(self.detector_count, offset)
+        other.angles = self.angles
+        if other.length == self.length:
+            other.nufft, other.gain = self.nufft, self.gain
+        return other
+
+    def _with(self, detector_count: int, offset: float | Tensor) -> "Radon":
+        engine: Any = {name: getattr(self.nufft, name) for name in ("eps", "backend", "threads")}
+        return Radon(
+            self.image_shape, self.angles.cpu() % (2 * math.pi), detector_count, detector_spacing=self.detector_spacing,
+            pixel_size=self.pixel_size, offset=offset.cpu() if isinstance(offset, Tensor) else offset,
+            circle=self.mask is not None, channels=self.in_shape[0], **engine,
+        ).to(self.angles.device)  # fmt: skip
 
     def _covering(self) -> tuple["Radon", slice]:
         """The same with a detector that covers the image, and the place of its own bins there."""
         s, radius = self._bins(), math.hypot(*self.image_shape) / 2 * self.pixel_size
+        radius += largest_shift(self.offset - mean_shift(self.offset))
         left, right = (
             max(0, math.ceil((radius - reach) / self.detector_spacing + 0.5 - 1e-9))
             for reach in (-float(s[0]), float(s[-1]))
         )
         count = fast_length(left + self.detector_count + right, odd=True)
         right = count - left - self.detector_count
-        engine: Any = {name: getattr(self.nufft, name) for name in ("eps", "backend", "threads")}
-        wide = Radon(
-            self.image_shape, self.angles.cpu() % (2 * math.pi), count, detector_spacing=self.detector_spacing,
-            pixel_size=self.pixel_size, offset=self.offset + (right - left) / 2 * self.detector_spacing,
-            circle=self.mask is not None, channels=self.in_shape[0], **engine,
-        )  # fmt: skip
+        wide = self._with(count, self.offset + (right - left) / 2 * self.detector_spacing)
         return wide, slice(left, left + self.detector_count)
 
     def _within_band(self) -> Tensor:
         """Only phases, for frequencies that pixels can show."""
         inside = self.nufft.points.abs().amax(0).reshape(self.back.shape) <= math.pi + 1e-9
         return self.back * (inside & (self.weights != 0))
-
-
-def _plain(angles: Any) -> Tensor:
-    """Numbers of any kind in double precision: numpy's views may run backwards or have the other byte order."""
-    if not isinstance(angles, Tensor):
-        angles = np.array(angles, dtype=np.float64)
-    return torch.as_tensor(angles, dtype=torch.float64).detach()
-
-
-def check_angles(angles: Any) -> Tensor:
-    """Angles as doubles (n,), a copy; raise where they are not finite numbers, warn where they look like degrees."""
-    try:
-        angles = _plain(angles)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"angles: expected radians, a tensor or a list of numbers, got {angles!r}") from error
-    if angles.ndim != 1 or len(angles) == 0 or not bool(torch.isfinite(angles).all()):
-        raise ValueError(f"angles: expected finite values of shape (n,), got shape {tuple(angles.shape)}")
-    turns = float(angles.abs().max()) / (2 * math.pi)
-    if turns > 4 and _like_degrees(angles):
-        warnings.warn(f"angles: {turns:.0f} turns; radians are expected, torch.deg2rad converts degrees", stacklevel=3)
-    return angles
-
-
-def _like_degrees(angles: Tensor) -> bool:
-    """Round numbers, or even steps around a half or full turn of degrees: golden angles go round many times, too."""
-    steps = angles.diff()
-    even = len(steps) > 1 and bool((steps - steps.mean()).abs().max() <= 1e-3 * steps.mean().abs())
-    ends = [abs(float(steps.mean() * n)) for n in (len(steps), len(angles))] if len(steps) else []
-    around = even and any(abs(end - turn) < 0.01 for end in ends for turn in (90.0, 180.0, 360.0, 720.0))
-    return around or bool(((20 * angles).round() - 20 * angles).abs().max() < 1e-3)
 
 
 def sinc(k: Tensor) -> Tensor:

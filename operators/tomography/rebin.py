@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Views", "even_views", "ray_weights"]
+__all__ = ["Views", "even_views", "levelled", "ray_weights"]
 
 
 class Views(NamedTuple):
@@ -88,3 +88,19 @@ def ray_weights(
     opposite = inside.roll(len(theta) // 2, 0).flip(1)
     both = inside + opposite
     return torch.sin(math.pi / 2 * inside / both.clamp_min(1e-30)).square(), both > 0
+
+
+def levelled(y: Tensor, shift: Tensor) -> Tensor:
+    """Sinogram (B, C, angles, bins) of a detector that was ``shift`` (angles,) bins ahead, as one that was not sees it,
+    by cubic interpolation; the outermost bins go on.
+
+    >>> levelled(torch.arange(8.0).reshape(1, 1, 1, 8), torch.tensor([-1.0]))[0, 0, 0, 3].item()
+    4.0
+    """
+    rows, bins = y.shape[-2:]
+    column = torch.arange(bins, device=y.device, dtype=torch.float64) - shift.to(y.device)[:, None]
+    row = torch.arange(rows, device=y.device, dtype=torch.float64)[:, None].expand(-1, bins)
+    grid = torch.stack(((2 * column + 1) / bins - 1, (2 * row + 1) / rows - 1), -1).to(y)
+    return torch.nn.functional.grid_sample(
+        y, grid.expand(len(y), -1, -1, -1), mode="bicubic", padding_mode="border", align_corners=False
+    )

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from .cfl import read_cfl
 from .fastmri import measured_fastmri
+from .hdf5 import holds_exchange, holds_nxtomo, read_exchange, read_nxtomo
+from .htc import holds_htc, read_htc
 from .ismrmrd import holds_ismrmrd, read_ismrmrd
 from .measured_images import holds_dicom, measured_images, read_series
 from .measurement import Measurement
@@ -16,7 +18,9 @@ from .opening import named, package
 from .radio_image import is_radio_image, read_radio_image
 from .shear_catalogue import is_catalogue, read_shear_catalogue
 from .sky_maps import is_shear_map, read_sky_map
+from .tiff_counts import holds_projections, read_projections, read_stack
 from .twix import is_twix, read_twix
+from .two_detect import holds_2detect, read_2detect
 from .uv_table import read_uv_table
 from .uvfits import read_uvfits
 
@@ -63,6 +67,12 @@ FORMATS: tuple[Format, ...] = (
     Format("NIfTI", (".nii", ".nii.gz"), lambda path: True, measured_images),
     Format("DICOM series", (), holds_dicom, read_series),
     Format("npz of pnp", (".npz",), lambda path: True, read_npz),
+    Format("HDF5 data exchange", (".h5", ".hdf5", ".hdf"), holds_exchange, read_exchange),
+    Format("NXtomo", (".h5", ".hdf5", ".hdf", ".nxs", ".nx"), holds_nxtomo, read_nxtomo),
+    Format("HTC 2022", (".mat",), holds_htc, read_htc),
+    Format("2DeteCT", (), holds_2detect, read_2detect),
+    Format("TIFF projections", (), holds_projections, read_projections),
+    Format("TIFF stack", (".tif", ".tiff"), lambda path: True, read_stack),
     Format("UVFITS", (".uvfits", ".uvf", *_FITS), _in_header(lambda h: h.get("GROUPS")), read_uvfits),
     Format("measurement set", (), lambda path: (path / "table.dat").exists(), read_measurement_set),
     Format("shear catalogue", (*_FITS, *_TEXT, *_HDF5), is_catalogue, read_shear_catalogue),

@@ -67,12 +67,24 @@ def _identity(images: Sequence[Tensor], said: dict[str, Any]) -> Measurement:
     if len(shapes) > 1:
         raise ValueError(f"images of several sizes, {sorted(shapes)}")
     y = torch.stack([i.float() for i in images])
-    return Measurement(y, Identity, {"image_shape": tuple(y.shape[-2:]), "channels": y.shape[1]}, None, said)
+    field = {"CT": "ct", "MR": "mri"}.get(str(said.get("modality")), "natural")
+    return Measurement(
+        y, _seen, {"image_shape": tuple(y.shape[-2:]), "channels": y.shape[1], "field": field}, None, said
+    )
+
+
+def _seen(image_shape: tuple[int, int], channels: int, field: str) -> Identity:
+    """The images themselves, of a field whose prior solvers take."""
+    op = Identity(image_shape, channels=channels)
+    op.field = field
+    return op
 
 
 def _dicom_header(path: Path) -> dict[str, Any]:
     head = package("pydicom", "mri").dcmread(path, stop_before_pixels=True)
     said: dict[str, Any] = {words: str(head[name].value) for name, words in _WORDS.items() if name in head}
+    if said.get("modality") == "CT":
+        said["units"] = "HU"
     if "PixelSpacing" in head:
         said["pixel / mm"] = tuple(float(v) for v in head.PixelSpacing)
     if "SliceThickness" in head:
