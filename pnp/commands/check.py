@@ -9,6 +9,7 @@ from typing import Any
 import operators
 
 from ..many.named import operator
+from .common import put
 
 __all__ = ["options", "run"]
 
@@ -24,7 +25,8 @@ def run(given: argparse.Namespace) -> int:
     op = _found(given.operator)
     report = operators.check(op, in_shape=None if given.shape is None else tuple(given.shape))
     if not given.quiet or not report.ok:
-        print(report)
+        put(given, report)
+    put(given, ok=report.ok, findings=[f._asdict() for f in report.findings])
     return 0 if report.ok else 1
 
 

@@ -1,13 +1,16 @@
-"""What subcommands share: numbers, priors by name, lines that --quiet leaves out."""
+"""What subcommands share: numbers, priors by name, results on the standard output, all else beside it."""
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..many.named import prior as denoiser
 from ..many.named import weight_file
+from ..progress import ProgressBar
 
-__all__ = ["denoiser", "level", "say", "weight_file"]
+__all__ = ["denoiser", "level", "progress", "put", "say", "weight_file"]
 
 
 def level(text: str) -> float:
@@ -26,7 +29,28 @@ def level(text: str) -> float:
     return value
 
 
+def put(options: argparse.Namespace, *words: Any, **facts: Any) -> None:
+    """A result: words on the standard output; with ``--json`` the facts, which join those before, lists in lists."""
+    if not options.json:
+        if words:
+            print(*words)
+        return
+    for name, value in facts.items():
+        before = options.facts.get(name)
+        options.facts[name] = [*before, *value] if isinstance(before, list) and isinstance(value, list) else value
+
+
 def say(options: argparse.Namespace, *words: Any) -> None:
     """A line on the error stream, unless ``--quiet``; only results go to the standard output."""
     if not options.quiet:
         print(*words, file=sys.stderr)
+
+
+@contextmanager
+def progress(options: argparse.Namespace, total: int | None) -> Iterator[Callable[[Any, Any], None]]:
+    """A callback of solves with a bar on the error stream, where somebody looks at it."""
+    shown = ProgressBar(total=total, disable=options.quiet or not sys.stderr.isatty(), leave=False)
+    try:
+        yield shown
+    finally:
+        shown.bar.close()

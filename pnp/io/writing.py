@@ -114,7 +114,7 @@ def _npy(path: Path, stack: np.ndarray, beside: Beside) -> None:
 
 def _npz(path: Path, stack: np.ndarray, beside: Beside) -> None:
     with open(path, "wb") as file:
-        np.savez(file, x=stack, provenance=np.array(beside.text))
+        np.savez(file, x=stack, provenance=np.array(beside.text.encode()))
 
 
 def _fits(path: Path, stack: np.ndarray, beside: Beside) -> None:

@@ -18,7 +18,7 @@ from ..io.writing import ending_of, write_images
 from ..result import Result
 from .standing import card_of, file_hash, stamp
 
-__all__ = ["images_of", "write_answer", "write_card"]
+__all__ = ["images_of", "pixel_of", "write_answer", "write_card"]
 
 
 def images_of(x: Tensor) -> list[Tensor]:
@@ -26,6 +26,16 @@ def images_of(x: Tensor) -> list[Tensor]:
     if x.ndim == 5:  # (B, C, D, H, W)
         x = x.movedim(2, 1).flatten(0, 1)
     return list(x)
+
+
+def pixel_of(result: Result) -> tuple[float, str] | None:
+    """Side of a pixel and its unit, where the operator knows them: ``cell`` of skies, ``pixel_scale`` of maps."""
+    op = None if result.source is None else result.source.solver.op
+    for name, unit in (("cell", "arcsec"), ("pixel_scale", "arcmin")):
+        side = getattr(op, name, None)
+        if isinstance(side, int | float) and side > 0:
+            return float(side), unit
+    return None
 
 
 def write_answer(
@@ -39,15 +49,16 @@ def write_answer(
     """Write the image of a result with its provenance ``told``, and give the files: complex values as ``.npz``,
     magnitudes elsewhere; pictures have the range of the image.
 
-    ``.npz`` holds ``x`` (B, C, H, W) as it is, ``report`` (:meth:`pnp.Result.to_json`) and ``provenance``.
+    ``.npz`` holds ``x`` (B, C, H, W) as it is, ``report`` (:meth:`pnp.Result.to_json`) and ``provenance``, JSON both.
     """
     ending = ending_of(place)
     if ending == ".npz":
         refuse_existing(place, overwrite=overwrite)
-        arrays = {"x": result.x.detach().cpu().numpy(), "report": np.array(result.to_json())}
+        arrays = {"x": result.x.detach().cpu().numpy(), "report": np.array(result.to_json().encode())}
         with written(place) as partial, open(partial, "wb") as file:
-            np.savez(file, **arrays, provenance=np.array(as_text(told)))  # pyright: ignore
+            np.savez(file, **arrays, provenance=np.array(as_text(told).encode()))  # pyright: ignore
         return [Path(place)]
+    pixel = pixel or pixel_of(result)
     images = images_of(result.x.abs() if result.x.is_complex() else result.x)
     limits = None
     if ending in (".png", ".jpg", ".jpeg"):

@@ -27,11 +27,24 @@ class Cluster:
         self.started = not self.ray.is_initialized()
         if self.started:
             local = {"num_cpus": count, "include_dashboard": False} if address == "local" else {}
-            self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+            self._start(address, **local)
         gpus = 1 if setup.job.device.startswith("cuda") else 0
         self.kind = self.ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(Worker)
         self.idle: list[Any] = []
         self.working: dict[Any, tuple[Any, Task]] = {}
+
+    def _start(self, address: str, **local: Any) -> None:
+        """Start or join; busy machines miss the half minute that Ray gives itself, once or twice."""
+        for more in (True, True, False):
+            try:
+                self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+                return
+            except (ConnectionError, ValueError) as error:  # no such cluster
+                raise ValueError(f"cluster: {address!r}: {error}") from error
+            except Exception as error:  # Ray's own are of no kind
+                self.ray.shutdown()
+                if not more:
+                    raise RuntimeError(f"cluster: Ray does not start: {error}") from error
 
     @property
     def free(self) -> bool:

@@ -12,6 +12,7 @@ from ..fingerprints import fingerprint
 from ..io import Measurement, read_images
 from ..io import open as open_measurement
 from ..io.opening import named
+from ..replay import replay
 from ..result import Result
 from ..solver import Solver
 from ..stopping import Stop
@@ -144,13 +145,15 @@ class Bench:
         self._op = (key, found.operator())
         return self._op[1]
 
-    def solve(self, found: Measurement, **options: Any) -> Result:
-        """Reconstruct; ``options`` are those of :meth:`pnp.Solver.solve`."""
+    def solve(self, found: Measurement, *, checkpoint: str | Path | None = None, callback: Any = None) -> Result:
+        """Reconstruct; from a ``checkpoint`` on, where there is one."""
         solver = self.solver(found)
         y = found.y.to(self.job.device)
         if self.job.operator is not None:
             y = _batched(y, solver.op.out_shape)
-        return solver.solve(y, **options)
+        if checkpoint is not None and Path(checkpoint).exists():
+            return replay(checkpoint, solver, y, callback=callback, checkpoint=checkpoint)
+        return solver.solve(y, callback=callback, checkpoint=checkpoint)
 
 
 def _batched(y: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

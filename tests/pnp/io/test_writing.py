@@ -28,7 +28,7 @@ def test_stacks_come_back(ending, tmp_path):
         assert b"00ff" in image.header.extensions[0].get_content()  # pyright: ignore
     elif ending == ".npz":
         with np.load(place) as file:
-            assert json.loads(str(file["provenance"])) == TOLD
+            assert json.loads(file["provenance"].item()) == TOLD
     elif ending in (".fits", ".tif"):
         assert b"00ff" in place.read_bytes()
 
