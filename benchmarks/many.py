@@ -1,9 +1,10 @@
 """Many files: every one once, the same bits as singly, whoever is killed; and what a file costs.
 
-    python -m benchmarks.many [--files 200] [--paced 60] [--size 64] [--engine ray|processes] [--plan] [--save FILE]
+    python -m benchmarks.many [--files 200] [--paced 60] [--size 64] [--engine ray|processes] [--save FILE]
+    python -m benchmarks.many --plan
 
-Small measurements are written, each is solved by itself, then all by two workers of Ray on this machine: one worker is
-killed (kill -9), later the driver, and the same call goes on. Then one and two workers do all of them undisturbed.
+Small measurements are written, each is solved by itself, then all by two workers, Ray's or processes, on this machine:
+one worker is killed (kill -9), later the driver, and the same call goes on. Then one and two workers do all of them undisturbed.
 ``--plan`` measures instead what a slice and a visibility cost, of which docs/many_files.md makes its plans.
 """
 
@@ -55,14 +56,7 @@ def started(engine: str) -> Iterator[str]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    for more in [True] * 11 + [False]:  # busy machines miss the half minute that Ray gives itself
-        try:
-            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
-            break
-        except Exception as error:
-            ray.shutdown()
-            if not more:
-                raise SystemExit(f"Ray does not start: {error}") from error
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
     try:
         yield ray.get_runtime_context().gcs_address
     finally:

@@ -34,17 +34,12 @@ class Cluster:
         self.working: dict[Any, tuple[Any, Task]] = {}
 
     def _start(self, address: str, **local: Any) -> None:
-        """Start or join; busy machines miss the half minute that Ray gives itself, once or twice."""
-        for more in (True, True, False):
-            try:
-                self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
-                return
-            except (ConnectionError, ValueError) as error:  # no such cluster
-                raise ValueError(f"cluster: {address!r}: {error}") from error
-            except Exception as error:  # Ray's own are of no kind
-                self.ray.shutdown()
-                if not more:
-                    raise RuntimeError(f"cluster: Ray does not start: {error}") from error
+        try:
+            self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+        except (ConnectionError, ValueError) as error:  # no such cluster
+            raise ValueError(f"cluster: {address!r}: {error}") from error
+        except Exception as error:  # Ray's own are of no kind; it gives itself half a minute
+            raise RuntimeError(f"cluster: Ray does not start: {error} Or join a cluster: ray start --head") from error
 
     @property
     def free(self) -> bool:
