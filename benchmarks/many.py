@@ -142,7 +142,7 @@ def kill_and_count(options) -> None:
         size = sum(p.stat().st_size for p in out.iterdir()) / len(files)
         print(f"{len(again.before)} found done: {1e3 * look:.2f} ms and {size / 1e3:.0f} kB a file", flush=True)
         rows = []
-        for engine, workers in ((address, 2), (address, 1), ("", 1)):
+        for engine, workers in [(address, 2), (address, 1), *([("", 1)] if address else [])]:
             rate, seconds = paced(folder, workers, engine)
             rows.append(["Ray" if engine else "none" if workers == 1 else "processes", workers, rate, seconds])
             print(rows[-1], flush=True)
@@ -162,7 +162,7 @@ def plan(options) -> None:
     rows.append(["MRI, one slice of 256²: solve", f"{time.process_time() - begin:.2f} s", len(result.history)])
     g = torch.Generator().manual_seed(0)
     for count in (10**5, 10**6):
-        uv = 2e4 * torch.randn(2, count, generator=g, dtype=torch.float64)
+        uv = 1e4 * torch.randn(2, count, generator=g, dtype=torch.float64)
         begin = time.process_time()
         sky = RadioInterferometry(uv, image_shape=(512, 512), cell=1.5)
         v = torch.randn(1, 1, count, generator=g).to(torch.complex64)

@@ -107,7 +107,7 @@ def test_files_that_are_no_solves(tmp_path):
     (tmp_path / "notes").write_text("dear diary")
     with pytest.raises(FileExistsError):
         result.save(tmp_path / "notes")
-    with pytest.raises(ValueError, match="no saved solve"):
+    with pytest.raises(ValueError, match="not a saved solve"):
         replay(tmp_path / "notes", solver(op), y)
     with pytest.raises(FileNotFoundError):
         replay(tmp_path / "nothing", solver(op), y)
