@@ -169,10 +169,10 @@ def plan(options) -> None:
         dirty = sky.A_adjoint(v)
         once = time.process_time() - begin
         begin = time.process_time()
-        sky.normal(dirty)
+        sky.A_adjoint_A(dirty)
         kernel = time.process_time() - begin
         begin = time.process_time()
-        sky.normal(dirty)
+        sky.A_adjoint_A(dirty)
         normal = time.process_time() - begin
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         rows.append([f"radio, 512², {count:.0e} visibilities: A* y once", f"{once:.2f} s", f"{1e6 * once / count:.2f}"])
