@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from .analysis import choose_strength as choose_strength
     from .analysis import data_support as data_support
     from .analysis import uncertainty as uncertainty
+    from .many import Job as Job
+    from .many import Many as Many
+    from .many import reconstruct_many as reconstruct_many
 
 # these, and names in them, are imported when they are asked for
 _MODULES = (
@@ -77,7 +80,7 @@ _MODULES = (
 )
 _ANALYSES = ("DenoiserChoice", "StrengthChoice", "calibrate_intervals", "certify", "choose_denoiser", "choose_strength",
              "data_support", "uncertainty")  # fmt: skip
-_LATER = dict.fromkeys(_ANALYSES, "analysis")
+_LATER = dict.fromkeys(_ANALYSES, "analysis") | dict.fromkeys(("Job", "Many", "reconstruct_many"), "many")
 _NAMES = {
     name: value
     for package in (_operators, _denoisers)

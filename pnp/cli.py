@@ -2,29 +2,38 @@
 
 import argparse
 import importlib
+import json
+import signal
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
 __all__ = ["main"]
 
 _COMMANDS = {
+    "reconstruct": "reconstruct images from measured data",
+    "view": "a page in the browser of a reconstruction",
     "denoise": "remove noise from images",
-    "reconstruct": "reconstruct an image from measured data",
+    "info": "tell what a file is; list the shipped weights",
+    "check": "test an operator",
+    "demo": "a reconstruction of data that ship, as a figure",
     "train": "train a network by a recipe",
     "evaluate": "score trained weights",
     "export": "weights from a checkpoint",
     "recipes": "list the recipes of trainings",
-    "info": "tell what a file is; list the shipped weights",
-    "check": "test an operator",
+    "passport": "measure what a denoiser does to units, symmetries, small changes",
 }
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; ``python -m pnp`` is the same.
 
-    Results go to the standard output, all else to the error stream. Status 0: done; 1: the check failed; 2: an error,
-    one sentence; 128 + number of the signal that stopped it.
+    Results go to the standard output, all else to the error stream; with ``--json`` results are one object. Status 0:
+    done; 1: a check failed, or some of many files; 2: an error, one sentence; 128 + number of the signal that stopped
+    it, after which no file is left half written.
     """
     parser = argparse.ArgumentParser(prog="pnp", description=__doc__)
     parser.add_argument("--version", action="version", version=f"pnp {_version()}")
@@ -36,24 +45,58 @@ def main(arguments: list[str] | None = None) -> None:
             name, help=words, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         p.add_argument("-q", "--quiet", action="store_true", help="results and errors only, no progress")
+        p.add_argument("--json", action="store_true", help="results as one JSON object")
         module.options(p)
         runs[name] = module.run
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments, argparse.Namespace(facts={}))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _terminable():
             if options.quiet:
                 warnings.simplefilter("ignore")
             status = runs[options.command](options)
     except (ArithmeticError, ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
+        _tell(options, {**options.facts, "error": _sentence(error)})
         parser.exit(2, f"pnp {options.command}: {_sentence(error)}\n")
     except KeyboardInterrupt as interrupt:
-        number = getattr(interrupt, "number", 2)
-        parser.exit(128 + number, f"pnp {options.command}: {interrupt or 'stopped'}\n")
+        number = getattr(interrupt, "number", signal.SIGINT)
+        _tell(options, {**options.facts, "error": str(interrupt) or "stopped"})
+        parser.exit(128 + number, f"pnp {options.command}: {str(interrupt) or 'stopped'}\n")
+    _tell(options, options.facts)
     if status:
         parser.exit(status)
 
 
-def _sentence(error: Exception) -> str:
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+    number = signal.SIGTERM
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM (of SLURM, Docker, kill) raises where the command is; what is being written is taken away."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+    if options.json:
+        from .summary import plain
+
+        print(json.dumps(plain(facts), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _sentence(error: BaseException) -> str:
     """One line that is not empty."""
     return " ".join(str(error).split()) or type(error).__name__
 

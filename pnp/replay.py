@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .result import Result
     from .solver import Solver
 
-__all__ = ["Comparison", "compare", "described", "replay", "save"]
+__all__ = ["Comparison", "compare", "described", "read_saved", "replay", "save", "saved_card"]
 
 _FORMAT = 1
 _PARTS = {"likelihood.op": "operator", "likelihood": "likelihood", "denoiser": "denoiser", "y": "data", "x0": "x0"}
@@ -70,24 +70,29 @@ def _of_module(module: nn.Module, prefix: str) -> Iterator[tuple[str, Any]]:
 # ---- writing
 
 
-def save(path: str | Path, run: "Run", settings: dict[str, Any], x0: Tensor | None = None) -> None:
+def save(
+    path: str | Path, run: "Run", settings: dict[str, Any], x0: Tensor | None = None, *,
+    answer: dict[str, Tensor] | None = None, told: Any = None,
+) -> None:  # fmt: skip
     """Write a run, finished or not, with what it depends on, at once or not at all; other files are not replaced.
+    ``answer`` and the report ``told`` of a finished one are for those who look at it.
 
     Raises:
         FileExistsError: another kind of file is there. OSError: it cannot be written.
     """
     from safetensors.torch import save_file
 
-    if Path(path).exists() and _card(path) is None:
+    if Path(path).exists() and saved_card(path) is None:
         refuse_existing(path, overwrite=False)
     tensors: dict[str, Tensor] = {}
     rows = [torch.stack((r.residual, r.sigma, r.gamma)) for r in run.history]
     kept = {
         "state": run.state.to_dict(), "reasons": run.reasons, "bound": run.bound, "best": list(run.best),
         "best_residual": run.best_residual, "rows": torch.stack(rows) if rows else torch.zeros(0), "x0": x0,
+        "answer": answer,
     }  # fmt: skip
     card = {"format": _FORMAT, "kind": "pnp solve", "settings": settings, "tree": _packed(kept, tensors, "solve"),
-            "torch": str(torch.__version__)}  # fmt: skip
+            "told": told, "torch": str(torch.__version__)}  # fmt: skip
     with written(path) as partial:
         save_file(tensors, partial, metadata={"solve": json.dumps(card)})
 
@@ -108,7 +113,7 @@ def _packed(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
 # ---- reading
 
 
-def _card(path: str | Path) -> dict[str, Any] | None:
+def saved_card(path: str | Path) -> dict[str, Any] | None:
     """What a file says of itself; ``None``: it is not a saved solve."""
     from safetensors import SafetensorError, safe_open
 
@@ -120,18 +125,18 @@ def _card(path: str | Path) -> dict[str, Any] | None:
     return card if isinstance(card, dict) and card.get("kind") == "pnp solve" else None
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings, and what was kept."""
+def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings, and what was kept; ``answer``, if the solve had ended, with its report."""
     from safetensors.torch import load_file
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"path: no file {path}")
-    card = _card(path)
+    card = saved_card(path)
     if card is None:
         raise ValueError(f"path: {path} is not a saved solve, or damaged")
     if card.get("format") != _FORMAT:
         raise ValueError(f"path: {path} has the format {card.get('format')}, expected {_FORMAT}")
-    return card["settings"], _unpacked(card["tree"], load_file(path))
+    return card["settings"], {"told": card.get("told"), **_unpacked(card["tree"], load_file(path))}
 
 
 def _unpacked(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -187,7 +192,7 @@ def replay(
     """
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
         raise ValueError(f"until: expected a number of iterations >= 1, got {until!r}")
-    settings, kept = _read(path)
+    settings, kept = read_saved(path)
     now = described(solver, y, kept["x0"])
     if differing := {k: v for k, v in _differences(settings, now).items() if k.split(".")[-1] != "stop"}:
         _refuse(path, differing)
@@ -210,7 +215,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     Raises:
         ValueError: a file is not a saved solve, or they are of images of different shapes. FileNotFoundError: no file.
     """
-    (first, one), (second, two) = _read(a), _read(b)
+    (first, one), (second, two) = read_saved(a), read_saved(b)
     x, other = (State.from_dict(kept["state"]).x for kept in (one, two))
     if x.shape != other.shape:
         raise ValueError(f"b: images {tuple(other.shape)}, but a has {tuple(x.shape)}")

@@ -1,5 +1,6 @@
 """The answer of a solve, with its reasons."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,9 +91,9 @@ class Result(NamedTuple):
         return to_json(self, path)
 
     def save(self, path: str | Path) -> None:
-        """Write state, history, settings and fingerprints of operator, denoiser and data to a safetensors file;
-        :func:`pnp.replay` continues or repeats the solve, :func:`pnp.compare` compares two. Save before solver or data
-        change: they are read now.
+        """Write answer, report, state, history, settings and fingerprints of operator, denoiser and data to a
+        safetensors file; :func:`pnp.replay` continues or repeats the solve, :func:`pnp.compare` compares two,
+        :func:`pnp.view.write_page` makes a page of it. Save before solver or data change: they are read now.
 
         Raises:
             ValueError: the result is not of a solve. FileExistsError: another kind of file is there.
@@ -100,13 +101,23 @@ class Result(NamedTuple):
         if self.source is None:
             raise ValueError("result: is not of Solver.solve, so that there is nothing to save")
         solver, y, x0, run = self.source
-        save(path, run, described(solver, y, x0), x0)
+        answer = {"x": self.x, "x_data": self.x_data}
+        if self.health is not None:
+            answer["residual"] = self.health.measured.residual
+        save(path, run, described(solver, y, x0), x0, answer=answer, told=json.loads(self.to_json()))
 
     def plot(self, reference: Tensor | None = None, path: str | None = None) -> Any:
         """A page: image, residual and its spectrum, convergence, findings; needs matplotlib (extra ``examples``)."""
         from .plot import plot_result
 
         return plot_result(self, reference=reference, path=path)
+
+    def view(self, path: str | Path, **maps: Any) -> Path:
+        """A page for the browser, in one file; ``maps`` are ``reference`` and ``uncertainty``, see
+        :func:`pnp.view.write_page`."""
+        from .view import write_page
+
+        return write_page(self, path, **maps)
 
     def residuals(self) -> Tensor:
         """Fixed-point residuals, (iterations, B)."""

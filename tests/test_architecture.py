@@ -12,7 +12,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = sorted(p for package in ("operators", "denoisers", "pnp") for p in (ROOT / package).rglob("*.py"))
 HEAVY = {"finufft", "scipy", "deepinv", "matplotlib", "lightning", "skimage", "PIL", "astropy", "h5py", "bm3d"}
-HEAVY |= {"cufinufft", "torchkbnufft", "torchvision", "pydicom", "tifffile", "nibabel", "hypothesis", "pytest"}
+HEAVY |= {
+    "cufinufft",
+    "torchkbnufft",
+    "torchvision",
+    "pydicom",
+    "tifffile",
+    "nibabel",
+    "hypothesis",
+    "pytest",
+    "yaml",
+    "ray",
+}
 
 
 def nodes(tree: ast.Module, *, at_import: bool) -> Iterator[ast.AST]:

@@ -141,6 +141,7 @@ def test_the_site_is_built_without_warnings(tmp_path):
 
 def test_command_line(folder, tmp_path, monkeypatch, capsys):
     """Every line of the page runs; files are there that it names."""
+    pytest.importorskip("yaml")
     from denoisers.weights import load_weights
     from operators import Inpainting, random_mask
     from pnp import data
@@ -152,7 +153,11 @@ def test_command_line(folder, tmp_path, monkeypatch, capsys):
     mask = random_mask((48, 48), 0.5, seed=0)
     np.savez("measured.npz", y=Inpainting(mask)(x)[0].numpy(), mask=mask.squeeze().numpy())
     Path("my_operator.py").write_text("from operators import Identity\n\nop = Identity((6, 7))\n")
-    (text,) = re.findall(r"```bash\n(.*?)```", (DOCS / "command_line.md").read_text(), re.DOTALL)
+    page = (DOCS / "command_line.md").read_text()
+    Path("settings.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    Path("scans").mkdir()
+    Path("scans/a.npz").write_bytes(Path("measured.npz").read_bytes())
+    (text,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     for line in text.splitlines():
         words = line.partition("#")[0].replace("IMAGES", str(folder)).split()[1:]
         try:
@@ -160,8 +165,26 @@ def test_command_line(folder, tmp_path, monkeypatch, capsys):
         except SystemExit as end:
             assert words == ["--version"] and not end.code, capsys.readouterr().err
     assert load_weights("mine.safetensors", family="lofi")[1]["recipe"]["sigmas"] == [5 / 255, 25 / 255]
-    assert {p.name for p in tmp_path.iterdir()} >= {"clean.png", "photo-denoised.png", "image.npy"}
-    assert len(list(Path("answers").iterdir())) == 6
+    written = {p.name for p in tmp_path.iterdir()}
+    assert written >= {"clean.png", "photo-denoised.png", "image.npy", "image.nii.gz", "image-std.png", "solve.html"}
+    assert written >= {"from-settings.npz", "pnp-demo-pixels.png", "worst.png"}
+    assert len(list(Path("answers-of-weights").iterdir())) == 6
+    assert {p.name for p in Path("answers").iterdir()} == {"a.npz", "a.npz.json"}
+
+
+def test_many_files_guide(tmp_path, monkeypatch, capsys):
+    from operators import Inpainting, random_mask
+    from pnp import data
+
+    monkeypatch.chdir(tmp_path)
+    Path("scans").mkdir()
+    mask = random_mask((32, 32), 0.5, seed=0)
+    y = Inpainting(mask)(data.sample("camera")[..., 100:132, 180:212])
+    for name in "ab":
+        np.savez(f"scans/{name}.npz", y=y[0].numpy(), mask=mask.squeeze().numpy())
+    (code,) = blocks("many_files.md")
+    exec(compile(code, "many_files.md", "exec"), {"__name__": "guide"})
+    assert "2 files: 2 written, 0 there before, 0 failed" in capsys.readouterr().out
 
 
 def test_each_method():

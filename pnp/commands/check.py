@@ -4,12 +4,12 @@
 """
 
 import argparse
-import importlib
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import operators
+
+from ..many.named import operator
+from .common import put
 
 __all__ = ["options", "run"]
 
@@ -25,28 +25,19 @@ def run(given: argparse.Namespace) -> int:
     op = _found(given.operator)
     report = operators.check(op, in_shape=None if given.shape is None else tuple(given.shape))
     if not given.quiet or not report.ok:
-        print(report)
+        put(given, report)
+    put(given, ok=report.ok, findings=[f._asdict() for f in report.findings])
     return 0 if report.ok else 1
 
 
 def _found(name: str) -> Any:
-    place, _, attribute = name.rpartition(":")
-    if not place or not attribute:
+    if ":" not in name:
         raise ValueError(f"operator: expected FILE.py:NAME or MODULE:NAME, got {name!r}")
+    found = operator(name)
+    if hasattr(found, "A") and not isinstance(found, type):
+        return found
     try:
-        if place.endswith(".py"):
-            if not Path(place).is_file():
-                raise FileNotFoundError(f"no file {place}")
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
-            assert spec is not None and spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
-        found = getattr(module, attribute)
-        return found if hasattr(found, "A") and not isinstance(found, type) else found()
-    except FileNotFoundError:
-        raise
+        return found()
     except Exception as error:  # the user's code raises anything
         words = " ".join(str(error).split())
         raise ValueError(f"operator: {name}: {type(error).__name__}: {words}") from error

@@ -1,23 +1,16 @@
-"""What subcommands share: numbers, priors by name, lines that --quiet leaves out."""
+"""What subcommands share: numbers, priors by name, results on the standard output, all else beside it."""
 
 import argparse
 import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import denoisers
-from denoisers.weights import WeightFileError, family_of
-from denoisers.weights import __file__ as weights_file
+from ..many.named import prior as denoiser
+from ..many.named import weight_file
+from ..progress import ProgressBar
 
-__all__ = ["denoiser", "level", "say", "weight_file"]
-
-_KINDS = {
-    "drunet": "DRUNetDenoiser",
-    "lofi": "LoFiDenoiser",
-    "mass": "MassDenoiser",
-    "mixer": "MixerDenoiser",
-    "xdncnn": "XDnCNNDenoiser",
-}
+__all__ = ["denoiser", "level", "progress", "put", "say", "weight_file"]
 
 
 def level(text: str) -> float:
@@ -36,36 +29,28 @@ def level(text: str) -> float:
     return value
 
 
-def weight_file(name: str) -> Path:
-    """A weight file by path, or a shipped one by the name of its recipe, ``drunet-natural-gray-fast``, the newest or
-    ``...@1``.
-
-    Raises:
-        FileNotFoundError: there is neither.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    base, _, version = name.partition("@")
-    folder = Path(weights_file).parent
-    shipped = {f.stem.rpartition("-v")[0]: f for f in sorted(folder.glob("*.safetensors"))}
-    found = folder / f"{base}-v{version}.safetensors" if version else shipped.get(base)
-    if found is None or not found.is_file() or base not in shipped:
-        raise FileNotFoundError(f"no file {name}, and no such shipped weights; `pnp info` lists them")
-    return found
-
-
-def denoiser(name: str, channels: int = 1) -> Any:
-    """The prior of a field (natural, ct, mri, radio, kappa), or that of a weight file or of shipped weights."""
-    if name in ("natural", "ct", "mri", "radio", "kappa"):
-        return denoisers.default_denoiser(name, channels)
-    path = weight_file(name)
-    kind = _KINDS.get(family_of(path))
-    if kind is None:
-        raise WeightFileError(f"{path.name}: not the weights of a denoiser (family {family_of(path)!r} in its card)")
-    return getattr(denoisers, kind)(str(path.resolve()))
+def put(options: argparse.Namespace, *words: Any, **facts: Any) -> None:
+    """A result: words on the standard output; with ``--json`` the facts, which join those before, lists in lists."""
+    if not options.json:
+        if words:
+            print(*words)
+        return
+    for name, value in facts.items():
+        before = options.facts.get(name)
+        options.facts[name] = [*before, *value] if isinstance(before, list) and isinstance(value, list) else value
 
 
 def say(options: argparse.Namespace, *words: Any) -> None:
     """A line on the error stream, unless ``--quiet``; only results go to the standard output."""
     if not options.quiet:
         print(*words, file=sys.stderr)
+
+
+@contextmanager
+def progress(options: argparse.Namespace, total: int | None) -> Iterator[Callable[[Any, Any], None]]:
+    """A callback of solves with a bar on the error stream, where somebody looks at it."""
+    shown = ProgressBar(total=total, disable=options.quiet or not sys.stderr.isatty(), leave=False)
+    try:
+        yield shown
+    finally:
+        shown.bar.close()

@@ -8,6 +8,7 @@ from denoisers.weights import mismatch
 from ..train.by_recipe import save_trained
 from ..train.checkpoint import check_kept, load_checkpoint
 from ..train.evaluation import recipe_of
+from .common import put
 
 __all__ = ["options", "run"]
 
@@ -33,4 +34,4 @@ def run(given: argparse.Namespace) -> None:
     target = given.to or path.with_name(f"{path.stem}-step{state['step']}.safetensors")
     card = state["card"] | {"steps made": state["step"]}
     save_trained(target, model, state["averaged"], card, overwrite=given.force)
-    print(target)
+    put(given, target, file=str(target))

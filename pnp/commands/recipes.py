@@ -4,6 +4,7 @@ import argparse
 import json
 
 from ..train.recipes import RECIPES
+from .common import put
 
 __all__ = ["options", "run"]
 
@@ -16,8 +17,12 @@ def options(p: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Print them."""
     if given.recipe is not None:
-        print(json.dumps(RECIPES[given.recipe].card(), indent=1))
+        card = RECIPES[given.recipe].card()
+        put(given, json.dumps(card, indent=1), recipe=card)
         return
     for name, recipe in sorted(RECIPES.items()):
         colour = "colour" if recipe.channels == 3 else "gray"
-        print(f"{name:28} {recipe.family:13} {colour:6} {recipe.steps:>6} steps of {recipe.batch}")
+        put(
+            given, f"{name:28} {recipe.family:13} {colour:6} {recipe.steps:>6} steps of {recipe.batch}",
+            recipes=[{"name": name, **recipe.card()}],
+        )  # fmt: skip

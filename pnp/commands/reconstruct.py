@@ -1,41 +1,232 @@
-"""Reconstruct an image from measured data by plug-and-play ADMM; prints the file that it writes.
+"""Reconstruct images from measured data, of one file or of many; prints the files that it writes.
 
-The data are an npz file with `y` and what was measured by, or HDF5 in fastMRI's layout, of which every slice is
-reconstructed. Arrays beside y: `kernel` (blur); `angles` in radians and `size` (tomography); `uv` in wavelengths,
-`cell` in arcsec and `size` (radio); `mask` (pixels, or complex y (coils, H, W): MRI, where zeros tell it if there is
-none, and `maps` are estimated).
+Data are files of measurements (`pnp info FILE` tells what is in one), npz files with `y` and what was measured by, or
+bare arrays and images where --operator names the operator. Arrays beside y: `kernel` (blur); `angles` in radians and
+`size` (tomography); `uv` in wavelengths, `cell` in arcsec and `size` (radio); `mask` (pixels, or complex y (coils, H,
+W): MRI, where zeros tell it if there is none, and `maps` are estimated).
+
+One file goes to a file, --out image.nii; many, or folders of them, to a folder, --out answers, each with a JSON beside
+it. The same command goes on after a stop. CONFIG.yaml or CONFIG.toml holds the same options by name, with `files`.
 """
 
 import argparse
+import json
+from pathlib import Path
+from typing import Any
 
-from ..io.formats import open as open_measurement
-from ..io.writing import write_images
-from ..solvers.admm import PnPADMM
-from .common import denoiser, level, say
+from ..io.provenance import provenance
+from ..io.writing import ending_of, write_images
+from ..many import Job, reconstruct_many
+from ..many.answers import images_of, write_answer
+from ..many.inputs import measured_files
+from ..many.job import Bench
+from ..many.named import METHODS
+from ..stopping import Stop
+from .common import level, progress, put, say
+from .settings import read_settings
+from .values import as_pixel, from_pairs
 
 __all__ = ["options", "run"]
 
 
+def strength(text: Any) -> float | str:
+    """A number above zero, or ``auto``."""
+    if text == "auto":
+        return "auto"
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, or auto, got {text!r}")
+    return value
+
+
 def options(p: argparse.ArgumentParser) -> None:
-    """Arguments of the subcommand."""
-    p.add_argument("data", help="npz file, or HDF5 in fastMRI's layout")
-    p.add_argument("--to", required=True, help="file to write: .npy, .fits, .tif, .png; magnitudes of complex images")
+    """Arguments of the subcommand; those of a file of settings come in where they are not given."""
+    p.add_argument("data", nargs="+", metavar="FILE", help="measured data, folders of them, or one CONFIG.yaml")
+    p.add_argument("--out", "--to", dest="out", help="file to write, .npz (complex, too), .npy, .nii.gz, .dcm, .fits, "
+                   ".tif, .png ...; or folder, for many files")  # fmt: skip
+    p.add_argument("--reader", nargs="+", metavar="KEY=VALUE", help="options of the format's reader, slices=0:4")
+    p.add_argument("--operator", nargs="+", metavar="NAME, KEY=VALUE", help="operator of bare data, Radon, "
+                   "FILE.py:NAME; arguments, image_shape=256 angles=@a.npy, in place of the file's")  # fmt: skip
     p.add_argument(
         "--prior", help="a field (natural, ct, mri, radio), shipped weights or a file (default: the field's)"
     )
-    p.add_argument("--noise", type=level, help="noise standard deviation in the units of y (default: estimated)")
-    p.add_argument("--strength", type=float, default=1.0, help="of the prior (default: 1)")
-    p.add_argument("--force", action="store_true", help="replace the file, if it is there")
+    p.add_argument("--method", choices=tuple(METHODS), metavar="METHOD", help=f"{', '.join(METHODS)} (default: admm)")
+    p.add_argument("--strength", type=strength, help="of the prior, or auto: chosen from the data (default: 1)")
+    p.add_argument("--noise", type=level, help="noise standard deviation in the units of y (default: the file's, or "
+                   "estimated)")  # fmt: skip
+    p.add_argument("--tolerance", type=float, help="relative residual at which a solve ends")
+    p.add_argument("--iterations", type=int, help="at most (default: 200)")
+    p.add_argument("--device", help="cpu, cuda ... (default: cpu)")
+    p.add_argument("--pixel", type=as_pixel, help="side of a pixel, 0.5mm, for scale bars and headers (default: the "
+                   "operator's, where it has one)")  # fmt: skip
+    p.add_argument("--force", action="store_true", help="replace files that are there")
+    one = p.add_argument_group("one file")
+    one.add_argument("--save", metavar="RESULT", help="write the solve, for pnp view, pnp.replay and pnp.compare")
+    one.add_argument("--checkpoint", metavar="FILE", help="keep the solve there every 10 iterations, and go on from it")
+    one.add_argument("--uncertainty", metavar="METHOD", choices=("bootstrap", "sampling", "jacobian", "laplace"),
+                     help="write deviations, too, OUT-std: bootstrap, sampling, jacobian, laplace")  # fmt: skip
+    many = p.add_argument_group("many files")
+    many.add_argument("--format", metavar="ENDING", help="of the answers (default: .npz)")
+    many.add_argument("--workers", type=int, help="processes (default: 1)")
+    many.add_argument("--cluster", nargs="?", const="auto", help="Ray's workers: an address, local starts Ray here")
+    many.add_argument("--retries", type=int, help="of files whose process dies (default: 2)")
 
 
-def run(given: argparse.Namespace) -> None:
-    """Reconstruct, say how it ended, write."""
-    found = open_measurement(given.data)
-    op = found.operator()
-    prior = None if given.prior is None else denoiser(given.prior, op.in_shape[0])
-    noise = found.noise_std if given.noise is None else given.noise
-    result = PnPADMM(op, prior, noise_std=noise, strength=given.strength).solve(found.y)
+def _words(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a word, got {value!r}")
+    return value
+
+
+def _several(value: Any) -> list[str]:
+    return [_words(v) for v in (value if isinstance(value, list) else [value])]
+
+
+def _named(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected NAME: VALUE, got {value!r}")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"expected a whole number, got {value!r}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {value!r}")
+    return level(str(value))
+
+
+def _operator(value: Any) -> dict[str, Any]:
+    return {"name": value} if isinstance(value, str) else _named(value)
+
+
+def _method(value: Any) -> str:
+    if value not in METHODS:
+        raise ValueError(f"expected one of {', '.join(METHODS)}, got {value!r}")
+    return value
+
+
+_SETTINGS: dict[str, Any] = {
+    "files": _several, "out": _words, "reader": _named, "operator": _operator, "prior": _words, "method": _method,
+    "strength": strength, "noise": _number, "tolerance": _number, "iterations": _whole, "device": _words,
+    "pixel": lambda value: as_pixel(str(value)), "format": _words, "workers": _whole, "cluster": _words,
+    "retries": _whole, "save": _words, "checkpoint": _words, "uncertainty": _words,
+}  # fmt: skip
+
+
+def run(given: argparse.Namespace) -> int:
+    """Reconstruct, say how it ended, write; status 1 where some of many files failed."""
+    given.reader = from_pairs("--reader", given.reader)
+    words = given.operator or ()
+    names = [w for w in words if "=" not in w]
+    if len(names) > 1:
+        raise ValueError(f"--operator: expected one name, got {', '.join(names)}")
+    given.operator = {
+        **({"name": names[0]} if names else {}),
+        **from_pairs("--operator", [w for w in words if "=" in w]),
+    }
+    first = Path(given.data[0])
+    if len(given.data) == 1 and first.suffix.lower() in (".yaml", ".yml", ".toml"):
+        _merge(given, first)
+    if given.out is None:
+        raise ValueError("--out: missing, a file for one answer, a folder for many")
+    paths, root = measured_files(given.data)
+    stop = {"tolerance": given.tolerance, "max_iter": given.iterations}
+    stop = {k: v for k, v in stop.items() if v is not None}
+    arguments = dict(given.operator)
+    name = arguments.pop("name", None)
+    method = given.method or "admm"
+    job = Job(
+        reader=given.reader, operator=name, arguments=arguments, prior=given.prior, method=method,
+        strength=given.strength or 1.0, noise_std=given.noise, device=given.device or "cpu",
+        stop=None if not stop else _stop(method, stop),
+    )  # fmt: skip
+    if len(paths) == 1 and root is None and ending_of(given.out):
+        return _one(given, job, paths[0])
+    for option in ("save", "checkpoint", "uncertainty"):
+        if getattr(given, option) is not None:
+            raise ValueError(f"--{option}: is for one file, --out NAME.npz")
+    if ending_of(given.out):
+        raise ValueError(f"--out: {given.out} is a file's name, expected a folder for {len(paths)} files")
+    found = reconstruct_many(
+        paths, given.out, job, workers=given.workers or 1, cluster=given.cluster, root=root,
+        ending=given.format or ".npz", pixel=given.pixel, retries=2 if given.retries is None else given.retries,
+        overwrite=given.force, quiet=given.quiet,
+    )  # fmt: skip
+    for place in found.written:
+        put(given, place, written=[str(place)])
+    put(given, before=[str(p) for p in found.before], failed={str(k): v for k, v in found.failed.items()})
+    say(given, found)
+    return 1 if found.failed else 0
+
+
+def _merge(given: argparse.Namespace, path: Path) -> None:
+    """Settings of a file where the command line has none; its names of files are relative to its folder."""
+    found = read_settings(path, _SETTINGS)
+    for name in ("out", "save", "checkpoint"):
+        if name in found:
+            found[name] = str(path.parent / found[name])
+    for name, value in found.items():
+        if name == "files":
+            given.data = [str(path.parent / each) for each in value]
+        elif name in ("reader", "operator"):
+            setattr(given, name, {**value, **(getattr(given, name) or {})})
+        elif getattr(given, name) is None:
+            setattr(given, name, value)
+    if given.data == [str(path)]:
+        raise ValueError(f"{path}: files: missing, the measured data")
+
+
+def _stop(method: str, changes: dict[str, Any]) -> Stop:
+    usual = METHODS[method].usual
+    return Stop(**{"tolerance": usual.tolerance, "max_iter": usual.max_iter, **changes})
+
+
+def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
+    """One file to one file."""
+    from denoisers.weights import refuse_existing
+
+    place = Path(given.out)
+    beside = place.with_name(f"{place.name[: -len(ending_of(place))]}-std{ending_of(place)}")
+    for target in (place, given.save, *([beside] if given.uncertainty else [])):
+        if target is not None:
+            refuse_existing(target, overwrite=given.force)
+    found, bench = job.read(path), Bench(job)
+    with progress(given, None) as callback:
+        result = bench.solve(found, checkpoint=given.checkpoint, callback=callback)
     say(given, result)
-    answers = list(result.x.abs() if result.x.is_complex() else result.x)
-    write_images(given.to, answers, overwrite=given.force)
-    print(given.to)
+    told = provenance(result, found.provenance)
+    files = write_answer(place, result, told, pixel=given.pixel, overwrite=given.force)
+    if given.save is not None:
+        if given.force:
+            Path(given.save).unlink(missing_ok=True)
+        result.save(given.save)
+        files.append(Path(given.save))
+    if given.uncertainty is not None:
+        assert result.source is not None
+        files += _deviations(given, result, told, beside)
+    if given.checkpoint is not None:
+        Path(given.checkpoint).unlink(missing_ok=True)
+    for file in files:
+        put(given, file, files=[str(file)])
+    put(given, report=json.loads(result.to_json()), provenance=told)
+    return 0
+
+
+def _deviations(given: argparse.Namespace, result: Any, told: dict[str, Any], place: Path) -> list[Path]:
+    """Standard deviations of the pixels to a file of their own."""
+    from ..analysis import uncertainty
+
+    found = uncertainty(result.source.solver, result.source.y, method=given.uncertainty)
+    say(given, found)
+    std = images_of(found.std.abs() if found.std.is_complex() else found.std)
+    limits = (0.0, max(float(s.max()) for s in std)) if ending_of(place) in (".png", ".jpg", ".jpeg") else None
+    told = {**told, "uncertainty": {k: str(v) for k, v in found.told.items()}}
+    return write_images(place, std, overwrite=given.force, provenance=told, pixel=given.pixel, limits=limits)

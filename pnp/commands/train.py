@@ -9,7 +9,7 @@ import torch
 from ..train import train
 from ..train.loop import PRECISIONS, settled_precision
 from ..train.recipes import RECIPES, Recipe
-from .common import level
+from .common import level, put
 
 __all__ = ["options", "run"]
 
@@ -79,7 +79,7 @@ def run(given: argparse.Namespace) -> None:
         accumulate=given.accumulate, fabric=fabric, seconds=given.time, quiet=given.quiet,
     )  # fmt: skip
     if fabric is None or fabric.is_global_zero:
-        print(path)
+        put(given, path, file=str(path))
 
 
 def _changed(recipe: Recipe, given: argparse.Namespace) -> Recipe:

@@ -12,6 +12,8 @@ from .opening import package, within
 
 __all__ = ["read_fits", "read_nifti", "read_numpy"]
 
+_WORDS = ("provenance.npy", "report.npy")  # beside the images that pnp writes
+
 
 def read_numpy(path: Path) -> list[np.ndarray]:
     """The array of an npy file, or those of an npz archive by name."""
@@ -21,6 +23,8 @@ def read_numpy(path: Path) -> list[np.ndarray]:
     with zipfile.ZipFile(path) as archive:
         found = []
         for name in archive.namelist():
+            if name in _WORDS:
+                continue
             with archive.open(name) as file:
                 found.append(_array(file, path))
     return found

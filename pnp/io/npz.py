@@ -1,5 +1,6 @@
 """Measurements in npz files: y and the arrays that say how it was measured."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def read_npz(path: Path) -> Measurement:
     Raises:
         ValueError: an array is missing; it is named.
     """
+    if not zipfile.is_zipfile(path):
+        raise ValueError("is no npz file, or is cut off")
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: torch.from_numpy(np.array(file[name])) for name in file.files}
     arrays = {k: v.float() if v.dtype == torch.float64 else v for k, v in arrays.items()}

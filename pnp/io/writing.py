@@ -1,8 +1,8 @@
-"""Images to files: pictures in bytes, arrays in single precision."""
+"""Images to files: pictures in bytes, arrays in single precision, provenance in each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +11,59 @@ from torch import Tensor
 from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
+from .medical import write_dicom, write_nifti
 from .opening import package
+from .picture import write_picture
+from .provenance import as_text
 
-__all__ = ["WRITTEN", "write_images"]
+__all__ = ["WRITTEN", "ending_of", "write_images"]
 
 
-def write_images(path: str | Path, images: Sequence[Tensor], *, overwrite: bool = False) -> None:
-    """Write images (C, H, W), C one or three: ``.npy`` and ``.fits`` take float32 of any range and a stack of images;
-    ``.tif`` float32, gray, a page for each; ``.png`` and ``.jpg`` one image, [0, 1] as bytes, cut to that range.
+class Beside(NamedTuple):
+    """What is written with the values: ending, provenance, side of a pixel and its unit, range of a picture."""
+
+    ending: str
+    provenance: Mapping[str, Any]
+    pixel: tuple[float, str] | None
+    limits: tuple[float, float]
+    bar: bool
+
+    @property
+    def text(self) -> str:
+        return as_text(self.provenance) if self.provenance else ""
+
+
+def ending_of(path: str | Path) -> str:
+    """The end of a file's name by which its format is known; empty: none is.
+
+    >>> ending_of("brain.nii.gz"), ending_of("brain.PNG"), ending_of("brain.doc")
+    ('.nii.gz', '.png', '')
+    """
+    name = Path(path).name.lower()
+    return next((e for e in sorted(WRITTEN, key=len, reverse=True) if name.endswith(e)), "")
+
+
+def write_images(
+    path: str | Path,
+    images: Sequence[Tensor],
+    *,
+    overwrite: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+    pixel: tuple[float, str] | None = None,
+    limits: tuple[float, float] | None = None,
+) -> list[Path]:
+    """Write images (C, H, W), C one or three, and give the files.
+
+    ``.npy``, ``.npz`` (array ``x``) and ``.fits`` take float32 of any range and a stack of images, ``.npz`` complex
+    values, too; ``.tif`` float32, gray, a page for each; ``.nii`` and ``.nii.gz`` the slices of a volume, on disk
+    (H, W, slices); ``.dcm`` gray images of 16 bits with a rescale to their units, a file for each of a series,
+    ``NAME-0001.dcm`` and so on; ``.png`` and ``.jpg`` one image as bytes, cut to ``limits``.
+
+    Args:
+        provenance: of :func:`pnp.io.provenance.provenance`; every format but ``.npy`` keeps it.
+        pixel: side of a pixel and its unit, ``(0.5, "mm")``, ``(1.5, "arcsec")``: pictures get a bar of a round length,
+            DICOM and NIfTI their spacing.
+        limits: lowest and highest value of a picture; ``None``: 0 and 1, as they are read again.
 
     Raises:
         ValueError: another ending, or the format does not take the images. FileExistsError: the file is there.
@@ -26,53 +71,78 @@ def write_images(path: str | Path, images: Sequence[Tensor], *, overwrite: bool 
     >>> import tempfile
     >>> from pnp.io import read_images
     >>> file = Path(tempfile.mkdtemp()) / "a.npy"
-    >>> write_images(file, [torch.ones(1, 4, 5)])
+    >>> _ = write_images(file, [torch.ones(1, 4, 5)])
     >>> read_images(file)[0].shape
     torch.Size([1, 4, 5])
     """
-    path = Path(path)
-    write = WRITTEN.get(path.suffix.lower())
-    if write is None:
+    path, ending = Path(path), ending_of(path)
+    if not ending:
         raise ValueError(f"cannot write {path}: expected one of {', '.join(sorted(WRITTEN))}")
-    arrays = [x.detach().cpu().float().numpy() for x in images]
-    if not arrays or len({a.shape for a in arrays}) > 1:
-        raise ValueError(f"{path}: expected images of one size, got {sorted({a.shape for a in arrays})}")
-    refuse_existing(path, overwrite=overwrite)
-    with written(path) as partial:
-        write(partial, np.stack(arrays), path.suffix.lower())
+    arrays = [_array(path, x, complex=ending == ".npz") for x in images]
+    if not arrays or len({a.shape for a in arrays}) > 1 or arrays[0].ndim != 3:
+        raise ValueError(f"{path}: expected images (C, H, W) of one size, got {sorted({a.shape for a in arrays})}")
+    beside = Beside(ending, provenance or {}, pixel, limits or (0.0, 1.0), limits is not None)
+    stack = np.stack(arrays)
+    places = [path]
+    if ending == ".dcm" and len(stack) > 1:
+        places = [path.with_name(f"{path.stem}-{number:04d}{path.suffix}") for number in range(1, len(stack) + 1)]
+    for place in places:
+        refuse_existing(place, overwrite=overwrite)
+    for number, place in enumerate(places):
+        with written(place) as partial:
+            if ending == ".dcm":
+                write_dicom(partial, stack, number, beside)
+            else:
+                WRITTEN[ending](partial, stack, beside)
+    return places
 
 
-def _npy(path: Path, stack: np.ndarray, ending: str) -> None:
+def _array(path: Path, x: Tensor, *, complex: bool) -> np.ndarray:
+    x = x.detach().cpu()
+    if not x.is_complex():
+        return x.float().numpy()
+    if not complex:
+        raise ValueError(f"{path}: complex images are written as .npz; take their magnitudes, x.abs()")
+    return x.to(torch.complex64).numpy()
+
+
+def _npy(path: Path, stack: np.ndarray, beside: Beside) -> None:
     stack = stack[0] if len(stack) == 1 else stack
     with open(path, "wb") as file:
         np.save(file, stack[0] if len(stack) == 1 and stack.ndim == 3 else stack)
 
 
-def _fits(path: Path, stack: np.ndarray, ending: str) -> None:
+def _npz(path: Path, stack: np.ndarray, beside: Beside) -> None:
+    with open(path, "wb") as file:
+        np.savez(file, x=stack, provenance=np.array(beside.text.encode()))
+
+
+def _fits(path: Path, stack: np.ndarray, beside: Beside) -> None:
+    fits = package("astropy.io.fits", "io")
     planes = stack.reshape(-1, *stack.shape[-2:])
-    package("astropy.io.fits", "io").writeto(path, planes[0] if len(planes) == 1 else planes, overwrite=True)
+    header = fits.Header()
+    if beside.text:
+        header["HISTORY"] = beside.text
+    fits.writeto(path, planes[0] if len(planes) == 1 else planes, header, overwrite=True)
 
 
-def _tiff(path: Path, stack: np.ndarray, ending: str) -> None:
+def _tiff(path: Path, stack: np.ndarray, beside: Beside) -> None:
     if stack.shape[1] != 1:
         raise ValueError("TIFF is written of gray images; take .npy or .png for colours")
-    package("tifffile", "train").imwrite(path, stack[:, 0], photometric="minisblack")
+    tifffile = package("tifffile", "train")
+    tifffile.imwrite(path, stack[:, 0], photometric="minisblack", description=beside.text or None, metadata=None)
 
 
-def _picture(path: Path, stack: np.ndarray, ending: str) -> None:
-    if len(stack) > 1:
-        raise ValueError(f"{ending} holds one image, got {len(stack)}; take .npy, .fits or .tif")
-    bytes_ = torch.from_numpy(stack[0]).clamp(0, 1).mul(255).round().to(torch.uint8).movedim(0, -1).numpy()
-    image = package("PIL.Image", "train").fromarray(bytes_[..., 0] if bytes_.shape[-1] == 1 else bytes_)
-    image.save(path, format="png" if ending == ".png" else "jpeg")
-
-
-WRITTEN: dict[str, Callable[[Path, np.ndarray, str], Any]] = {
+WRITTEN: dict[str, Callable[[Path, np.ndarray, Any], Any]] = {
     ".npy": _npy,
+    ".npz": _npz,
     ".fits": _fits,
     ".tif": _tiff,
     ".tiff": _tiff,
-    ".png": _picture,
-    ".jpg": _picture,
-    ".jpeg": _picture,
+    ".nii": write_nifti,
+    ".nii.gz": write_nifti,
+    ".dcm": lambda path, stack, beside: write_dicom(path, stack, 0, beside),
+    ".png": write_picture,
+    ".jpg": write_picture,
+    ".jpeg": write_picture,
 }

@@ -7,6 +7,7 @@
 
 import argparse
 import json
+from typing import Any
 
 from torch import Tensor
 
@@ -37,14 +38,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     if options.write and options.family not in families:
         p.error(f"--write: {options.family} has no weight file to write to")
-    classical = {"tv": "TVDenoiser", "bm3d": "BM3DDenoiser", "wavelet": "WaveletDenoiser"}
-    if options.family in classical:
-        denoiser = getattr(denoisers, classical[options.family])()
-    elif options.weights is None:
+    denoiser = classical(options.family)
+    if denoiser is None and options.weights is None:
         p.error("weights: expected a name or a file")
-    else:
+    elif denoiser is None:
         denoiser = families[options.family](options.weights)
-    passport = measure_passport(denoiser, _images(options.data, denoiser.channels or 1), solvers=options.solvers)
+    passport = measure_passport(denoiser, images(options.data, denoiser.channels or 1), solvers=options.solvers)
     print(json.dumps(passport, indent=1))
     if options.write:
         path = weights_path(options.weights, family=options.family)
@@ -52,7 +51,14 @@ def main(arguments: list[str] | None = None) -> None:
         save_weights(path, state, {**card, "passport": passport})
 
 
-def _images(folder: str | None, channels: int) -> list[Tensor]:
+def classical(name: str) -> Any:
+    """A denoiser without weights, by its name; or nothing."""
+    kinds = {"tv": "TVDenoiser", "bm3d": "BM3DDenoiser", "wavelet": "WaveletDenoiser"}
+    return getattr(denoisers, kinds[name])() if name in kinds else None
+
+
+def images(folder: str | None, channels: int) -> list[Tensor]:
+    """Clean images (1, C, H, W) of a folder, or parts of the shipped samples."""
     if folder is not None:
         found = ImageFolder(folder, channels=channels)
         return [found[i][None] for i in range(len(found))]

@@ -105,9 +105,9 @@ def evaluated(
     sigma: float | None = None,
     skip_broken: bool = False,
     recursive: bool = False,
-) -> Iterator[tuple[str, Scores, Tensor]]:
+) -> Iterator[tuple[str, Scores, list[Tensor]]]:
     """The same, one image after the other, with its name (its number, where files do not hold one image each) and the
-    answer (C, H, W); ``sigma``: noise level of a denoiser, instead of the middle of its training's.
+    pictures of :func:`score`; ``sigma``: noise level of a denoiser, instead of the middle of its training's.
 
     Raises:
         ValueError: ``sigma`` for what is not a denoiser, or outside the levels of its training.
@@ -125,4 +125,4 @@ def evaluated(
     names = files if len(files) == len(images) else [str(number) for number in range(len(images))]
     for name, example in zip(names, recipe.examples(images)):
         (scores,), pictures = score(model, [example])
-        yield name, scores, pictures[-2]
+        yield name, scores, pictures
