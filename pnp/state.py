@@ -50,9 +50,10 @@ def _each(function: Callable[..., Tensor], *trees: Any) -> Any:
     return type(first)(*parts) if hasattr(first, "_asdict") else type(first)(parts)
 
 
-def choose(condition: Tensor, a: T, b: T) -> T:
-    """Samples of ``a`` where the condition (B,) holds, else those of ``b``; named tuples of batch-first tensors."""
-    if len(chosen := set(condition.tolist())) == 1:  # no copies
+def choose(condition: Tensor, a: T, b: T, known: list[bool] | None = None) -> T:
+    """Samples of ``a`` where the condition (B,) holds, else those of ``b``; named tuples of batch-first tensors.
+    ``known``: its values, where they have been read."""
+    if len(chosen := set(condition.tolist() if known is None else known)) == 1:  # no copies
         return a if chosen.pop() else b
     return _each(lambda u, v: torch.where(condition.reshape(-1, *[1] * (u.ndim - 1)), u, v), a, b)
 
@@ -173,6 +174,19 @@ class State(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary of everything."""
         return _plain(self)
+
+    def to(self, device: torch.device | str) -> "State":
+        """The state on a device."""
+
+        def moved(part: Any) -> Any:
+            if isinstance(part, Tensor):
+                return part.to(device)
+            if not isinstance(part, tuple):
+                return part
+            parts = [moved(v) for v in part]
+            return type(part)(*parts) if hasattr(part, "_asdict") else tuple(parts)
+
+        return moved(self)
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> "State":

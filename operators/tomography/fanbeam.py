@@ -84,6 +84,7 @@ class FanBeam(LinearOperator):
         **options: Unpack[FanOptions],
     ) -> None:
         super().__init__()
+        device = angles.device if isinstance(angles, Tensor) else torch.device("cpu")
         angles = check_angles(angles)
         shape = (image_shape, image_shape) if isinstance(image_shape, int) else tuple(image_shape)
         radius = math.hypot(*shape) / 2 * pixel_size
@@ -117,6 +118,8 @@ class FanBeam(LinearOperator):
         bins = torch.arange(detector_count, dtype=torch.float64) - (detector_count - 1) / 2
         gamma, s = self._rays(bins)
         self._series(angles[:, None] - gamma, s.expand(len(angles), -1), options)
+        if device.type != "cpu":
+            self.to(device)
 
     def _rays(self, place: Tensor) -> tuple[Tensor, Tensor]:
         """Angle from the central ray and distance from the centre of rotation of the rays to places on the detector, in
