@@ -1,4 +1,5 @@
-# pyright: basic, reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false, reportCallIssue=false, reportArgumentType=false
+# pyright: basic, reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportIncompatibleVariableOverride=false
 """A CUDA device that is not there: tensors say ``cuda:0``, compute on the CPU, and fail where CUDA tensors would.
 
 ``install(root)`` once, then ``torch.device("cuda")`` works as on a GPU, as far as Python can see: factories, ``.to``,
