@@ -96,12 +96,14 @@ def versions(s: Settings) -> Part:
 def problems(s: Settings) -> dict[str, LinearOperator]:
     """Small ones of each kind."""
     n, g = s.of(128, 24), torch.Generator().manual_seed(0)
+    line = (torch.arange(n) / n - 0.5) * 2 * torch.pi
+    grid = torch.stack(torch.meshgrid(line, line, indexing="ij")).flatten(1)
     return {
         "identity": Identity((n, n)),
         "MRI": MRI(random_columns((n, n), 4.0, 0.08)),
         "MRI, 8 coils": MRI(random_columns((n, n), 4.0, 0.08), coil_maps(8, n)),
         "CT": Radon(n, torch.arange(60) * (torch.pi / 60)),
-        "NUFFT": NUFFT((2 * torch.rand(2, 2 * n * n, generator=g) - 1) * torch.pi, (n, n)),
+        "NUFFT": NUFFT(grid + torch.rand(grid.shape, generator=g) / n, (n, n)),
     }
 
 

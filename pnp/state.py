@@ -12,7 +12,7 @@ from operators.linalg import column, dot
 from .calibration import Calibration
 from .problem import Facts
 
-__all__ = ["State", "blend", "choose", "combined", "distance", "patience", "rebuilt", "sizes"]
+__all__ = ["State", "blend", "choose", "combined", "distance", "patience", "placed", "rebuilt", "sizes"]
 
 _PATIENCE, _FELL, _SLOWEST = 20, 0.9, 1 / 16
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
@@ -89,6 +89,19 @@ def _plain(tree: Any) -> Any:
     if hasattr(tree, "_asdict"):
         return {k: _plain(v) for k, v in tree._asdict().items()}
     return [_plain(v) for v in tree] if isinstance(tree, tuple) else tree
+
+
+def placed(tree: Any, device: torch.device | str) -> Any:
+    """Tensors, in tuples, lists and dictionaries, on a device."""
+    if isinstance(tree, Tensor):
+        return tree.to(device)
+    if isinstance(tree, Mapping):
+        return {k: placed(v, device) for k, v in tree.items()}
+    if not isinstance(tree, list | tuple):
+        return tree
+    parts = [placed(v, device) for v in tree]
+    kind: Any = type(tree)
+    return kind(*parts) if hasattr(tree, "_asdict") else kind(parts)
 
 
 def rebuilt(like: T, kept: Any) -> T:
@@ -177,16 +190,7 @@ class State(NamedTuple):
 
     def to(self, device: torch.device | str) -> "State":
         """The state on a device."""
-
-        def moved(part: Any) -> Any:
-            if isinstance(part, Tensor):
-                return part.to(device)
-            if not isinstance(part, tuple):
-                return part
-            parts = [moved(v) for v in part]
-            return type(part)(*parts) if hasattr(part, "_asdict") else tuple(parts)
-
-        return moved(self)
+        return placed(self, device)
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> "State":
