@@ -120,5 +120,9 @@ def test_reconstructors_metrics_passports():
     for name in ("psnr", "ssim", "snr"):
         if hasattr(metrics, name):
             assert_close(getattr(metrics, name)(on(a), on(b)), getattr(metrics, name)(a, b), 1e-4)
+
+
+@pytest.mark.slow
+def test_passports():
     passport = measure_passport(on(LoFiDenoiser("natural-gray-fast")), [on(torch.rand(1, 1, 40, 40))])
     assert passport["gain_dB"] and passport["units"]
