@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .modes import Lasting, holds
+from .modes import Lasting, holds, is_trusted
 
 __all__ = ["CallableDenoiser", "Denoiser", "Wrapper", "as_denoiser", "sigma_column"]
 
@@ -33,7 +33,7 @@ def sigma_column(sigma: float | Tensor, x: Tensor) -> Tensor:
         raise TypeError(f"sigma: expected a number or a tensor of them, got {sigma!r}") from error
     if s.numel() not in (1, x.shape[0]):
         raise ValueError(f"sigma: expected one value or {x.shape[0]} (one per sample), got {s.numel()}")
-    if holds((s.detach() >= 0) & torch.isfinite(s.detach())) is False:
+    if not is_trusted(s) and holds((s.detach() >= 0) & torch.isfinite(s.detach())) is False:
         raise ValueError(f"sigma: a noise level is finite and not negative, got {s.detach().tolist()}")
     return s.expand(x.shape[0]).reshape(-1, 1, 1, 1)
 

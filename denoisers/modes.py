@@ -1,16 +1,29 @@
 """What torch can be put into while a denoiser works: derivatives, autocast, transforms, inference mode."""
 
+import contextlib
 from abc import ABCMeta
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["Lasting", "channels_last", "holds", "in_dual_level", "is_plain", "refuse_transforms", "transformed"]
+__all__ = [
+    "Lasting",
+    "channels_last",
+    "holds",
+    "in_dual_level",
+    "is_plain",
+    "is_trusted",
+    "refuse_transforms",
+    "transformed",
+    "trusted",
+]
 
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
+_TRUSTED: ContextVar[bool] = ContextVar("trusted", default=False)
 
 
 class Lasting(ABCMeta):
@@ -64,6 +77,27 @@ def holds(condition: Tensor) -> bool | None:
         return bool(condition.all())
     except RuntimeError:
         return None
+
+
+@contextlib.contextmanager
+def trusted() -> Iterator[None]:
+    """Noise levels within are known to be right: they are not read back from a device to be checked, which would wait
+    for all that it is doing. On the CPU they are checked all the same.
+
+    >>> with trusted():
+    ...     is_trusted(torch.zeros(1))
+    False
+    """
+    token = _TRUSTED.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(token)
+
+
+def is_trusted(value: Tensor) -> bool:
+    """Whether :func:`trusted` spares a look at a value."""
+    return _TRUSTED.get() and value.device.type != "cpu"
 
 
 def refuse_transforms(name: str) -> None:

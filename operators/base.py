@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .linalg import cg, column, default_rtol, implicit_solve, linear_map, power_norm
-from .modes import anywhere, exact, largest, lasting, pull_back
+from .implicit import implicit_solve, linear_map
+from .linalg import cg, column, default_rtol, power_norm
+from .modes import anywhere, exact, is_trusted, largest, lasting, pull_back
 from .nonlinear import Operator
 from .shapes import check_batch, check_precision
 
@@ -188,7 +189,7 @@ class LinearOperator(Operator):
             g = column(gamma, like)
         except ValueError as error:
             raise ValueError(f"gamma: {error}") from None
-        if anywhere(~((g >= 0) & torch.isfinite(g))):
+        if not is_trusted(g) and anywhere(~((g >= 0) & torch.isfinite(g))):
             raise ValueError(f"gamma: expected finite values >= 0, got {gamma}")
         return g
 

@@ -222,12 +222,12 @@ class Weighted(LinearOperator):
         return self.A(y)
 
     def squared(self) -> Tensor:
-        """Squares of the weights, the same tensor as long as the weights are the same."""
+        """Squares of the weights in double precision, the same tensor as long as the weights are the same."""
         if self.weights.requires_grad or tracked(self.weights):
-            return self.weights**2
+            return self.weights.double() ** 2
         now = (self.weights, self.weights._version)
         if self._squared is None or self._squared[0] is not now[0] or self._squared[1] != now[1]:
-            self._squared = (*now, constant(lambda: self.weights**2))
+            self._squared = (*now, constant(lambda: self.weights.double() ** 2))
         return self._squared[2]
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:

@@ -1,30 +1,35 @@
-"""Linear algebra of batches: real inner products, conjugate gradients without units, implicit derivatives."""
+"""Linear algebra of batches: real inner products, conjugate gradients without units, norms."""
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from contextvars import ContextVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .modes import anywhere, in_dual_level, uncompiled
+from .modes import anywhere
 
-__all__ = ["CGInfo", "cg", "cg_reports", "column", "default_rtol", "dot", "implicit_solve", "linear_map", "power_norm"]
+__all__ = ["CGInfo", "cg", "cg_reports", "column", "default_rtol", "dot", "planned", "power_norm"]
 
 Map = Callable[[Tensor], Tensor]
-Solve = Callable[[Tensor, Tensor | None], Tensor]  # right-hand side, start
 
 _AT_ONCE = 2**18  # values of a product: volumes go in parts
 
 
 class CGInfo(NamedTuple):
-    """How a CG run ended, per sample: iterations (B,) and relative residual (B,)."""
+    """How a CG run ended, per sample: iterations (B,), relative residual (B,), and whether it needs more iterations
+    than it was allowed by :func:`planned` (B,)."""
 
     iterations: Tensor
     residual: Tensor
+    unfinished: Tensor
 
 
 _listening: list[list["CGInfo"]] = []
+_planned: ContextVar[int | None] = ContextVar("planned", default=None)
+_LOOK = {"cpu": 1}  # iterations between looks at the residual
+_LOOK_ELSEWHERE = 4  # to look is to wait until the device has done all that it was told to
 
 
 @contextlib.contextmanager
@@ -44,6 +49,24 @@ def cg_reports() -> Iterator[list["CGInfo"]]:
         _listening.remove(found)
 
 
+@contextlib.contextmanager
+def planned(count: int | None) -> Iterator[None]:
+    """Runs of :func:`cg` within make ``count`` iterations and never look whether they are done, so that a device need
+    not be waited for. What is done is not touched any more: the answer is that of a run that looks, unless this one
+    takes more iterations, which it says by ``unfinished``. ``None``: as usual.
+
+    >>> with planned(3):
+    ...     x, info = cg(lambda v: 2 * v, torch.ones(1, 3))
+    >>> x.tolist(), info.iterations.tolist(), info.unfinished.tolist()
+    ([[0.5, 0.5, 0.5]], [1], [False])
+    """
+    token = _planned.set(count)
+    try:
+        yield
+    finally:
+        _planned.reset(token)
+
+
 def dot(a: Tensor, b: Tensor) -> Tensor:
     r"""Real inner product of each sample, :math:`\mathrm{Re} \sum a \bar b` over all axes but the first -> (B,).
 
@@ -51,6 +74,8 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
     [3.0]
     """
     a, b = a.flatten(1), b.flatten(1)
+    if a.is_complex() and b.is_complex():
+        a, b = (torch.view_as_real(v.resolve_conj()).flatten(1) for v in (a, b))
     if a.shape[1] > _AT_ONCE:
         return torch.stack([dot(*some) for some in zip(a.split(_AT_ONCE, 1), b.split(_AT_ONCE, 1))]).sum(0)
     if a.is_complex() or b.is_complex():
@@ -115,37 +140,43 @@ def cg(
         x = torch.where(column(nonzero.to(b.real.dtype), b) > 0, x0 / scale, torch.zeros_like(b))
         r = b - apply(x)
     goal = rtol * dot(b, b).sqrt()
-    z = r if precond is None else precond(r)
-    p, rz = z, dot(r, z)
-    iterations = torch.zeros_like(size, dtype=torch.long)
-    best, least = x, dot(r, r).detach()
-    for _ in range(max_iter):
-        active = (dot(r, r).sqrt() > goal) & nonzero
-        if not anywhere(active):
+    z, rz, square = _measured(r, precond)
+    p = z
+    going, iterations = nonzero, torch.zeros_like(size, dtype=torch.long)
+    best, least = x, square
+    count, look = _planned.get(), _LOOK.get(b.device.type, _LOOK_ELSEWHERE)
+    for step in range(max_iter if count is None else min(count, max_iter)):
+        going = going & (square.sqrt() > goal)
+        if count is None and step % look == 0 and not anywhere(going):
             break
         mp = apply(p)
         curvature = dot(p, mp)
-        active = active & (curvature > 0)
-        if not anywhere(active):
-            break
-        alpha = torch.where(active, rz / torch.where(active, curvature, torch.ones_like(curvature)), 0.0)
-        x = x + column(alpha, x) * p
-        r = r - column(alpha, r) * mp
-        z = r if precond is None else precond(r)
-        rz_new = dot(r, z)
-        beta = torch.where(active, rz_new / torch.where(rz > 0, rz, torch.ones_like(rz)), 0.0)
+        going = going & (curvature > 0)
+        alpha = column(torch.where(going, rz / torch.where(going, curvature, 1.0), 0.0), x)
+        x, r = x + alpha * p, r - alpha * mp
+        z, rz_new, square = _measured(r, precond)
+        beta = torch.where(going, rz_new / torch.where(rz > 0, rz, 1.0), 0.0)
         p, rz = z + column(beta, p) * p, rz_new
-        iterations = iterations + active
-        square = dot(r, r).detach()
+        iterations = iterations + going
         better = square < least  # below what rounding allows it wanders off again
-        best = torch.where(column(better, x) > 0, x, best)
+        best = torch.where(better.reshape(-1, *[1] * (x.ndim - 1)), x, best)
         least = torch.where(better, square, least)
     norm = dot(b, b).sqrt()
     residual = least.sqrt() / torch.where(nonzero, norm, torch.ones_like(norm))
-    info = CGInfo(iterations, residual.detach())
+    short = count is not None and count < max_iter
+    info = CGInfo(iterations, residual.detach(), going & (square.sqrt() > goal) if short else torch.zeros_like(nonzero))
     for reports in _listening:
         reports.append(info)
     return best * scale, info
+
+
+def _measured(r: Tensor, precond: Map | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Preconditioned residual z, its product with the residual r, and the square of that."""
+    if precond is None:
+        square = dot(r, r)
+        return r, square, square.detach()
+    z = precond(r)
+    return z, dot(r, z), dot(r.detach(), r.detach())
 
 
 def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-6) -> float:
@@ -182,117 +213,3 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-
         top, old, v = new, v, w / column(torch.where(beta > 0, beta, torch.ones_like(beta)), w)
         off.append(beta.double())
     return max(top, 0.0) ** 0.5
-
-
-_NO_CONSTANTS = "this linear map has no derivative by the operator's constants, only by its argument"
-
-
-class _LinearMap(torch.autograd.Function):
-    """A linear function and its adjoint, each the derivative of the other, to any order."""
-
-    @staticmethod
-    def forward(x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
-        return function(x.detach())
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.pair = inputs[1:3]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        if any(ctx.needs_input_grad[3:]):
-            raise RuntimeError(_NO_CONSTANTS)
-        function, adjoint = ctx.pair
-        return linear_map(gradients[0], adjoint, function), *(None for _ in ctx.needs_input_grad[1:])
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *others: Any) -> Tensor:
-        if any(other is not None for other in others):
-            raise RuntimeError(_NO_CONSTANTS)
-        return linear_map(tangent, *ctx.pair)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor, *rest: Any) -> tuple[Tensor, int]:
-        if any(axis is not None for axis in in_dims[3:]):
-            raise RuntimeError("torch.func.vmap goes over the argument of this linear map, not over its constants")
-        return torch.stack([_LinearMap.apply(one, *rest) for one in x.movedim(in_dims[0], 0)]), 0
-
-
-def linear_map(x: Tensor, function: Map, adjoint: Map, *constants: Tensor) -> Tensor:
-    """``function(x)`` for a linear function whose derivative is told, its ``adjoint`` for the real inner product; a
-    derivative by the ``constants`` that it depends on is an error.
-
-    >>> x = torch.ones(2, requires_grad=True)
-    >>> linear_map(x, lambda v: 3 * v, lambda g: 3 * g).sum().backward()
-    >>> x.grad.tolist()
-    [3.0, 3.0]
-    """
-    return uncompiled(_LinearMap.apply, x, function, adjoint, *constants)
-
-
-class _SecondDerivative(torch.autograd.Function):
-    """Identity on a gradient; raises when it is differentiated again, instead of giving a wrong number."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(gradient: Tensor, *sources: Tensor) -> Tensor:
-        return gradient.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> Any:
-        raise RuntimeError(
-            "second derivative through solve_normal / prox_l2: its gradient is implicit and of first order only; "
-            "unroll the iterations (operators.linalg.cg is differentiable) where you need it"
-        )
-
-    jvp = backward
-
-
-class _Correction(torch.autograd.Function):
-    """Value 0; derivative that of ``solve(residual)`` for a self-adjoint ``solve``."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(residual: Tensor, solve: Solve) -> Tensor:
-        return torch.zeros_like(residual)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        residual, ctx.solve = inputs
-        ctx.save_for_backward(residual)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (residual,) = ctx.saved_tensors
-        with torch.no_grad():
-            gradient = ctx.solve(gradients[0], None)
-        if torch.is_grad_enabled():
-            gradient = _SecondDerivative.apply(gradient, residual, gradients[0])
-        return gradient, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, _: Any) -> Tensor:
-        with torch.no_grad():
-            return ctx.solve(tangent, None)
-
-
-def implicit_solve(matrix: Map, b: Tensor, solve: Solve, *, x0: Tensor | None = None) -> Tensor:
-    r"""``solve(b, x0)`` for the self-adjoint ``matrix`` M, with the first derivatives of :math:`M^{-1} b`.
-
-    .. math:: dx = M^{-1} (db - dM\,x)
-
-    with respect to ``b`` and everything that M depends on, at the price of one more solve and no stored iterations,
-    in reverse and in forward mode. A second derivative raises RuntimeError.
-    """
-    with torch.no_grad():
-        x = solve(b, x0).detach()
-    if not (torch.is_grad_enabled() or in_dual_level()):
-        return x
-    residual = b - matrix(x)
-    return x + _Correction.apply(residual, solve) if residual.requires_grad or in_dual_level() else x

@@ -6,6 +6,7 @@ import inspect
 import re
 from abc import ABCMeta
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
@@ -19,16 +20,19 @@ __all__ = [
     "constant",
     "exact",
     "in_dual_level",
+    "is_trusted",
     "keep",
     "largest",
     "lasting",
     "pull_back",
     "tracked",
+    "trusted",
     "uncompiled",
 ]
 
 Made = TypeVar("Made")
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
+_TRUSTED: ContextVar[bool] = ContextVar("trusted", default=False)
 
 
 class _OverAll(torch.autograd.Function):
@@ -193,6 +197,27 @@ def _unknown(kind: type, name: str, meant: str | None) -> str:
     return f"{kind.__name__}: has no argument {name!r}; " + (
         f"did you mean {close}?" if close else f"it takes {', '.join(known)}"
     )
+
+
+@contextlib.contextmanager
+def trusted() -> Iterator[None]:
+    """Weights gamma within are known to be right: they are not read back from a device to be checked, which would wait
+    for all that it is doing. On the CPU they are checked all the same.
+
+    >>> with trusted():
+    ...     is_trusted(torch.zeros(1))
+    False
+    """
+    token = _TRUSTED.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(token)
+
+
+def is_trusted(value: Tensor) -> bool:
+    """Whether :func:`trusted` spares a look at a value."""
+    return _TRUSTED.get() and value.device.type != "cpu"
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from denoisers.wrappers.bounded import Bounded
 from .levels import Expert
 from .stopping import Stop
 
-__all__ = ["check_arguments", "check_bounds", "check_mode", "check_values", "one_of", "positive"]
+__all__ = ["check_arguments", "check_bounds", "check_devices", "check_mode", "check_values", "one_of", "positive"]
 
 
 def positive(name: str, value: Any) -> float:
@@ -57,6 +57,20 @@ def check_arguments(strength: Any, stop: Any, expert: Any) -> None:
     for name, value in expert._asdict().items():
         if not (callable(value) or isinstance(value, (int, float, Tensor))):
             raise TypeError(f"expert: {name}: expected a number or a function of the step, got {value!r}")
+
+
+def check_devices(y: Tensor, **others: nn.Module | Tensor | None) -> None:
+    """Raise where a tensor, or those of a module, are on another device than the data ``y``.
+
+    >>> check_devices(torch.zeros(1), operator=nn.Linear(1, 1), x0=None)
+    """
+    for name, other in others.items():
+        if other is None:
+            continue
+        for tensor in [other] if isinstance(other, Tensor) else [*other.parameters(), *other.buffers()]:
+            if tensor.device != y.device:
+                the = name if isinstance(other, Tensor) else f"the {name}"
+                raise ValueError(f"y: on device {y.device}, but {the} is on {tensor.device}; move one of them")
 
 
 def check_mode(denoiser: nn.Module) -> None:

@@ -1,13 +1,15 @@
 """Bookkeeping of one solve: which samples continue, which iterate was the best, how each one ended."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .fit import Fit
 from .levels import Level
 from .result import Record
-from .state import State, choose, sizes
+from .state import State, blend, choose, sizes
 from .stopping import Stop
 
 __all__ = ["Run"]
@@ -28,6 +30,9 @@ class Run:
         self.bound = stop.growth * torch.maximum(sizes(state.x, self.unit), usual)
         self.best = (state.x, state.x_data)
         self.best_residual = torch.full_like(self.bound, float("inf"))
+        self._running = state.facts.alive
+        # whether samples make less than whole steps; on the CPU it costs nothing to look
+        self._damped = None if self.bound.device.type == "cpu" else bool((state.pace < 1).any())
 
     def restore(self, kept: dict[str, Any]) -> None:
         """Go on where an earlier run was kept: its records, best iterates and reasons, but for those that only say that
@@ -41,6 +46,7 @@ class Run:
         self.reasons = ["" if r in ("max_iter", "stopped") else r for r in kept["reasons"]]
         self.bound, self.best_residual = kept["bound"], kept["best_residual"]
         self.best = (kept["best"][0], kept["best"][1])
+        self._running = torch.tensor([not r for r in self.reasons], device=self.bound.device)
 
     def at(self, state: State) -> "Run":
         """This run with a ``state`` that was checked."""
@@ -65,29 +71,43 @@ class Run:
     def finish(self, reason: str) -> None:
         self.reasons = [r or reason for r in self.reasons]
 
-    def advance(self, new: State, at: Level, gamma: Tensor, settled: bool) -> Record:
-        """Take over ``new`` where samples still run, and decide which of them end."""
-        old = self.state
-        running = torch.tensor([not r for r in self.reasons], device=new.x.device)
-        residual = new.residual
-        size = sizes(new.x, self.unit)
-        finite = torch.isfinite(residual) & torch.isfinite(size)
+    def advance(self, step: Callable[..., State], at: Level, fit: Fit, settled: int) -> Record:
+        """Make the iteration ``step`` at a level, take it over where samples still run, and decide which of them end.
+
+        All that has to be known of it is read at once, so that a device is waited for once an iteration.
+        """
+        old, count = self.state, len(self.reasons)
+        while True:
+            new = step(old, at, self._damped)
+            residual, size = new.residual.detach(), sizes(new.x, self.unit)
+            finite = torch.isfinite(residual) & torch.isfinite(size)
+            close = residual <= (self.stop.tolerance if new.step >= settled else -1.0)
+            facts = torch.stack((finite, size > self.bound, close, residual < self.best_residual, new.pace < 1))
+            said = fit.said()
+            read = torch.cat((facts.flatten().to(said.dtype), said)).tolist()
+            rows = [[bool(v) for v in read[k * count : (k + 1) * count]] for k in range(5)]
+            if fit.hear(read[5 * count :], plan=3 if new.step > settled else 1):
+                break  # else once more, with longer inner solves
+        if self._damped is False and any(rows[4]):
+            new, self._damped = new._replace(values=blend(new.pace, old.values, new.values)), True
+        running = [not reason for reason in self.reasons]
+        good = [a and b for a, b in zip(running, rows[0])]
         moving = ("values", "residual", "pace", "lowest", "waited")
-        kept = choose(running & finite, *(tuple(getattr(s, name) for name in moving) for s in (new, old)))
+        fine = self._running & finite
+        kept = choose(fine, *(tuple(getattr(s, name) for name in moving) for s in (new, old)), good)
         self.state = new._replace(**dict(zip(moving, kept, strict=True)))
-        better = running & finite & (residual < self.best_residual)
-        self.best = choose(better, (new.x, new.x_data), self.best)
+        better = fine & facts[3]
+        self.best = choose(better, (new.x, new.x_data), self.best, [a and b for a, b in zip(good, rows[3])])
         self.best_residual = torch.where(better, residual, self.best_residual)
-        for b in torch.nonzero(running).flatten().tolist():
-            if not finite[b]:
-                self.reasons[b] = "not_finite"
-            elif size[b] > self.bound[b]:
-                self.reasons[b] = "diverged"
-            elif settled and residual[b] <= self.stop.tolerance:
-                self.reasons[b] = "converged"
+        for b in range(count):
+            if running[b]:
+                self.reasons[b] = _reason(*(row[b] for row in rows[:3]))
+        if any(self.reasons):
+            self._running = fine & ~facts[1] & ~facts[2]
         if self.count % _BLOCK == 0:
             self._rows.append(residual.new_empty(_BLOCK, 3, len(residual)))
-        self._rows[-1][self.count % _BLOCK] = torch.stack((residual.detach(), at.sigma.detach(), gamma.detach()))
+        gamma = fit.gamma(at.tau).detach()
+        self._rows[-1][self.count % _BLOCK] = torch.stack((residual, at.sigma.detach(), gamma))
         self.count += 1
         return self.record(-1)
 
@@ -97,3 +117,7 @@ class Run:
         x, x_data = choose(failed, self.best, (self.state.x, self.state.x_data))
         alive = self.state.facts.alive
         return choose(alive, x, torch.zeros_like(x)), choose(alive, x_data, torch.zeros_like(x_data))
+
+
+def _reason(finite: bool, large: bool, close: bool) -> str:
+    return "not_finite" if not finite else "diverged" if large else "converged" if close else ""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .arguments import check_mode
+from .arguments import check_devices, check_mode
 from .state import State, rebuilt
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ def continued(solver: "Solver", state: Any, y: Tensor, x0: Tensor | None = None)
     if x0 is not None:
         raise ValueError("x0: a solve either continues from state or starts from x0")
     solver.likelihood.check(y)
+    if state.residual.device != y.device:
+        raise ValueError(
+            f"state: on device {state.residual.device}, but y is on {y.device}; state.to(y.device) moves it"
+        )
+    check_devices(y, operator=solver.op, denoiser=solver.denoiser)
     check_mode(solver.denoiser)
     like = solver.problem(y, state.facts)
     old, new = state.facts.back.detach(), like.fit.adjoint_image()

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linalg import CGInfo, cg_reports, column, dot
+from operators.linalg import CGInfo, cg_reports, column, dot, planned
+from operators.modes import trusted
 from operators.nonlinear import Operator
 
 from .likelihood import Gaussian, Likelihood
@@ -16,6 +17,7 @@ __all__ = ["Fit", "Inner", "typical_weight"]
 
 _RELAX = 1.6  # over-relaxation of the split, Boyd et al. 2011, section 3.4.3
 _SPLITS, _LINEARISATIONS, _HALVINGS = 200, 20, 8
+_UNREAD = 64  # reports of inner solves that wait to be read
 
 
 class Inner(NamedTuple):
@@ -66,7 +68,10 @@ class Fit:
     ) -> None:
         self.likelihood, self.y, self.unit, self.norm = likelihood, y, unit, norm
         self.back, self.limit, self.rtol = back, limit, rtol
-        self.inner = Inner()
+        self._inner, self._reports = Inner(), list[CGInfo]()
+        self._lately: list[int] = []  # iterations of the last solves
+        self.planned: int | None = None  # iterations of an inner solve that does not look whether it is done
+        self._gamma: tuple[Tensor, Tensor] | None = None
         self.smooth = likelihood
         if isinstance(likelihood, Gaussian):
             self.smooth = likelihood.with_noise(torch.maximum(likelihood.noise_std, floor))
@@ -112,8 +117,11 @@ class Fit:
         """Weight of the data beside one, (B,), at a length ``tau``; of Gaussian ones no more than the limit."""
         if not isinstance(self.likelihood, Gaussian):
             return tau / self.longest() / self.norm**2
-        gamma = tau * (self.unit / self.likelihood.noise_std) ** 2
-        return torch.minimum(torch.nan_to_num(gamma, nan=math.inf, posinf=math.inf), self.limit)
+        if self._gamma is None or self._gamma[0] is not tau:  # asked for again when the iteration is recorded
+            gamma = tau * (self.unit / self.likelihood.noise_std) ** 2
+            gamma = torch.minimum(torch.nan_to_num(gamma, nan=math.inf, posinf=math.inf), self.limit)
+            self._gamma = tau, gamma
+        return self._gamma[1]
 
     # ---- proximal maps
 
@@ -192,17 +200,52 @@ class Fit:
             return torch.zeros_like(u)
 
     def _solve(self, op: LinearOperator, b: Tensor, gamma: Tensor, x0: Tensor | None) -> Tensor:
-        with cg_reports() as reports:
+        with cg_reports() as reports, trusted(), planned(self.planned):
             x = op.solve_normal(b, gamma, x0=x0, rtol=self.rtol)
-        self._note(reports)
+        self._reports += reports
+        if len(self._reports) > _UNREAD:
+            self.hear(self.said().tolist())
         return x
 
-    def _note(self, reports: list[CGInfo]) -> None:
-        for info in reports:
-            most = int(info.iterations.max())
-            worst = max(self.inner.residual, float(info.residual.max()))
-            done = self.inner.iterations + most
-            self.inner = Inner(self.inner.solves + 1, done, max(self.inner.most, most), worst)
+    # ---- what inner solves say of themselves
+
+    @property
+    def inner(self) -> Inner:
+        """What the inner solves did so far."""
+        self.hear(self.said().tolist())
+        return self._inner
+
+    def said(self) -> Tensor:
+        """Numbers of the inner solves since they were last heard, not read from the device: iterations in all, the most
+        of one, the worst residual, whether one was not finished. Empty, where there were none."""
+        if not self._reports:
+            return self.unit.new_empty(0)
+        most = torch.stack([info.iterations.max() for info in self._reports])
+        worst = torch.stack([info.residual.max() for info in self._reports]).amax()
+        short = torch.stack([info.unfinished.any() for info in self._reports]).any()
+        return torch.stack([v.to(self.unit.dtype) for v in (most.sum(), most.amax(), worst, short)])
+
+    def hear(self, said: list[float], *, plan: int = 0) -> bool:
+        """Take over what :meth:`said` gave; False where an inner solve was not finished: then nothing counts, and what
+        was planned is doubled. ``plan``: later solves take as long as so many before them, and do not look whether they
+        are done, where that would wait for a device."""
+        reports, self._reports = self._reports, []
+        if not said:
+            return True
+        total, most, worst, short = said
+        if short and self.planned is not None:
+            self.planned *= 2
+            return False
+        old = self._inner
+        self._inner = Inner(
+            old.solves + len(reports), old.iterations + int(total), max(old.most, int(most)), max(old.residual, worst)
+        )
+        single = isinstance(self.op, LinearOperator) and type(self.likelihood).closed
+        if plan and single and self.back.device.type != "cpu":
+            self._lately = [*self._lately[-2:], int(most)]
+            usual = max(self._lately[-plan:])
+            self.planned = usual + usual // 8
+        return True
 
     def _objective(self, x: Tensor, z: Tensor, tau: Tensor) -> Tensor:
         """tau f(Ax) + |x - z|²/2 in squares of the unit, (B,)."""

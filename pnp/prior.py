@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from denoisers.base import Denoiser
+from denoisers.modes import trusted
 from denoisers.wrappers.bounded import Bounded
 from denoisers.wrappers.slicewise import Slicewise
 from operators.linalg import column
@@ -21,7 +22,7 @@ class Prior:
     Args:
         denoiser: bounds of a :class:`denoisers.Bounded` are in the user's units.
         calibration: affine map to the denoiser's intensities.
-        no_mean: samples of which the data do not know the mean, (B,): it is zero.
+        no_mean: samples of which the data do not know the mean, (B,): it is zero; ``None``: there are none.
         support: where images can differ from zero, (1 | B, C, ...); ``None``: everywhere.
         step: of the iteration, for denoisers that change with it (:class:`denoisers.RandomEquivariant`).
     """
@@ -30,7 +31,7 @@ class Prior:
         self,
         denoiser: Denoiser,
         calibration: Calibration,
-        no_mean: Tensor,
+        no_mean: Tensor | None,
         support: Tensor | None = None,
         step: int = 0,
     ) -> None:
@@ -53,8 +54,9 @@ class Prior:
         """Denoise images (B, C, ...) at the standard deviation ``sigma`` (B,), both in the user's units."""
         bounded = self.denoiser if isinstance(self.denoiser, Bounded) else None
         inner = self.denoiser if bounded is None else bounded.denoiser
-        clean = _calibrated(inner.at_iteration(self.step), x, sigma, self.calibration)
-        if bool(self.no_mean.any()):
+        with trusted():
+            clean = _calibrated(inner.at_iteration(self.step), x, sigma, self.calibration)
+        if self.no_mean is not None:
             axes = tuple(range(1, clean.ndim))
             clean = clean - clean.mean(axes, keepdim=True) * column(self.no_mean, clean)
         if self.support is not None:

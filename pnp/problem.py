@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linalg import cg, column, dot, implicit_solve
+from operators.implicit import implicit_solve
+from operators.linalg import cg, column, dot
 from operators.nonlinear import Operator
 from operators.slabs import each_slab
 

@@ -14,7 +14,7 @@ from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
 from .fingerprints import fingerprint, tensor_hash
-from .state import State
+from .state import State, placed
 
 if TYPE_CHECKING:
     from .bookkeeping import Run
@@ -193,6 +193,7 @@ def replay(
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
         raise ValueError(f"until: expected a number of iterations >= 1, got {until!r}")
     settings, kept = read_saved(path)
+    kept = placed(kept, y.device)
     now = described(solver, y, kept["x0"])
     if differing := {k: v for k, v in _differences(settings, now).items() if k.split(".")[-1] != "stop"}:
         _refuse(path, differing)

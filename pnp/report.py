@@ -71,6 +71,10 @@ def report(
         slowest = float(run.state.pace.min())
         grew = "since the residual grew" if slowest >= 0.5 else "since the residual stalled"
         told["damping"] = f"{'half steps' if slowest >= 0.5 else f'steps of 1/{1 / slowest:.0f}'}, {grew}"
+    if x.device.type != "cpu" and (
+        engines := {str(m.engine) for m in problem.fit.op.modules() if hasattr(m, "engine")}
+    ):
+        told["non-uniform FFT"] = ", ".join(sorted(engines))
     inner = problem.fit.inner
     if inner.solves:
         told["conjugate gradients"] = (

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from denoisers.trained.default import default_denoiser
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
 
-from .arguments import check_arguments, check_bounds, check_mode, check_values
+from .arguments import check_arguments, check_bounds, check_devices, check_mode, check_values
 from .bookkeeping import Run
 from .continuing import continued
 from .fit import Fit
@@ -116,9 +117,7 @@ class Solver(nn.Module):
     def begin(self, y: Tensor, *, x0: Tensor | None = None) -> State:
         """State before the first iteration: checks, noise level, calibration, a rough first image."""
         self.likelihood.check(y)
-        for tensor in (*self.op.buffers(), *self.op.parameters()):
-            if tensor.device != y.device:
-                raise ValueError(f"y: on device {y.device}, but the operator is on {tensor.device}; move one of them")
+        check_devices(y, operator=self.op, denoiser=self.denoiser, x0=x0)
         check_values("y", y)
         check_mode(self.denoiser)
         data = self.likelihood.given(y)
@@ -159,7 +158,8 @@ class Solver(nn.Module):
             floor=1e-3 * unit * facts.gain.sqrt(),
             rtol=min(usual, max(0.01 * self.stop.tolerance, finest)),  # a fixed point asked for more needs more
         )  # fmt: skip
-        prior = Prior(self.denoiser, facts.calibration, facts.no_mean, self.op.support)
+        no_mean = facts.no_mean if bool(facts.no_mean.any()) else None
+        prior = Prior(self.denoiser, facts.calibration, no_mean, self.op.support)
         return Problem(fit, prior, facts.back if start is None else start, self.levels(facts, self.limit(fit)))
 
     def levels(self, facts: Facts, limit: Tensor) -> Callable[[int], Level]:
@@ -205,12 +205,13 @@ class Solver(nn.Module):
                 state = self.advance(problem, state, problem.levels(state.step))
             yield state
 
-    def advance(self, problem: Problem, state: State, at: Level) -> State:
+    def advance(self, problem: Problem, state: State, at: Level, damped: bool | None = None) -> State:
         r"""The state after one more iteration, or the mean of both for samples whose residual has grown at constant
         levels (Krasnoselskii-Mann).
 
         A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead them into
         it, or half of those where the residual stalls (:func:`pnp.state.patience`). The fixed points are the same.
+        ``damped``: whether any sample makes less than whole steps; ``None``: to be found out, by waiting for a device.
         """
         settled = state.step >= self.settled
         with full_precision(settled):
@@ -225,7 +226,7 @@ class Solver(nn.Module):
             last = state.residual if state.step > self.settled else torch.full_like(residual, float("inf"))
             pace = torch.where(residual > last, state.pace.clamp(max=0.5), state.pace)
             state, pace = patience(state, residual, pace)
-            if bool((pace < 1).any()):
+            if bool((pace < 1).any()) if damped is None else damped:
                 new = blend(pace, state.values, new)
         return state._replace(step=state.step + 1, values=new, residual=residual, pace=pace)
 
@@ -264,8 +265,7 @@ class Solver(nn.Module):
             settings = {} if checkpoint is None else described(self, y, x0)
             while not run.count or (not run.finished and run.count < self.stop.max_iter):
                 at = problem.levels(run.state.step)
-                new = self.advance(problem, run.state, at)
-                record = run.advance(new, at, problem.fit.gamma(at.tau), new.step >= self.settled)
+                record = run.advance(partial(self.advance, problem), at, problem.fit, self.settled)
                 if callback is not None and callback(run.state, record):
                     run.finish("stopped")
                 if checkpoint is not None and run.count % every == 0:

@@ -12,7 +12,7 @@ from operators.linalg import column, dot
 from .calibration import Calibration
 from .problem import Facts
 
-__all__ = ["State", "blend", "choose", "combined", "distance", "patience", "rebuilt", "sizes"]
+__all__ = ["State", "blend", "choose", "combined", "distance", "patience", "placed", "rebuilt", "sizes"]
 
 _PATIENCE, _FELL, _SLOWEST = 20, 0.9, 1 / 16
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
@@ -50,9 +50,10 @@ def _each(function: Callable[..., Tensor], *trees: Any) -> Any:
     return type(first)(*parts) if hasattr(first, "_asdict") else type(first)(parts)
 
 
-def choose(condition: Tensor, a: T, b: T) -> T:
-    """Samples of ``a`` where the condition (B,) holds, else those of ``b``; named tuples of batch-first tensors."""
-    if len(chosen := set(condition.tolist())) == 1:  # no copies
+def choose(condition: Tensor, a: T, b: T, known: list[bool] | None = None) -> T:
+    """Samples of ``a`` where the condition (B,) holds, else those of ``b``; named tuples of batch-first tensors.
+    ``known``: its values, where they have been read."""
+    if len(chosen := set(condition.tolist() if known is None else known)) == 1:  # no copies
         return a if chosen.pop() else b
     return _each(lambda u, v: torch.where(condition.reshape(-1, *[1] * (u.ndim - 1)), u, v), a, b)
 
@@ -88,6 +89,19 @@ def _plain(tree: Any) -> Any:
     if hasattr(tree, "_asdict"):
         return {k: _plain(v) for k, v in tree._asdict().items()}
     return [_plain(v) for v in tree] if isinstance(tree, tuple) else tree
+
+
+def placed(tree: Any, device: torch.device | str) -> Any:
+    """Tensors, in tuples, lists and dictionaries, on a device."""
+    if isinstance(tree, Tensor):
+        return tree.to(device)
+    if isinstance(tree, Mapping):
+        return {k: placed(v, device) for k, v in tree.items()}
+    if not isinstance(tree, list | tuple):
+        return tree
+    parts = [placed(v, device) for v in tree]
+    kind: Any = type(tree)
+    return kind(*parts) if hasattr(tree, "_asdict") else kind(parts)
 
 
 def rebuilt(like: T, kept: Any) -> T:
@@ -173,6 +187,10 @@ class State(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary of everything."""
         return _plain(self)
+
+    def to(self, device: torch.device | str) -> "State":
+        """The state on a device."""
+        return placed(self, device)
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> "State":

@@ -232,6 +232,14 @@ def test_self_supervised_guide(number, folder, tmp_path, capsys):
     assert ("torch.Size([1, 1, 32, 32])", "neighbouring columns", "dB of error")[number] in said or "kept" in said
 
 
+def test_devices_guide(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    names: dict = {}
+    for code in blocks("devices.md"):
+        exec(code, names)
+    assert names["result"].reason == "converged" and len(names["losses"]) == 3
+
+
 def test_uncertainty_guide(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)

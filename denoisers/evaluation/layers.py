@@ -76,7 +76,7 @@ class FoldedXUnit(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         batch, channels, height, width = z.shape
         reach = self.filter.kernel_size[0] // 2
-        rows = max(_STRIP // (batch * channels * width), 4 * reach, 1)
+        rows = max(_STRIP // (batch * channels * width), 4 * reach, 1) if z.device.type == "cpu" else height
         above: Tensor | None = None
         for top in range(0, height, rows):  # strips that stay in the cache; z below them is still the input
             bottom = min(top + rows, height)
@@ -87,7 +87,7 @@ class FoldedXUnit(nn.Module):
             torch.addcmul(self.before.shift, z[..., top:seen, :], self.before.scale, out=inside).relu_()
             if above is not None:
                 a[..., :reach, :] = above
-            above = a[..., bottom - top : bottom - top + reach, :].clone()
+            above = a[..., bottom - top : bottom - top + reach, :].clone() if bottom < height else None
             d = F.conv2d(a, self.filter.weight, self.filter.bias, padding=(0, reach), groups=channels)
             z[..., top:bottom, :].mul_(d.square_().neg_().exp2_())
         return z

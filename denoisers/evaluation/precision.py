@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import torch
 
-__all__ = ["full_precision", "has_bfloat16", "wants_full_precision"]
+__all__ = ["full_precision", "has_bfloat16", "products_in", "wants_full_precision"]
 
 _FULL: ContextVar[bool] = ContextVar("full_precision", default=False)
 
@@ -44,3 +44,24 @@ def full_precision(wanted: bool = True) -> Iterator[None]:
 def wants_full_precision() -> bool:
     """Whether :func:`full_precision` is in force."""
     return _FULL.get()
+
+
+@contextmanager
+def products_in(precision: str, device: torch.device) -> Iterator[None]:
+    """Convolutions in float32 on a CUDA device as they are written, for ``"float32"``, or with factors rounded to 11
+    bits, for ``"tf32"``; for other words, and elsewhere, as torch is set (by default as ``"tf32"``).
+
+    >>> with products_in("float32", torch.device("cpu")):
+    ...     torch.ones(1).item()
+    1.0
+    """
+    if device.type != "cuda" or precision not in ("float32", "tf32"):
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    kept = cudnn.allow_tf32
+    cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32 = kept

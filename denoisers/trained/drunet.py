@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
-from ..evaluation.precision import has_bfloat16, wants_full_precision
+from ..evaluation.precision import has_bfloat16, products_in, wants_full_precision
 from ..evaluation.tiles import reflect_to, run_in_tiles
 from ..modes import channels_last, is_plain
 from ..networks.drunet import DRUNet, released_size
@@ -48,9 +48,10 @@ class DRUNetDenoiser(Denoiser):
         channels: of the image; ``None``: those of the weights, else 1.
         complex: for complex images (B, 1, H, W), whose parts are its channels; it commutes with rotations of the
             phase. ``None``: as the weights are, else real.
-        precision: of evaluations without derivatives on float32 images: ``"float32"``, ``"bfloat16"``, or ``"auto"``,
-            bfloat16 where the processor has instructions for it; solvers take it while sigma falls, and single
-            precision from then on. The card says what it costs in dB.
+        precision: of evaluations without derivatives on float32 images: ``"float32"``, ``"tf32"`` (on CUDA devices
+            factors are rounded to 11 bits; elsewhere float32), ``"bfloat16"``, or ``"auto"``, bfloat16 where the
+            processor has instructions for it; solvers take it while sigma falls, and single precision, as torch is
+            set, from then on. The card says what it costs in dB.
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
             are done in tiles, with the same result.
 
@@ -77,12 +78,12 @@ class DRUNetDenoiser(Denoiser):
         preset: str | None = None,
         channels: int | None = None,
         complex: bool | None = None,
-        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto",
         max_memory: float = 2e9,
     ) -> None:
         super().__init__()
-        if precision not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"precision: expected 'auto', 'float32' or 'bfloat16', got {precision!r}")
+        if precision not in ("auto", "float32", "tf32", "bfloat16"):
+            raise ValueError(f"precision: expected 'auto', 'float32', 'tf32' or 'bfloat16', got {precision!r}")
         if not max_memory > 0:
             raise ValueError(f"max_memory: expected a positive number of bytes, got {max_memory}")
         if preset not in (None, *_PRESETS):
@@ -151,7 +152,8 @@ class DRUNetDenoiser(Denoiser):
         seen = reflect_to(seen, (height + -height % step, width + -width % step))
         seen = channels_last(torch.cat((seen, told.expand(-1, 1, *seen.shape[-2:])), 1))
         pixels = self.max_memory / (_FLOATS * self._width * x.element_size() * len(x))
-        found = run_in_tiles(self._network(x), seen, self.radius, pixels, step=step)[..., :height, :width]
+        with products_in(self.precision, x.device):
+            found = run_in_tiles(self._network(x), seen, self.radius, pixels, step=step)[..., :height, :width]
         return found if self.in_image_units else x - level * found
 
     def _network(self, x: Tensor) -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..linalg import linear_map
+from ..implicit import linear_map
 from ..modes import exact
 from ..shapes import as_constant, check_precision
 

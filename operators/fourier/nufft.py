@@ -159,6 +159,11 @@ class NUFFT(LinearOperator):
 
     # ---- the engine
 
+    @property
+    def engine(self) -> str:
+        """What computes the sums where the points are."""
+        return engine_for(self.backend, self.points.device)
+
     def _transform(
         self, like: Tensor, shape: tuple[int, int] | None = None, *, points: Tensor | None = None
     ) -> Transform:

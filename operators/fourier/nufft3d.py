@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..linalg import linear_map
+from ..implicit import linear_map
 from ..modes import constant, lasting
 from ..shapes import Constant, as_constant, check_precision
 from .engine_torch import TorchTransform

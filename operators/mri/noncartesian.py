@@ -109,8 +109,7 @@ class NonCartesianMRI(LinearOperator):
         if self.coil_maps is None:
             return self.nufft.preconditioner(gamma)
         # coils mix frequencies; their mean power leaves the scale right
-        power = float(self.coil_maps.abs().square().sum(1).mean())
-        return self.nufft.preconditioner(gamma * power)
+        return self.nufft.preconditioner(gamma * self.coil_maps.abs().square().sum(1).mean())
 
     def gridded(self, y: Tensor, method: Literal["pipe", "voronoi"] = "pipe") -> Tensor:
         """Density-compensated adjoint, :math:`A^* W y` over the coils' power: a first image, not an inverse."""

@@ -15,7 +15,7 @@ def _plain(angles: Any) -> Tensor:
     """Numbers of any kind in double precision: numpy's views may run backwards or have the other byte order."""
     if not isinstance(angles, Tensor):
         angles = np.array(angles, dtype=np.float64)
-    return torch.as_tensor(angles, dtype=torch.float64).detach()
+    return torch.as_tensor(angles, dtype=torch.float64, device="cpu").detach()
 
 
 def check_angles(angles: Any) -> Tensor:

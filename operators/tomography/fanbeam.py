@@ -89,6 +89,7 @@ class FanBeam(LinearOperator):
         **options: Unpack[FanOptions],
     ) -> None:
         super().__init__()
+        device = angles.device if isinstance(angles, Tensor) else torch.device("cpu")
         angles = check_angles(angles)
         shape = (image_shape, image_shape) if isinstance(image_shape, int) else tuple(image_shape)
         radius = math.hypot(*shape) / 2 * pixel_size
@@ -118,6 +119,8 @@ class FanBeam(LinearOperator):
         self.in_shape, self.out_dtype = self.parallel.in_shape, torch.float32
         self.out_shape = (1, len(angles), detector_count)
         self._see(angles, options)
+        if device.type != "cpu":
+            self.to(device)
 
     def _see(self, angles: Tensor, engine: Any) -> None:
         bins = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2

@@ -61,7 +61,7 @@ def angle_weights(angles: Tensor, turn: float = math.pi) -> Tensor:
     which = torch.empty_like(group)
     which[order] = group
     counts = group.bincount()
-    places = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, group, ordered) / counts
+    places = ordered.new_zeros(len(counts)).index_add_(0, group, ordered) / counts
     gaps = (places.roll(-1) - places) % turn
     if len(places) == 1:
         return torch.full_like(turned, math.pi / len(turned))

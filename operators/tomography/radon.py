@@ -11,7 +11,7 @@ from ..base import LinearOperator
 from ..doubts import Doubt
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
-from ..modes import lasting
+from ..modes import constant, lasting
 from ..shapes import check_batch, image_axes
 from .angles import check_angles
 from .consistency import inconsistent
@@ -87,6 +87,7 @@ class Radon(LinearOperator):
             (image_shape, image_shape) if isinstance(image_shape, int) else image_shape, channels
         )
         height, width = self.image_shape = self.in_shape[-2:]
+        device = angles.device if isinstance(angles, Tensor) else torch.device("cpu")
         angles = check_angles(angles)
         for name, value in (("detector_spacing", detector_spacing), ("pixel_size", pixel_size)):
             if not (isinstance(value, (int, float)) and 0 < value < math.inf):
@@ -112,7 +113,10 @@ class Radon(LinearOperator):
         self.out_dtype = torch.float32
         self.register_buffer("angles", angles, persistent=False)
         self.register_buffer("mask", _disc(height, width) if circle else None, persistent=False)
-        self._sample(spacing, each_view(offset) / pixel_size, engine)
+        near = offset.cpu() if isinstance(offset, Tensor) else offset
+        self._sample(spacing, each_view(near) / pixel_size, engine)
+        if device.type != "cpu":
+            self.to(device)
 
     def _sample(self, spacing: float, shift: float | Tensor, engine: EngineOptions) -> None:
         """Polar points of the image's spectrum, and what turns samples there into those of projections."""
@@ -128,6 +132,7 @@ class Radon(LinearOperator):
         back = torch.exp(1j * (frequency * start - centre))
         self.register_buffer("back", back, persistent=False)
         self.register_buffer("weights", self.pixel_size / spacing * footprint * back, persistent=False)
+        self._kept: dict[tuple[str, torch.dtype], Tensor] = {}
         multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64)
         multiplicity[0] /= 2
         self.register_buffer("multiplicity", multiplicity, persistent=False)
@@ -141,13 +146,14 @@ class Radon(LinearOperator):
         with lasting():
             for name, buffer in exact.items():  # constants stay in double precision
                 setattr(self, name, buffer.to(self.nufft.points.device))
+        self._kept.clear()
         return self
 
     # ---- the operator
 
     def A(self, x: Tensor) -> Tensor:
         spectrum = self.nufft.A(self._masked(x)).unflatten(-1, (len(self.angles), -1))
-        sinogram = torch.fft.irfft(self.weights.to(spectrum.dtype) * spectrum, n=self.length)
+        sinogram = torch.fft.irfft(self._cast("weights", spectrum) * spectrum, n=self.length)
         return sinogram[..., : self.detector_count]
 
     def A_adjoint(self, y: Tensor) -> Tensor:
@@ -166,13 +172,27 @@ class Radon(LinearOperator):
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
         return self.nufft.toeplitz(self.gain).preconditioner(gamma)
 
+    def _back(self, weights: Tensor, like: Tensor) -> Tensor:
+        return (weights.conj() * self.multiplicity).to(like.dtype)
+
+    def _cast(self, name: str, like: Tensor) -> Tensor:
+        """Constants in the precision of ``like``, cast once."""
+        key = name, like.dtype
+        if key not in self._kept:
+            weights = self.weights
+            self._kept[key] = constant(
+                lambda: weights.to(like.dtype) if name == "weights" else self._back(weights, like)
+            )
+        return self._kept[key]
+
     def _masked(self, x: Tensor) -> Tensor:
         return x if self.mask is None else self.mask.to(x.dtype) * x
 
     def _summed(self, y: Tensor, weights: Tensor) -> Tensor:
         """Adjoint of :meth:`A` with other ``weights`` of the samples."""
         spectrum = torch.fft.rfft(y, n=self.length)
-        samples = (weights.conj() * self.multiplicity).to(spectrum.dtype) * spectrum
+        weights = self._cast("weights_back", spectrum) if weights is self.weights else self._back(weights, spectrum)
+        samples = weights * spectrum
         return self.nufft.A_adjoint(samples.flatten(-2))
 
     # ---- the field's own inverse

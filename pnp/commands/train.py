@@ -8,6 +8,7 @@ import torch
 
 from ..train import train
 from ..train.loop import PRECISIONS, settled_precision
+from ..train.one_device import OneDevice
 from ..train.recipes import RECIPES, Recipe
 from .common import level, put
 
@@ -103,12 +104,14 @@ def _changed(recipe: Recipe, given: argparse.Namespace) -> Recipe:
 
 
 def _fabric(given: argparse.Namespace, precision: Any) -> Any:
-    """Lightning Fabric where it is needed; plain PyTorch on one CPU."""
+    """Lightning Fabric for several processes and precisions that take it; plain PyTorch for one process."""
     cuda = given.accelerator in ("auto", "cuda") and torch.cuda.is_available()
     precision = settled_precision(precision, torch.device("cuda" if cuda else "cpu"))
     plain = given.devices == given.nodes == 1 and precision == "32-true"
     if plain and (given.accelerator == "cpu" or (given.accelerator == "auto" and not torch.cuda.is_available())):
         return None
+    if cuda and given.devices == given.nodes == 1 and precision in ("32-true", "bf16-mixed"):
+        return OneDevice("cuda", precision)
     try:
         from lightning import Fabric
     except ImportError as error:

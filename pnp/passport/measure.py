@@ -23,7 +23,7 @@ LEVELS = (2 / 255, 5 / 255, 15 / 255, 25 / 255, 50 / 255)
 
 
 def _noise(x: Tensor, sigma: float, seed: int = 0) -> Tensor:
-    return x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
+    return x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype).to(x.device)
 
 
 def _distance(a: Tensor, b: Tensor, sigma: float) -> float:
@@ -105,7 +105,7 @@ def jacobian_figures(denoiser: Denoiser, y: Tensor, sigma: float, *, steps: int 
     generator = torch.Generator().manual_seed(0)
 
     def norm(shift: float) -> float:
-        v, size = torch.randn(y.shape, generator=generator, dtype=y.dtype), 0.0
+        v, size = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device), 0.0
         for _ in range(steps):
             v = v / dot(v, v).sqrt()
             w = forward(v) - shift * v
@@ -117,7 +117,7 @@ def jacobian_figures(denoiser: Denoiser, y: Tensor, sigma: float, *, steps: int 
 
     different, whole = 0.0, 0.0
     for _ in range(4):
-        v = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+        v = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
         jv = forward(v)
         rest = jv - transposed(v)
         different, whole = different + float(dot(rest, rest)), whole + float(dot(jv, jv))
@@ -157,13 +157,11 @@ def _precision(denoiser: Denoiser, images: list[Tensor], sigma: float) -> dict[s
     chosen.precision = "float32"
     out = {"bfloat16_dB": scores["bfloat16"] - scores["float32"]}
     if torch.cuda.is_available():
-        kept, figures = torch.backends.cudnn.allow_tf32, []
-        for allowed in (False, True):
-            torch.backends.cudnn.allow_tf32 = allowed
-            figures.append(robustness(denoiser.to("cuda"), [x.cuda() for x in images], sigma)["true"])
-        torch.backends.cudnn.allow_tf32 = kept
+        for precision in ("float32", "tf32"):
+            chosen.precision = precision
+            scores[precision] = robustness(denoiser.to("cuda"), [x.cuda() for x in images], sigma)["true"]
         denoiser.to("cpu")
-        out["tf32_dB"] = figures[1] - figures[0]
+        out["tf32_dB"] = scores["tf32"] - scores["float32"]
     chosen.precision = before
     return out
 

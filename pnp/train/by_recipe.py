@@ -252,7 +252,7 @@ def _content(images: Sequence[Any]) -> str:
 
 
 def _averaged(trainer: Trainer) -> nn.Module:
-    model = copy.deepcopy(trainer.model).cpu()
+    model = copy.deepcopy(trainer.model)
     model.load_state_dict(trainer.averaged)
     return model
 

@@ -24,10 +24,14 @@ def log_uniform(low: float, high: float, generator: torch.Generator) -> float:
 
 
 def white_noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise of unit standard deviation per real component, of the shape of ``like``, real or complex."""
+    """Noise of unit standard deviation per real component, of the shape of ``like``, real or complex, and on its
+    device: there it is drawn by a stream of the device's own, which ``generator`` gives a seed."""
+    if like.device != generator.device:
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(like.device).manual_seed(seed)
     if not like.is_complex():
-        return torch.randn(like.shape, generator=generator)
-    return torch.view_as_complex(torch.randn((*like.shape, 2), generator=generator))
+        return torch.randn(like.shape, generator=generator, device=like.device)
+    return torch.view_as_complex(torch.randn((*like.shape, 2), generator=generator, device=like.device))
 
 
 class Drawing(NamedTuple):

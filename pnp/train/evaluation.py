@@ -16,7 +16,7 @@ from ..io import image_files
 from ..metrics import psnr, ssim
 from ..reconstructor import Reconstructor
 from .recipes import RECIPES, DenoiserRecipe, Recipe
-from .tasks.base import Drawn
+from .tasks.base import Drawn, device_of, moved
 
 __all__ = ["Scores", "evaluate", "evaluated", "load_trained", "recipe_of", "score"]
 
@@ -38,7 +38,8 @@ def score(model: nn.Module, examples: Iterable[Drawn]) -> tuple[list[Scores], li
     """Scores of each example, on the span of its target, and the pictures of the first: input, answer, target."""
     found, pictures = [], []
     model.eval()
-    for given, target, _ in examples:
+    for example in examples:
+        given, target, _ = moved(example, device_of(model, torch.device("cpu")))
         answer, truth = _picture(model(*given)), _picture(target)
         seen = given[0]
         if isinstance(model, Reconstructor):
@@ -52,7 +53,7 @@ def score(model: nn.Module, examples: Iterable[Drawn]) -> tuple[list[Scores], li
         alike = float("nan") if small else float(ssim(answer, truth, data_range=span).mean())
         found.append(Scores(float(psnr(answer, truth, data_range=span).mean()), alike, before))
         if not pictures:
-            pictures = [seen[0], answer[0], truth[0]] if comparable else [answer[0], truth[0]]
+            pictures = [v[0].cpu() for v in ((seen, answer, truth) if comparable else (answer, truth))]
     return found, pictures
 
 

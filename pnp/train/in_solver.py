@@ -21,6 +21,7 @@ from operators.tomography.radon import Radon
 from ..metrics import psnr
 from ..solvers.admm import PnPADMM
 from ..stopping import Stop
+from .tasks.base import device_of
 
 __all__ = ["PROBLEMS", "Measurement", "in_solver"]
 
@@ -68,13 +69,15 @@ def in_solver(
     for image in images:
         top, left = (max(n - side, 0) // 2 for n in image.shape[-2:])
         squares.append(image[..., top : top + side, left : left + side])
-    x, out = torch.stack(squares), {}
+    x, out = torch.stack(squares).cpu(), {}
+    device = device_of(denoiser, x.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         for name in problems or [*PROBLEMS][1:]:
             op, y = measured(name, x)
+            op, y = op.to(device), y.to(device)
             solver = PnPADMM(op, denoiser, noise_std=PROBLEMS[name].noise_std, stop=Stop(max_iter=iterations))
             answer = solver(y)
-            answer = (answer.real if answer.is_complex() else answer).clamp(0, 1)
+            answer = (answer.real if answer.is_complex() else answer).clamp(0, 1).cpu()
             out[name] = statistics.fmean(psnr(answer, x).tolist())
     return out

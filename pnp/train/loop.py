@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from denoisers.evaluation.precision import has_bfloat16
+from denoisers.modes import trusted
 
+from .ahead import Ahead
 from .checkpoint import check_state
-from .tasks.base import Drawn, Task
+from .tasks.base import Drawn, Task, device_of, moved
 
 __all__ = ["PRECISIONS", "Record", "Trainer"]
 
@@ -41,6 +43,9 @@ class Record(NamedTuple):
 
 class Trainer:
     """Steps of an optimiser with a moving average of the weights, numbered, so that a run continues bit for bit.
+
+    A model on another device than the CPU has its samples drawn there, where the task can
+    (:meth:`pnp.train.Task.onto`), a share ahead of the one that it learns from.
 
     Every process takes its share of a step's samples and, with ``accumulate``, share after share; gradients are
     averaged. As each sample has its own random stream, neither changes the result beyond rounding (normalisation
@@ -90,7 +95,9 @@ class Trainer:
             raise ValueError(f"average: expected 0 <= average < 1, got {average}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision}")
-        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99))
+        self.device = device_of(model, torch.device("cpu")) if fabric is None else fabric.device
+        usual: Any = {"lr": 1e-3, "betas": (0.9, 0.99), "fused": self.device.type == "cuda" or None}
+        self.optimizer = optimizer or torch.optim.Adam(model.parameters(), **usual)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         ranks, rank = (1, 0) if fabric is None else (fabric.world_size, fabric.global_rank)
         if accumulate < 1 or task.batch % (ranks * accumulate):
@@ -105,6 +112,10 @@ class Trainer:
             self.module = _Sealing(self.wrapped) if mixed else self.wrapped
         self.averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.step = 0
+        self._ahead: Ahead | None = None
+        if self.device.type != "cpu":
+            task.onto(self.device)
+            self._ahead = Ahead(task)
 
     @property
     def precision(self) -> str:
@@ -119,37 +130,36 @@ class Trainer:
             for group, rate in zip(self.optimizer.param_groups, self.rates):
                 group["lr"] = rate * factor
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self._gradient()
-            norm = self._clip()
+            with trusted():  # noise levels were checked where the task was made
+                loss, norm = self._gradient().double(), self._clip().double()
+            loss, norm = torch.stack((loss, norm.to(loss.device))).tolist()  # a device is waited for once a step
             self._check(loss, norm)
             self.optimizer.step()
             self.step += 1
             self._average()
-            yield Record(self.step, loss.item(), self.rates[0] * factor, norm.item())
+            yield Record(self.step, loss, self.rates[0] * factor, norm)
 
     def _gradient(self) -> Tensor:
         """Gradients of this step's loss, averaged over shares and processes; the loss."""
-        total = torch.zeros(())
+        total = torch.zeros((), device=self.device)
         for i, samples in enumerate(self.shares):
-            drawn = self.task.draw(self.step, samples)
+            drawn = moved(self._draw(i, samples), self.device)
             if self.fabric is None:
                 loss = self.task.loss(self.module, drawn) / len(self.shares)
                 loss.backward()
             else:
-                drawn = self._moved(drawn)
                 with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(self.shares)):
                     loss = self.task.loss(self.module, drawn) / len(self.shares)
                     self.fabric.backward(loss)
-            total = total.to(loss.device) + loss.detach()
+            total = total + loss.detach()
         return total if self.fabric is None else self.fabric.all_reduce(total)
 
-    def _moved(self, drawn: Drawn) -> Drawn:
-        def move(value: Any) -> Any:
-            if isinstance(value, list | tuple):
-                return [move(v) for v in value]
-            return value.to(self.fabric.device) if isinstance(value, Tensor | nn.Module) else value
-
-        return Drawn(tuple(move(drawn.given)), move(drawn.target), move(drawn.weight))
+    def _draw(self, share: int, samples: range) -> Drawn:
+        """The samples of a share; another device than the CPU finds those of the next drawn."""
+        if self._ahead is None:
+            return self.task.draw(self.step, samples)
+        last = share + 1 == len(self.shares)
+        return self._ahead.draw(self.step, samples, self.step + last, self.shares[0 if last else share + 1])
 
     def _clip(self) -> Tensor:
         if self.fabric is None:
@@ -158,8 +168,8 @@ class Trainer:
             self.wrapped, self.optimizer, max_norm=self.clip, norm_type=self.norm_type, error_if_nonfinite=False
         )
 
-    def _check(self, loss: Tensor, norm: Tensor) -> None:
-        if not torch.isfinite(loss if self._scaler() else norm):  # a scaler leaves out such steps itself
+    def _check(self, loss: float, norm: float) -> None:
+        if not math.isfinite(loss if self._scaler() else norm):  # a scaler leaves out such steps itself
             raise FloatingPointError(f"loss or gradient is not finite in step {self.step + 1}; lower the rate")
 
     def _scaler(self) -> Any:
@@ -195,7 +205,8 @@ class Trainer:
             "step": self.step,
             "scaler": None if scaler is None else scaler.state_dict(),
         }
-        return copy.deepcopy(state) | {"random": torch.get_rng_state()}
+        cuda = {"random cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}
+        return copy.deepcopy(state) | {"random": torch.get_rng_state()} | cuda
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`.
@@ -216,6 +227,8 @@ class Trainer:
             scaler.load_state_dict(state["scaler"])
         try:
             torch.set_rng_state(state["random"])
+            if self.device.type == "cuda" and "random cuda" in state:
+                torch.cuda.set_rng_state(state["random cuda"], self.device)
         except (RuntimeError, TypeError) as error:
             raise ValueError(f"state: random is not a state of random numbers, {error}") from error
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators import Radon
-from operators.linalg import cg, column, default_rtol, dot, implicit_solve, power_norm
+from operators.implicit import implicit_solve
+from operators.linalg import cg, cg_reports, column, default_rtol, dot, planned, power_norm
 
 
 def systems(batch=3, n=8, *, complex_values=False, seed=0):
@@ -143,3 +144,24 @@ def test_what_rounding_does_not_allow_ends_at_the_least_residual():
     for x, _ in found[1:]:  # it was 0.8 after 500 iterations
         rest = b - op.A_adjoint_A(x)
         assert bool((rest.flatten(1).norm(dim=1) < 5e-4 * b.flatten(1).norm(dim=1)).all())
+
+
+def test_planned_runs_give_what_runs_that_look_give():
+    """To the bit, also beside samples that are done, or zero; what is not done says so."""
+    g = torch.Generator().manual_seed(0)
+    root = torch.randn(3, 8, 8, dtype=torch.float64, generator=g)
+    matrices = torch.eye(8, dtype=torch.float64) * torch.tensor([1e-3, 1.0, 9.0])[:, None, None] + root @ root.mT
+    b = torch.randn(3, 8, dtype=torch.float64, generator=g)
+    b[1] = 0
+
+    def apply(v):
+        return (matrices @ v[..., None])[..., 0]
+
+    x, info = cg(apply, b)
+    with planned(40), cg_reports() as reports:
+        again, told = cg(apply, b)
+    assert torch.equal(again, x) and torch.equal(told.iterations, info.iterations) and len(reports) == 1
+    assert not told.unfinished.any() and not info.unfinished.any()
+    with planned(int(info.iterations.max()) - 1):
+        unfinished = cg(apply, b)[1].unfinished
+    assert unfinished.tolist() == (info.iterations == info.iterations.max()).tolist()

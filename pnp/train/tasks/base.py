@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..drawing import sample_generator
 
-__all__ = ["Drawn", "Task"]
+__all__ = ["Drawn", "Task", "device_of", "moved"]
 
 
 class Drawn(NamedTuple):
@@ -17,6 +17,23 @@ class Drawn(NamedTuple):
     given: tuple[Any, ...]
     target: Any
     weight: Tensor | None = None
+
+
+def device_of(module: Any, default: torch.device) -> torch.device:
+    """Where the tensors of a module are; ``default`` where it has none."""
+    tensors = [] if not isinstance(module, nn.Module) else [*module.parameters(), *module.buffers()]
+    return tensors[0].device if tensors else default
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """Tensors, modules and lists of them on a device; a copy from pinned memory need not be waited for."""
+    if isinstance(value, Drawn):
+        return Drawn(*(moved(part, device) for part in value))
+    if isinstance(value, list | tuple):
+        return type(value)(moved(part, device) for part in value)
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    return value.to(device) if isinstance(value, nn.Module) else value
 
 
 class Task:
@@ -39,6 +56,10 @@ class Task:
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         """The samples of these numbers (0 ... batch - 1) of a step."""
         raise NotImplementedError("a task writes draw(step, samples)")
+
+    def onto(self, device: torch.device) -> None:
+        """Draw samples on a device from now on, where the task can: crops, levels and places are those of the CPU, the
+        noise is of the device's own streams, numbered by sample and step as well. By default they stay on the CPU."""
 
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         """Mean over the drawn samples."""

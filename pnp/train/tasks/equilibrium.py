@@ -151,7 +151,7 @@ class EquilibriumCrops(SteadyCrops):
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         samples = list(samples)
         drawn = super().draw(step, samples)
-        x = drawn.target[: sum(sample < self.solved for sample in samples)]
+        x = drawn.target[: sum(sample < self.solved for sample in samples)].cpu()
         if not len(x):
             return drawn._replace(given=(*drawn.given, ()))
         own = [sample_generator(self.seed, step, 2 * self.batch + sample) for sample in samples[: len(x)]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 
 from ..losses import NonExpansive
@@ -16,6 +17,9 @@ class Penalised(Task):
     def __init__(self, task: Task, penalty: NonExpansive) -> None:
         super().__init__(task.batch, task.criterion, seed=task.seed)
         self.task, self.penalty = task, penalty
+
+    def onto(self, device: torch.device) -> None:
+        self.task.onto(device)
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         drawn = self.task.draw(step, samples)

@@ -101,7 +101,8 @@ class SteadyCrops(DenoiseCrops):
         for sample, x, level in zip(samples, drawn.target, drawn.given[1]):
             if sample < self.twice:
                 g = sample_generator(self.seed, step, self.batch + sample)
-                others.append(x + level * solver_noise(x, g))
+                shaped = solver_noise(torch.empty_like(x, device="cpu"), g)
+                others.append(x + level * shaped.to(x.device, non_blocking=True))
         return Drawn((*drawn.given, torch.stack(others)), *drawn[1:]) if others else drawn
 
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:

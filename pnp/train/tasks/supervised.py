@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..drawing import USUAL, Drawing, sample_generator, white_noise
 from ..images import as_float, numbered_crop, random_crop, random_place
-from .base import Drawn, Task
+from .base import Drawn, Task, device_of
 
 __all__ = ["DenoiseCrops", "DenoisePixels", "Measured", "Pairs", "factor_between"]
 
@@ -48,6 +48,10 @@ class DenoiseCrops(Task):
         self.images, self.crop, self.sigmas, self.weighted = images, crop, sigmas, criterion is None
         self.drawing, self.prepare = drawing, prepare
 
+    def onto(self, device: torch.device) -> None:
+        if self.prepare is None:  # which draws on the CPU
+            self.images = [image.to(device) for image in self.images]
+
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         low, high = self.sigmas
         clean, noisy, sigma = [], [], []
@@ -61,7 +65,7 @@ class DenoiseCrops(Task):
             clean.append(x)
             noisy.append(y.clamp(0, 1) if self.drawing.clipped else y)
             sigma.append(s)
-        level = torch.stack(sigma)
+        level = torch.stack(sigma).to(clean[0].device, non_blocking=True)
         given = torch.stack(noisy).contiguous(memory_format=torch.channels_last)
         return Drawn((given, level), torch.stack(clean).contiguous(memory_format=torch.channels_last), 1 / level)
 
@@ -192,6 +196,7 @@ class Measured(Task):
             x = random_crop(self.images, self.size, g)
             x = x if self.prepare is None else self.prepare(x, g)
             op = self.op if hasattr(self.op, "A") else self.op(g)
+            x = x.to(device_of(op, x.device))  # it may share the operator of a model that was moved
             seed, y = int(torch.randint(2**31, (1,), generator=g)), op.A(x[None])
             data.append(y if self.noise is None else self.noise(y, seed))
             ops.append(op)
