@@ -27,8 +27,10 @@ def read(path: Path) -> dict[str, dict]:
 
 
 def write(path: Path, found: dict[str, dict]) -> None:
-    """Keep figures, in the order of their names."""
-    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    """Keep figures, in the order of their names; another process reads the old file or the new one."""
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    beside.replace(path)
 
 
 def text(papers: dict[str, list[Row]], found: dict[str, dict], pictures: Path | None = None) -> str:

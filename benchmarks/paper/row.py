@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pnp.train import ImageFolder
@@ -43,7 +44,7 @@ class Effort:
 
     def images(self, name: str, channels: int = 1) -> ImageFolder:
         """The images of a folder of the data sets."""
-        return ImageFolder(self.data / name, channels=channels)
+        return _images(self.data / name, channels)
 
     def place(self, *settings: object) -> Path:
         """File in which a network of these settings is kept."""
@@ -54,6 +55,11 @@ class Effort:
         """File of the picture of a row of this name."""
         self.pictures.mkdir(parents=True, exist_ok=True)
         return self.pictures / f"{name}.png"
+
+
+@lru_cache(maxsize=4)
+def _images(folder: Path, channels: int) -> ImageFolder:
+    return ImageFolder(folder, channels=channels)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Row:
     rule: str
     verdict: Callable[[Figures], tuple[bool, bool]]
     why: str = ""
-    seconds: float = field(default=1.0)
+    seconds: float = 1.0
 
 
 def judged(row: Row, figures: Mapping[str, float]) -> str:
