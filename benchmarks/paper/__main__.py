@@ -1,7 +1,8 @@
 """The papers' claims beside what this library measures: measures rows, and writes docs/results.md.
 
-Finished rows stay in results.json beside this file and are measured again only with --again (networks trained for them
-too). A row that has not been measured is shown as such. Verdicts are computed from the figures by each row's rule.
+Finished rows stay in results.json beside this file and are measured again only with --again; networks trained for them
+stay in figures/paper, which may be deleted to train them again. A row that has not been measured is shown as such.
+Verdicts are computed from the figures by each row's rule.
 
     python -m benchmarks.paper [ROW ...] [--list] [--budget SECONDS] [--again]
 """
@@ -9,7 +10,6 @@ too). A row that has not been measured is shown as such. Verdicts are computed f
 import argparse
 import datetime
 import os
-import shutil
 import sys
 import time
 from importlib.metadata import version
@@ -27,9 +27,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("rows", nargs="*", metavar="ROW", help="names of rows; default: all that have not been measured")
     p.add_argument("--list", action="store_true", help="print names, claims and times, and measure nothing")
     p.add_argument("--budget", type=float, metavar="SECONDS", help="of one idle core for each row; scales its steps")
-    p.add_argument(
-        "--again", action="store_true", help="measure rows that are finished, and train their networks again"
-    )
+    p.add_argument("--again", action="store_true", help="measure rows that are finished, too")
     p.add_argument("--page-only", action="store_true", help="write the page from what is there")
     p.add_argument("--data", default=os.environ.get("PNP_DATA"), help="folder of the data sets (or set PNP_DATA)")
     p.add_argument("--results", default=str(page.RESULTS), help="JSON file of the figures")
@@ -70,8 +68,6 @@ def main(arguments: list[str] | None = None) -> None:
     todo = [row for row in wanted if options.again or row.name not in found]
     if todo and (options.data is None or not Path(options.data).is_dir()):
         p.error(f"no data folder ({options.data}); pass --data or set PNP_DATA")
-    if options.again and not options.rows:
-        shutil.rmtree(options.kept, ignore_errors=True)
     torch.set_num_threads(1)
     for row in todo:
         scale = 1.0 if options.budget is None else options.budget / row.seconds

@@ -191,11 +191,11 @@ def _mri(effort: Effort) -> Mapping[str, float]:
     figures = {"input": sum(float(ssim(y, x)) for y, x in test) / len(test), "images": len(pairs[False])}
     for name in ("mixer", "unet", "vit"):
         task = Pairs(pairs[False], batch=8, crop=LARGE, criterion=SSIMLoss())
-        model, _ = trained(
-            effort, f"mri-{name}", lambda n=name: Standard(WIDE[n]()), task, effort.steps(200), rate=1e-3
+        _, course = trained(
+            effort, f"mri-{name}", lambda n=name: Standard(WIDE[n]()), task, effort.steps(600), rate=1e-3, times=2,
+            watch=lambda model: sum(float(ssim(model(y), x)) for y, x in test) / len(test),
         )  # fmt: skip
-        with torch.no_grad():
-            figures[name] = sum(float(ssim(model(y), x)) for y, x in test) / len(test)
+        figures |= {f"{name}_half": course[0], name: course[-1]}
     return figures
 
 
@@ -293,11 +293,12 @@ MIXER = [
         _training_set,
         "4, 40, 400 images: Mixer {mixer_4:.2f}, {mixer_40:.2f}, {mixer_400:.2f}; U-Net {unet_4:.2f}, {unet_40:.2f}, "
         "{unet_400:.2f}; ViT {vit_4:.2f}, {vit_40:.2f}, {vit_400:.2f} dB",
-        "reproduced: the Mixer is ahead of the U-Net at 400 images; same trend: 400 images are better than 4 for all "
-        "three, and the Mixer gains at least what the U-Net gains, less 0.05 dB.",
+        "reproduced: the Mixer is ahead of the U-Net by 0.05 dB at 400 images, and not at 4; same trend: 400 images "
+        "are better "
+        "than 4 for all three, and the Mixer gains more than the U-Net.",
         lambda f: (
-            f["mixer_400"] > f["unet_400"],
-            min(f["mixer_gain"], f["unet_gain"], f["vit_gain"]) > 0 and f["mixer_gain"] > f["unet_gain"] - 0.05,
+            f["mixer_400"] > f["unet_400"] + 0.05 and f["mixer_4"] < f["unet_4"] + 0.05,
+            min(f["mixer_gain"], f["unet_gain"], f["vit_gain"]) > 0 and f["mixer_gain"] > f["unet_gain"],
         ),
         "3,200 crops of 32² are few for all: 400 images instead of 4 are worth {mixer_gain:.2f} dB to the Mixer, "
         "{unet_gain:.2f} dB to the U-Net, {vit_gain:.2f} dB to the ViT.",
@@ -419,7 +420,7 @@ MIXER = [
         "mixer-mri",
         "4 × accelerated MRI with SSIM loss: all three networks perform very similarly (Fig. 3, 4)",
         "curves of SSIM over fastMRI's 2k to 35k slices",
-        "104 slices of 7 patients at 64², two held out; random columns; magnitudes of zero-filled images; 200 steps "
+        "104 slices of 7 patients at 64², two held out; random columns; magnitudes of zero-filled images; 600 steps "
         "of 8",
         _mri,
         "SSIM: zero-filled {input:.3f}, Mixer {mixer:.3f}, U-Net {unet:.3f}, ViT {vit:.3f}",
@@ -430,6 +431,8 @@ MIXER = [
             and max(f["mixer"], f["unet"], f["vit"]) - min(f["mixer"], f["unet"], f["vit"]) < 0.03,
             min(f["mixer"], f["unet"]) > f["input"] and abs(f["mixer"] - f["unet"]) < 0.03,
         ),
+        "the others learn later than the U-Net: from half the steps to the end the Mixer goes from {mixer_half:.3f} to "
+        "{mixer:.3f}, the ViT from {vit_half:.3f} to {vit:.3f}, the U-Net from {unet_half:.3f} to {unet:.3f}.",
         seconds=50,
     ),
     Row(
