@@ -33,6 +33,7 @@ from .losses import Together as Together
 from .losses import UnknownNoise as UnknownNoise
 from .losses import WeightedSum as WeightedSum
 from .losses import reflected_norm as reflected_norm
+from .primal_dual import PrimalDual as PrimalDual
 from .rates import cosine as cosine
 from .rates import one_cycle as one_cycle
 from .rates import step_decay as step_decay
