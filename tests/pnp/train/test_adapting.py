@@ -28,7 +28,7 @@ def test_a_prior_that_does_not_fit_gets_better_against_the_truth():
     op = Radon(40, torch.arange(100) * (torch.pi / 100))
     y, prior = gaussian_noise(op.A(x), 0.5, seed=1), spoilt()
     before = [p.clone() for p in prior.parameters()]
-    done = adapt(prior, op, y, noise_std=0.5, steps=12, rate=2e-4)
+    done = adapt(prior, op, y, noise_std=0.5, steps=8, rate=3e-4)
     assert done.adapted and done.denoiser is not prior and str(done).startswith("adapted")
     assert done.gain > 2 * done.scatter > 0 and 0 < done.moved < 0.1
     assert all(torch.equal(p, q) for p, q in zip(prior.parameters(), before))
