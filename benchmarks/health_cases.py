@@ -32,9 +32,10 @@ from operators import (
     uv_coverage,
 )
 from pnp.train.recipes.fields import ct_slices
+from pnp.train.recipes.unrolled import coil_maps
 
 from .common import data_folder
-from .mri import brains, coil_maps
+from .mri import brains
 from .radio import sky
 
 __all__ = ["FIELDS", "Case"]

@@ -7,7 +7,6 @@ its maximum; TV has its best strength for the very image.
     python -m benchmarks.mri --data DIR [--images 6] [--priors drunet lofi] [--figures FOLDER]
 """
 
-import math
 import statistics
 from pathlib import Path
 
@@ -18,24 +17,12 @@ from torch import Tensor
 from operators import MRI, gaussian_noise, random_columns
 from pnp import PnPADMM, plot, tv_reconstruction
 from pnp.metrics import psnr, ssim
+from pnp.train.recipes.unrolled import coil_maps
 
 from .common import parser, save, shipped, table
 
 COILS, STD = 8, 0.01
 STRENGTHS = (0.1, 0.2, 0.5, 1.0, 2.0)
-
-
-def coil_maps(side: int) -> Tensor:
-    """Sensitivities (COILS, H, W) of coils around the image, with phases of their own; sum of squares one."""
-    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
-    maps = []
-    for k in range(COILS):
-        angle = 2 * math.pi * k / COILS
-        far = (rows - 1.1 * math.sin(angle)) ** 2 + (columns - 1.1 * math.cos(angle)) ** 2
-        phase = angle + 0.8 * (rows * math.cos(angle) - columns * math.sin(angle))
-        maps.append(torch.exp(-far / 1.5) * torch.exp(1j * phase))
-    maps = torch.stack(maps)
-    return maps / maps.abs().square().sum(0, keepdim=True).sqrt()
 
 
 def brains(data: str | None, count: int) -> Tensor:

@@ -51,9 +51,10 @@ from operators import (
 )
 from pnp import PnPADMM, estimate_noise
 from pnp.train.recipes.fields import ct_slices
+from pnp.train.recipes.unrolled import coil_maps
 
 from .common import data_folder, parser, save, table
-from .mri import brains, coil_maps
+from .mri import brains
 from .radio import sky
 
 Case = tuple[str, LinearOperator, Tensor, float]

@@ -31,9 +31,9 @@ from operators import (
 from pnp.lensing import LognormalMaps
 from pnp.train.recipes.fields import ct_slices, stretched
 from pnp.train.recipes.mass import NOISE, PIXEL
+from pnp.train.recipes.unrolled import coil_maps
 
 from .common import data_folder
-from .mri import coil_maps
 from .radio import SKIES, sky
 
 __all__ = ["PROBLEMS", "Case", "images"]

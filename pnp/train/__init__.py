@@ -34,6 +34,7 @@ from .losses import UnknownNoise as UnknownNoise
 from .losses import WeightedSum as WeightedSum
 from .losses import reflected_norm as reflected_norm
 from .one_device import OneDevice as OneDevice
+from .primal_dual import PrimalDual as PrimalDual
 from .rates import cosine as cosine
 from .rates import one_cycle as one_cycle
 from .rates import step_decay as step_decay

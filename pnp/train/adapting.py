@@ -30,6 +30,7 @@ _GROUPS = 16  # of the data that judge, for the scatter of their mean
 _TRACKED = 2  # iterations that gradients pass
 _SETTLE = 12  # iterations at the last level before images count
 _LOOK = 6  # iterations of the judge's solve between two looks
+_SURE = 2  # standard errors that a gain has to have: at one, adaptations are kept that lose against the truth
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Adaptation:
         denoiser: adapted, or the original one where that was not better.
         adapted: whether it is.
         gain: decrease of the error in data that neither learning nor stopping has seen, in dB, as estimated from these
-            (their noise taken off), and ``scatter``, its standard error; of a denoiser that was kept: what the adapted
-            one would have had.
+            (their noise taken off, and no less than the scatter of what is left), and ``scatter``, its standard error;
+            of a denoiser that was kept: what the adapted one would have had.
         steps: of the optimiser, until the best look.
         moved: distance of the weights from the shipped ones over their norm.
         reason: in words.
@@ -79,8 +80,8 @@ def adapt(
 
     :math:`x_\theta` is where ``solver`` ends with the data :math:`\Theta_k`; gradients pass its last two iterations.
     About 5 % of the data are in none of the parts and tell when to stop, and as much again, in the end, whether the
-    result is kept: the estimated error in these has to fall by more than its standard error, else the original comes
-    back. y alone is used: no image, no other measurement.
+    result is kept: the estimated error in these has to fall by two standard errors, else the original comes back.
+    y alone is used: no image, no other measurement.
 
     Args:
         denoiser: a network that derivatives pass, such as :class:`denoisers.DRUNetDenoiser`; it is not changed.
@@ -243,13 +244,15 @@ class _Course:
         groups = [out * (number * _GROUPS // total == g) for g in range(_GROUPS)]
         with torch.no_grad():
             each = torch.stack([torch.stack([self.error(x, g) for x in images]) for g in groups if bool(g.any())])
-        before, after = (max(float(v), 1e-6) for v in each.mean(0))
-        difference = each[:, 0] - each[:, 1]
-        scatter = float(difference.std() / len(difference) ** 0.5)
-        gain, spread = 10 * math.log10(before / after), 10 / math.log(10) * scatter / max(after, 1e-6)
+        difference, count = each[:, 0] - each[:, 1], len(each)
+        change, scatter = float(difference.mean()), float(difference.std() / count**0.5)
+        least = float(each.mean(0).min())  # with the noise taken off it may be anything: no less than is known of it
+        least = max(least, float(each.std(0).max() / count**0.5), 1e-6)
+        gain = math.copysign(10 * math.log10(1 + abs(change) / least), change)
+        spread = 10 / math.log(10) * scatter / (least + abs(change))
         moved = self.moved()
         told = f"{gain:+.2f} dB of error in data left out (+- {spread:.2f}), {at} steps, weights moved by {moved:.1%}"
-        if float(difference.mean()) > scatter:
+        if change > _SURE * scatter:
             self.learner.requires_grad_(False)
             return Adaptation(self.learner, True, gain, spread, at, moved, f"adapted: {told}")
         return Adaptation(self.original, False, gain, spread, at, moved, f"kept the original: {told}")

@@ -1,19 +1,23 @@
 """Solvers as trainable networks: a fixed number of iterations, or the derivative of the fixed point."""
 
+import copy
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from denoisers.base import Denoiser
+
+from ..arguments import one_of
 from ..moving import Moving, check_settles
 from ..solver import Solver
 
 __all__ = ["FixedPoint", "Unrolled"]
 
 
-class _OneByOne(nn.Module):
+class OneByOne(nn.Module):
     """A model of (y, op) that takes lists of them as well, one sample each, as :class:`pnp.train.Measured` draws."""
 
     def forward(self, y: Tensor | Sequence[Tensor], op: Any = None) -> Tensor:
@@ -28,7 +32,7 @@ class _OneByOne(nn.Module):
         raise NotImplementedError
 
 
-class Unrolled(_OneByOne):
+class Unrolled(OneByOne):
     r"""``iterations`` steps of a solver as a network; a factor for sigma and one for rho is learned in each.
 
     .. math:: \sigma_k = e^{s_k} \sigma_k^0, \qquad \tau_k = e^{-r_k} \tau_k^0
@@ -42,11 +46,14 @@ class Unrolled(_OneByOne):
     Args:
         solver: :class:`pnp.PnPADMM` or another, without ``expert``.
         iterations: number of steps; memory grows with it.
+        priors: ``"shared"``: all steps have the solver's denoiser (MoDL); ``"separate"``: each has a copy of it, which
+            learns by itself (VarNet).
 
     Raises:
-        ValueError: no iterations, or a solver with ``expert``.
+        ValueError: no iterations, other ``priors``, or a solver with ``expert``.
 
-    Gregor, LeCun 2010; Monga, Li, Eldar 2021, doi:10.1109/MSP.2020.3016905.
+    Gregor, LeCun 2010; Monga, Li, Eldar 2021, doi:10.1109/MSP.2020.3016905; MoDL: Aggarwal, Mani, Jacob 2019,
+    doi:10.1109/TMI.2018.2865356; VarNet: Hammernik et al. 2018, doi:10.1002/mrm.26977.
 
     >>> from operators import Identity
     >>> from pnp import PnPHQS
@@ -55,13 +62,16 @@ class Unrolled(_OneByOne):
     (torch.Size([2, 1, 4, 4]), 2)
     """
 
-    def __init__(self, solver: Solver, iterations: int) -> None:
+    def __init__(self, solver: Solver, iterations: int, *, priors: Literal["shared", "separate"] = "shared") -> None:
         super().__init__()
+        one_of("priors", priors, ("shared", "separate"))
         if not isinstance(iterations, int) or iterations < 1:
             raise ValueError(f"iterations: expected at least one, got {iterations}")
         if solver.expert is not None:
             raise ValueError("solver: has its own rho and sigma (expert); unrolling learns factors of the default ones")
         self.solver = solver
+        copies = iterations - 1 if priors == "separate" else 0
+        self.others = nn.ModuleList(copy.deepcopy(solver.denoiser) for _ in range(copies))  # the first is the solver's
         self.log_sigma = nn.Parameter(torch.zeros(iterations))
         self.log_rho = nn.Parameter(torch.zeros(iterations))
 
@@ -74,11 +84,13 @@ class Unrolled(_OneByOne):
             at = problem.levels(k)
             sigma, rho = (v[k].exp().to(at.sigma) for v in (self.log_sigma, self.log_rho))
             at = at._replace(sigma=at.sigma * sigma, tau=at.tau / rho)
+            if k and len(self.others):
+                problem = problem._replace(prior=problem.prior.around(cast(Denoiser, self.others[k - 1])))
             state = solver.advance(problem, state, at)
         return state.x
 
 
-class FixedPoint(_OneByOne):
+class FixedPoint(OneByOne):
     r"""A solver that is differentiated at its fixed point, whatever the number of iterations that led there.
 
     With the iteration :math:`z = T(z; y, \theta)`, the derivative follows from

@@ -11,6 +11,7 @@ from .recipe import DenoiserRecipe as DenoiserRecipe
 from .recipe import MeasuredRecipe as MeasuredRecipe
 from .recipe import PixelRecipe as PixelRecipe
 from .recipe import Recipe as Recipe
+from .unrolled import UNROLLED
 from .unseen import UNSEEN
 from .unseen import DataRecipe as DataRecipe
 from .unseen import NoisyRecipe as NoisyRecipe
@@ -28,4 +29,4 @@ __all__ = [
     "Recipe",
 ]
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (*DRUNET, *LOFI, *MASS, *XUNIT, *MIXER, *COURSE, *UNSEEN)}
+RECIPES: dict[str, Recipe] = {r.name: r for r in (*DRUNET, *LOFI, *MASS, *XUNIT, *MIXER, *COURSE, *UNSEEN, *UNROLLED)}

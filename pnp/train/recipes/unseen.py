@@ -40,7 +40,7 @@ _SHARE = 0.4  # of k-space's samples, which are held out
 
 @dataclass(frozen=True, kw_only=True)
 class DataRecipe(Recipe):
-    """A :class:`pnp.Reconstructor` that learns from data alone.
+    """A :class:`pnp.Reconstructor`, or another model of (y, op), that learns from data alone.
 
     Folders hold measurements (formats of :func:`pnp.io.open`), or images, which are measured once each: what is not in
     these data the training never sees. Measurements are those of one field; they have no scores.
@@ -50,6 +50,7 @@ class DataRecipe(Recipe):
         noise_std: of the simulated data.
         loss: ``loss(size)`` makes it.
         network: makes the network, behind ``given``, the reconstructor's ``preprocess``.
+        model: ``model(size)`` makes the whole model, in their place.
         prepare: what is done to an image before it is measured.
         twice: each image is measured twice, for :class:`pnp.train.losses.Noise2Noise`.
         field: reads a folder of the field's images, where they are no pictures in [0, 1].
@@ -58,8 +59,9 @@ class DataRecipe(Recipe):
     measure: Callable[[int], Any]
     noise_std: float
     loss: Callable[[int], MeasuredLoss]
-    network: Callable[[], nn.Module]
-    given: str | Callable[[Any, Tensor], Tensor]
+    network: Callable[[], nn.Module] = nn.Identity
+    given: str | Callable[[Any, Tensor], Tensor] = "adjoint"
+    model: Callable[[int], nn.Module] | None = None
     prepare: Callable[[Tensor, Generator], Tensor] | None = None
     twice: bool = False
     field: Callable[[Path], Sequence[Tensor]] | None = None
@@ -74,7 +76,8 @@ class DataRecipe(Recipe):
 
     def at(self, size: int) -> Self:
         """The same for images of ``size`` pixels."""
-        build = partial(_reconstructor, self.measure, size, self.network, self.given)
+        build: Callable[[], nn.Module] = partial(_reconstructor, self.measure, size, self.network, self.given)
+        build = build if self.model is None else partial(self.model, size)
         maps = None if self.simulate is None else partial(_maps, size)
         return replace(self, size=size, build=build, simulate=maps)
 

@@ -64,6 +64,22 @@ def test_fixed_point_has_the_derivative_of_very_many_steps(method, name):
         assert (a - b).abs().max() < 1e-4 * b.abs().max()
 
 
+def test_steps_have_priors_of_their_own():
+    op, _ = CASES["inpainting"]
+    _, y = problem(op)
+    solver = PnPHQS(op, Smooth(), noise_std=0.05)
+    shared, separate = Unrolled(solver, 3), Unrolled(solver, 3, priors="separate")
+    assert torch.equal(separate(y), shared(y))  # copies, at the beginning
+    shares = [p for name, p in separate.named_parameters() if name.endswith("share")]
+    assert len(shares) == 3 and sum(name.endswith("share") for name, _ in shared.named_parameters()) == 1
+    slopes = torch.autograd.grad(separate(y).square().sum(), shares)
+    together = torch.autograd.grad(shared(y).square().sum(), list(solver.denoiser.parameters()))[0]
+    assert torch.allclose(sum(slopes, torch.zeros(())), together, rtol=1e-9) and all(s.abs() > 0 for s in slopes)
+    with torch.no_grad():
+        shares[-1].add_(0.5)
+    assert not torch.allclose(separate(y), shared(y))
+
+
 def test_unrolling_learns_and_keeps_units():
     op = Inpainting(random_mask((16, 16), 0.5, seed=1))
     rows = torch.linspace(0, 1, 16)
@@ -91,6 +107,8 @@ def test_bad_arguments_and_divergence():
     op = Inpainting(random_mask((8, 8), 0.6, seed=0))
     with pytest.raises(ValueError, match="iterations"):
         Unrolled(PnPADMM(op, Smooth()), 0)
+    with pytest.raises(ValueError, match="priors"):
+        Unrolled(PnPADMM(op, Smooth()), 2, priors="own")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="expert"):
         Unrolled(PnPADMM(op, Smooth(), expert=Expert(1.0, 0.1)), 2)
     _, y = problem(op)
