@@ -302,7 +302,7 @@ MIXER = [
         ),
         "3,200 crops of 32² are few for all: 400 images instead of 4 are worth {mixer_gain:.2f} dB to the Mixer, "
         "{unet_gain:.2f} dB to the U-Net, {vit_gain:.2f} dB to the ViT.",
-        seconds=100,
+        seconds=65,
     ),
     Row(
         "mixer-baselines",
@@ -319,9 +319,10 @@ MIXER = [
             f["mixer"] > f["unet"] + 0.05 and f["unet"] > f["vit"] + 0.05,
             f["mixer"] > f["vit"] and f["mixer"] > f["unet"] - 0.1,
         ),
-        "the Mixer learns later: the U-Net leads by {gap_half:.2f} dB at half the steps and by {gap:.2f} dB at the "
+        "the Mixer learns later: it is {gap_half:.2f} dB below the U-Net at half the steps, and level ({gap:.2f} dB) "
+        "at the "
         "end.",
-        seconds=60,
+        seconds=35,
     ),
     Row(
         "mixer-bm3d",
@@ -335,7 +336,7 @@ MIXER = [
         "training closes the distance: {short:.2f} dB after the 400 steps of the rows above, {mixer:.2f} after 6,000 "
         "of the "
         "shipped network, which is for all levels; BM3D has {bm3d:.2f}.",
-        seconds=30,
+        seconds=8,
     ),
     Row(
         "mixer-linear",
@@ -398,7 +399,7 @@ MIXER = [
         lambda f: (f["mixer"] < f["patch_2"] < f["mixer"] + 0.5, f["patch_2"] > f["mixer"]),
         "smaller patches learn later: they gain {patch_2_rise:.2f} dB in the second half of the steps, the default "
         "{mixer_rise:.2f} dB.",
-        seconds=30,
+        seconds=20,
     ),
     Row(
         "mixer-residual",
@@ -414,7 +415,7 @@ MIXER = [
             all(f[n] > f[f"{n}_direct"] for n in ("mixer", "unet", "vit")),
             f["mixer"] > f["mixer_direct"],
         ),
-        seconds=50,
+        seconds=35,
     ),
     Row(
         "mixer-mri",
@@ -433,7 +434,7 @@ MIXER = [
         ),
         "the others learn later than the U-Net: from half the steps to the end the Mixer goes from {mixer_half:.3f} to "
         "{mixer:.3f}, the ViT from {vit_half:.3f} to {vit:.3f}, the U-Net from {unet_half:.3f} to {unet:.3f}.",
-        seconds=50,
+        seconds=75,
     ),
     Row(
         "mixer-image-first",
@@ -449,7 +450,7 @@ MIXER = [
             all(2 * f[f"{n}_image"] <= f[f"{n}_noise"] for n in _UNTRAINED),
             all(f[f"{n}_image"] < f[f"{n}_noise"] for n in _UNTRAINED),
         ),
-        seconds=35,
+        seconds=25,
     ),
     Row(
         "mixer-bias",

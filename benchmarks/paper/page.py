@@ -17,7 +17,8 @@ Four papers stand behind this library. Each row is a claim of one of them, its f
 `python -m benchmarks.paper ROW` measures here. Trainings take a minute of one core where the papers took hours or days
 of a GPU, on smaller networks and images, so most rows compare an order or a trend, not a figure. A verdict is computed
 from the figures by the rule that stands below each table; `python -m benchmarks.paper --list` prints the rows,
-`--budget SECONDS` changes the work. Seconds are those of one CPU core that other work shared.
+`--budget SECONDS` changes the work. Seconds are those that one busy core spent on the row; networks that other rows or
+earlier runs trained are read from disk and cost none.
 """
 
 
