@@ -4,12 +4,13 @@ import argparse
 import importlib
 import json
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["main"]
 
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     done; 1: a check failed, or some of many files; 2: an error, one sentence; 128 + number of the signal that stopped
     it, after which no file is left half written.
     """
-    parser = argparse.ArgumentParser(prog="pnp", description=__doc__)
+    parser = _Parser(prog="pnp", description=__doc__)
+    _Parser.json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     parser.add_argument("--version", action="version", version=f"pnp {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     runs = {}
@@ -64,6 +66,17 @@ def main(arguments: list[str] | None = None) -> None:
     _tell(options, options.facts)
     if status:
         parser.exit(status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors of options, too, are JSON where that is asked for."""
+
+    json = False
+
+    def error(self, message: str) -> NoReturn:
+        if self.json:
+            print(json.dumps({"error": message}, indent=1, ensure_ascii=False))
+        super().error(message)
 
 
 class Terminated(KeyboardInterrupt):

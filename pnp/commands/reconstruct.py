@@ -11,6 +11,8 @@ it. The same command goes on after a stop. CONFIG.yaml or CONFIG.toml holds the 
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,8 @@ def run(given: argparse.Namespace) -> int:
         put(given, place, written=[str(place)])
     put(given, before=[str(p) for p in found.before], failed={str(k): v for k, v in found.failed.items()})
     say(given, found)
+    if given.quiet and found.failed:
+        print("\n".join(found.faults), file=sys.stderr)  # errors are not progress
     return 1 if found.failed else 0
 
 
@@ -191,13 +195,11 @@ def _stop(method: str, changes: dict[str, Any]) -> Stop:
 
 def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
     """One file to one file."""
-    from denoisers.weights import refuse_existing
-
     place = Path(given.out)
     beside = place.with_name(f"{place.name[: -len(ending_of(place))]}-std{ending_of(place)}")
     for target in (place, given.save, *([beside] if given.uncertainty else [])):
         if target is not None:
-            refuse_existing(target, overwrite=given.force)
+            _check_place(Path(target), path, given)
     found, bench = job.read(path), Bench(job)
     with progress(given, None) as callback:
         result = bench.solve(found, checkpoint=given.checkpoint, callback=callback)
@@ -218,6 +220,20 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
         put(given, file, files=[str(file)])
     put(given, report=json.loads(result.to_json()), provenance=told)
     return 0
+
+
+def _check_place(target: Path, data: Path, given: argparse.Namespace) -> None:
+    """Raise before the solve where its answer could not be written, or would replace the data."""
+    from denoisers.weights import refuse_existing
+
+    if target.resolve() == data.resolve():
+        raise ValueError(f"--out: {target} is the measured data, which no answer replaces")
+    folder = target.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} for {target.name}")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder}: may not be written to")
+    refuse_existing(target, overwrite=given.force)
 
 
 def _deviations(given: argparse.Namespace, result: Any, told: dict[str, Any], place: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Formats of measured data, one file each, and which of them a path is."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,18 @@ def _in_header(true: Callable[[Any], Any]) -> Callable[[Path], bool]:
 
 _FITS, _TEXT, _HDF5 = (".fits", ".fit", ".fits.gz"), (".txt", ".csv", ".dat"), (".h5", ".hdf5")
 
+
+def _check_options(found: Format, options: dict[str, Any]) -> None:
+    """Raise where the format's reader takes no such option."""
+    given = [*inspect.signature(found.read).parameters.values()][1:]
+    if any(p.kind is p.VAR_KEYWORD for p in given):  # it looks itself
+        return
+    takes = [p.name for p in given]
+    for name in options:
+        if name not in takes:
+            raise ValueError(f"{found.name} has no option {name!r}; it takes {', '.join(takes) or 'none'}")
+
+
 FORMATS: tuple[Format, ...] = (
     Format("fastMRI", (".h5", ".hdf5"), _has("kspace"), measured_fastmri),
     Format("ISMRMRD", (".h5", ".hdf5", ".mrd"), holds_ismrmrd, read_ismrmrd),
@@ -106,6 +119,7 @@ def open(path: str | Path, **options: Any) -> Measurement:
         found = next((f for f in fitting if f.matches(path)), None)
         if found is None:
             raise ValueError(f"of no known format of measured data: {', '.join(f.name for f in FORMATS)}")
+        _check_options(found, options)
         measurement = found.read(path, **options)
     said = {"file": path.name, "format": found.name, **measurement.provenance}
     return replace(measurement, provenance=said)

@@ -25,7 +25,7 @@ def holds_htc(path: Path) -> bool:
 def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measurement:
     """The measurement of a file of the Helsinki Tomography Challenge 2022: line integrals, millimetres, degrees.
 
-    ``image_shape`` pixels have the width of a detector bin at the centre of rotation.
+    ``image_shape`` pixels cover 512 detector bins at the centre of rotation, whatever their number.
 
     Raises:
         ValueError: a part is missing, or does not fit.
@@ -50,6 +50,7 @@ def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measuremen
     )
     if not source < detector:
         raise ValueError(f"distanceSourceDetector: expected more than {source}, got {detector}")
+    pixels = max(image_shape) if isinstance(image_shape, tuple) else image_shape
     y = torch.from_numpy(sinogram.astype(np.float32))[None, None]
     arguments: dict[str, Any] = {
         "image_shape": image_shape,
@@ -58,7 +59,7 @@ def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measuremen
         "detector_distance": detector - source,
         "detector_count": sinogram.shape[1],
         "detector_spacing": bin_width,
-        "pixel_size": bin_width * source / detector,
+        "pixel_size": bin_width * source / detector * 512 / pixels,
     }
     said = {key: str(parameters[key]) for key in ("scanner", "date", "distanceUnit") if key in parameters}
     return Measurement(y, FanBeam, arguments, None, said)

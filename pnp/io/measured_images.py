@@ -31,8 +31,10 @@ def measured_images(path: Path, *, slices: slice = slice(None)) -> Measurement:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether a folder holds DICOM files."""
-    return any(f.suffix.lower() in _DICOM and not f.name.startswith(".") for f in folder.iterdir())
+    """Whether a folder holds DICOM files, and no other data beside them."""
+    files = [f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")]
+    kinds = {f.suffix.lower() for f in files} - {"", ".txt", ".json", ".csv", ".xml", ".md", ".pdf"}
+    return bool(kinds) and kinds <= {*_DICOM}
 
 
 def read_series(folder: Path, *, slices: slice = slice(None)) -> Measurement:

@@ -9,7 +9,12 @@ from torch import Tensor
 __all__ = ["Measurement"]
 
 
-@dataclass(frozen=True)
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    return f"[{' x '.join(map(str, shape))}]" if len(shape) else f"{value}"
+
+
+@dataclass(frozen=True, repr=False)
 class Measurement:
     """Measured data and how they were measured: y (B, ...) = A x + noise, B slices, scans or one.
 
@@ -30,6 +35,13 @@ class Measurement:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     noise_std: float | Tensor | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Shapes, not values."""
+        said = "; ".join(f"{name} {_short(value)}" for name, value in self.provenance.items())
+        told = ", ".join(f"{name}={_short(value)}" for name, value in self.arguments.items())
+        noise = "unknown" if self.noise_std is None else _short(self.noise_std)
+        return f"y {_short(self.y)} of {self.build.__name__.lstrip('_')}({told}); noise {noise}; {said}"
 
     def operator(self, **changes: Any) -> Any:
         """The operator; ``changes`` replace arguments or add others, such as ``image_shape`` or ``cell``."""

@@ -28,10 +28,11 @@ def read_npz(path: Path) -> Measurement:
     if not zipfile.is_zipfile(path):
         raise ValueError("is no npz file, or is cut off")
     with np.load(path, allow_pickle=False) as file:
+        if "y" not in file.files:
+            answer = "; it is an answer of pnp: pnp view shows it" if "provenance" in file.files else ""
+            raise ValueError(f"holds no y, the data{answer}")
         arrays = {name: torch.from_numpy(np.array(file[name])) for name in file.files}
     arrays = {k: v.float() if v.dtype == torch.float64 else v for k, v in arrays.items()}
-    if "y" not in arrays:
-        raise ValueError("holds no y, the data")
     y, build, arguments = _built(arrays)
     noise = arrays.get("noise_std")
     estimated = arguments.get("coil_maps") is not None and "maps" not in arrays

@@ -32,7 +32,12 @@ class Many(NamedTuple):
     def __str__(self) -> str:
         count = len(self.written) + len(self.before) + len(self.failed)
         head = f"{count} files: {len(self.written)} written, {len(self.before)} there before, {len(self.failed)} failed"
-        return "\n".join([head, *(f"  {path}: {words}" for path, words in self.failed.items())])
+        return "\n".join([head, *self.faults])
+
+    @property
+    def faults(self) -> list[str]:
+        """A line for each file without an answer."""
+        return [f"  {path}: {words}" for path, words in self.failed.items()]
 
 
 def reconstruct_many(
@@ -130,6 +135,10 @@ def _tasks(paths: list[Path], out: Path, root: str | Path | None, ending: str) -
             raise ValueError(f"paths: {places[place]} and {path} would both be {place}{other}")
         places[place] = path
         tasks.append(Task(path, place))
+    sources = {path.resolve() for path in paths}
+    for place in places:
+        if place.resolve() in sources:
+            raise ValueError(f"out: {place} is measured data, which no answer replaces; name another folder")
     return tasks
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..io import read_images
+from ..io.opening import named
 from ..io.provenance import provenance
 from ..replay import read_saved, saved_card
 
@@ -79,9 +80,9 @@ def _unfinished(settings: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any
 
 
 def _of_answer(path: Path) -> Content:
-    with np.load(path, allow_pickle=False) as file:
+    with named(path), np.load(path, allow_pickle=False) as file:
         if not {"x", "provenance"} <= {*file.files}:
-            raise ValueError(f"{path}: expected the arrays x and provenance of an answer of pnp")
+            raise ValueError("expected the arrays x and provenance of an answer of pnp")
         x = torch.from_numpy(np.array(file["x"]))
         told = json.loads(file["report"].item()) if "report" in file.files else {}
         origin = json.loads(file["provenance"].item() or "{}")

@@ -228,3 +228,39 @@ def test_sigterm_leaves_no_partial_file_and_a_checkpoint_goes_on(scan):
     with np.load(folder / "x.npz") as file:
         assert np.array_equal(file["x"], whole.x.numpy())
     assert not (folder / "k").exists()
+
+
+def test_measured_data_are_never_replaced(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("scans").mkdir()
+    for place in ("m.npz", "scans/a.npz", "scans/b.npz"):
+        np.savez(place, y=np.ones((16, 16), "f4"), mask=np.ones((16, 16), "f4"), noise_std=0.1)
+    before = Path("m.npz").read_bytes(), Path("scans/a.npz").read_bytes()
+    for arguments in (["m.npz", "--out", "m.npz"], ["scans", "--out", "scans"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["reconstruct", *arguments, "--force", "-q"])
+        assert stop.value.code == 2 and "measured data, which no answer replaces" in capsys.readouterr().err
+    assert (Path("m.npz").read_bytes(), Path("scans/a.npz").read_bytes()) == before
+
+
+def test_what_fails_is_told_where_it_is_seen(tmp_path, capsys, monkeypatch):
+    """Quiet, as JSON, and before the solve."""
+    monkeypatch.chdir(tmp_path)
+    Path("scans").mkdir()
+    np.savez("scans/a.npz", y=np.ones((16, 16), "f4"), mask=np.ones((16, 16), "f4"), noise_std=0.1)
+    Path("scans/b.npz").write_text("none")
+    for arguments, status, words in (
+        (["scans", "--out", "answers", "-q"], 1, "b.npz"),
+        (["scans/a.npz", "--out", "nowhere/x.npz"], 2, "no folder nowhere"),
+        (["answers/a.npz", "--out", "x.npz"], 2, "it is an answer of pnp"),
+        (["scans/a.npz", "--out", "x.npz", "--reader", "row=0"], 2, "has no option 'row'"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["reconstruct", *arguments])
+        assert stop.value.code == status and words in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["reconstruct", "scans/a.npz", "--out", "x.npz", "--json", "--iterations", "abc"])
+    assert "abc" in json.loads(capsys.readouterr().out)["error"]
+    with pytest.raises(SystemExit) as stop:
+        main(["view", "scans/b.npz"])
+    assert stop.value.code == 2 and "cannot read scans/b.npz" in capsys.readouterr().err

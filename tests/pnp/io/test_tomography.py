@@ -245,4 +245,7 @@ def test_a_slice_of_a_scanner(tmp_path):
         file.Modality = modality
         file.save_as(tmp_path / "b.dcm")
         assert io.open(tmp_path / "b.dcm").operator().field == field
-    assert io.open(tmp_path / "a.dcm").noise_std is None
+    assert io.open(tmp_path / "a.dcm").noise_std is None and len(repr(m)) < 300
+    np.savez(tmp_path / "scan.npz", y=np.ones((8, 8), "f4"), mask=np.ones((8, 8), "f4"))
+    with pytest.raises(ValueError, match="no known format"):  # not a series: there are other data in the folder
+        io.open(tmp_path)
