@@ -117,7 +117,7 @@ def test_one_training_at_a_time_and_a_dead_one_does_not_count(folder, tmp_path):
 with alone({str(lock)!r}): print(1, flush=True); time.sleep(60)"""
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"1\n"
-        with pytest.raises(FileExistsError, match=f"process {other.pid} on .* is at work"):
+        with pytest.raises(FileExistsError, match=f"process {other.pid} on .* is already running there"):
             train(FAST, folder, out)
         other.kill()
     assert lock.exists()
