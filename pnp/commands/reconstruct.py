@@ -205,7 +205,7 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
         result = bench.solve(found, checkpoint=given.checkpoint, callback=callback)
     say(given, result)
     told = provenance(result, found.provenance)
-    files = write_answer(place, result, told, pixel=given.pixel, overwrite=given.force)
+    files = write_answer(place, result, told, found, pixel=given.pixel, overwrite=given.force)
     if given.save is not None:
         if given.force:
             Path(given.save).unlink(missing_ok=True)

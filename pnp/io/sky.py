@@ -35,8 +35,8 @@ def write_sky_map(
     """Write a map (1, 1, H, W) of a measured sky to a FITS file, with what the measurement says of its place.
 
     Radio skies are written with right ascension to the left and direction cosines (SIN), maps of mass as they were
-    read, on the tangent plane (TAN); without coordinates where the file had none. HISTORY holds versions, the hash of
-    the data, settings and corrections as one JSON text (:func:`pnp.io.provenance.provenance`).
+    read, on the tangent plane (TAN); where the file tells no place, with the size of a pixel alone. HISTORY holds
+    versions, the hash of the data, settings and corrections as one JSON text (:func:`pnp.io.provenance.provenance`).
 
     Args:
         result: of the solve; its settings go into the file.
@@ -70,6 +70,10 @@ def write_sky_map(
         unit_ = fits.PrimaryHDU(x[0, 0].detach().cpu().numpy())
         if unit:
             header["BUNIT"] = unit
+        if scale:  # no place on the sky, but the size of a pixel, in degrees
+            sign = -1 if told.get("east", "left" if cell else "right") == "left" else 1
+            side = float(scale) / 60
+            header |= {"CDELT1": sign * side, "CDELT2": side, "CUNIT1": "deg", "CUNIT2": "deg"}
         if beam is not None:
             header["BMAJ"], header["BMIN"], header["BPA"] = beam[0] / 3600, beam[1] / 3600, beam[2]
         for name, value in header.items():

@@ -13,7 +13,9 @@ from torch import Tensor
 from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
+from ..io import Measurement
 from ..io.provenance import as_text
+from ..io.sky import write_sky_map
 from ..io.writing import ending_of, write_images
 from ..result import Result
 from .standing import card_of, file_hash, stamp
@@ -38,16 +40,30 @@ def pixel_of(result: Result) -> tuple[float, str] | None:
     return None
 
 
+def _pixel_read(told: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Side of a pixel that the data's file told, where it is a square."""
+    sides = told.get("data", {}).get("pixel / mm")
+    return (float(sides[0]), "mm") if sides and float(sides[0]) == float(sides[1]) else None
+
+
+def _is_sky(measured: Measurement, x: Tensor) -> bool:
+    """Whether the header of a FITS file can tell where on the sky a map lies, or how large its pixels are."""
+    known = {name for kept in (measured.arguments, measured.provenance) for name in kept if kept[name] is not None}
+    return bool(known & {"cell", "pixel_scale"}) and x.shape[:2] == (1, 1) and not x.is_complex()
+
+
 def write_answer(
     place: str | Path,
     result: Result,
     told: Mapping[str, Any],
+    measured: Measurement | None = None,
     *,
     pixel: tuple[float, str] | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the image of a result with its provenance ``told``, and give the files: complex values as ``.npz``,
-    magnitudes elsewhere; pictures have the range of the image.
+    magnitudes elsewhere; pictures have the range of the image, FITS files of one map the coordinates and units that
+    ``measured`` tells.
 
     ``.npz`` holds ``x`` (B, C, H, W) as it is, ``report`` (:meth:`pnp.Result.to_json`) and ``provenance``, JSON both.
     """
@@ -58,7 +74,10 @@ def write_answer(
         with written(place) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays, provenance=np.array(as_text(told).encode()))  # pyright: ignore
         return [Path(place)]
-    pixel = pixel or pixel_of(result)
+    pixel = pixel or pixel_of(result) or _pixel_read(told)
+    if ending == ".fits" and measured is not None and _is_sky(measured, result.x):
+        write_sky_map(place, result.x, measured, result=result, overwrite=overwrite)
+        return [Path(place)]
     images = images_of(result.x.abs() if result.x.is_complex() else result.x)
     limits = None
     if ending in (".png", ".jpg", ".jpeg"):

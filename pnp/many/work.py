@@ -99,7 +99,7 @@ class Worker:
             measured = self.bench.job.read(task.path)
             result = self.bench.solve(measured)
         told = provenance(result, measured.provenance)
-        files = write_answer(task.place, result, told, pixel=self.setup.pixel, overwrite=True)
+        files = write_answer(task.place, result, told, measured, pixel=self.setup.pixel, overwrite=True)
         write_card(task.place, files, task.path, self.settings, result, told, time.monotonic() - begun)
 
 

@@ -264,3 +264,25 @@ def test_what_fails_is_told_where_it_is_seen(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         main(["view", "scans/b.npz"])
     assert stop.value.code == 2 and "cannot read scans/b.npz" in capsys.readouterr().err
+
+
+def test_headers_keep_pixels_and_units(tmp_path, monkeypatch):
+    pydicom = pytest.importorskip("pydicom", reason="needs pydicom: pip install 'pnp-imaging[io]'")
+    fits = pytest.importorskip("astropy.io.fits", reason="needs astropy: pip install 'pnp-imaging[io]'")
+    from benchmarks.fuzz import whole
+
+    monkeypatch.chdir(tmp_path)
+    Path("a.dcm").write_bytes(whole("dcm")[0])
+    file = pydicom.dcmread("a.dcm")
+    file.PixelSpacing = [0.7, 0.7]
+    file.save_as("a.dcm")
+    main(["reconstruct", "a.dcm", "--out", "b.dcm", "--iterations", "2", "-q"])
+    assert pydicom.dcmread("b.dcm").PixelSpacing == [0.7, 0.7]
+    g = torch.Generator().manual_seed(0)
+    np.save(
+        "uv.npy", torch.cat((1e4 * torch.randn(2, 300, generator=g), torch.randn(2, 300, generator=g)), 0).T.numpy()
+    )
+    options = ["--reader", "unit=lambda", "image_shape=[16,16]", "cell=2.0"]
+    main(["reconstruct", "uv.npy", *options, "--out", "sky.fits", "--iterations", "2", "-q"])
+    header = fits.getheader("sky.fits")
+    assert header["BUNIT"] == "Jy/pixel" and header["CDELT2"] == pytest.approx(2 / 3600) and header["CDELT1"] < 0
