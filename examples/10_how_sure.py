@@ -45,6 +45,7 @@ plot.show({"zero-filled": op.A_adjoint(y).abs(), "PnP-ADMM": result.x.abs()}, re
 # %%
 support = data_support(op, result.x, noise_std=0.02)
 print(support)
+assert support.unheld is not None  # an image was given
 plot.show({"answer": result.x.abs(), "the prior's part": support.unheld.abs()})
 
 # %% [markdown]

@@ -84,5 +84,6 @@ class Walk:
 def _either(condition: Tensor, a: State, b: State) -> State:
     """Samples of ``a`` where the condition (B,) holds, else those of ``b``, of the same data."""
     names = ("values", "residual", "pace", "lowest", "waited")
-    kept = choose(condition, *(tuple(getattr(state, name) for name in names) for state in (a, b)))
+    ours, theirs = (tuple(getattr(state, name) for name in names) for state in (a, b))
+    kept = choose(condition, ours, theirs)
     return b._replace(**dict(zip(names, kept, strict=True)))
