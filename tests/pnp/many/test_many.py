@@ -202,6 +202,15 @@ def _alive(process: int) -> bool:
         return False
 
 
+@pytest.fixture
+def same_signals():
+    """Ray leaves a handler of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("same_signals")
 def test_ray_does_the_same(files, tmp_path):
     pytest.importorskip("ray")
     with warnings.catch_warnings():
