@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from typing import Any
 
 from ..io.opening import package
@@ -34,12 +36,16 @@ class Cluster:
         self.working: dict[Any, tuple[Any, Task]] = {}
 
     def _start(self, address: str, **local: Any) -> None:
+        handler = signal.getsignal(signal.SIGTERM)
         try:
             self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
         except (ConnectionError, ValueError) as error:  # no such cluster
             raise ValueError(f"cluster: {address!r}: {error}") from error
         except Exception as error:  # Ray's own are of no kind; it gives itself half a minute
             raise RuntimeError(f"cluster: Ray does not start: {error} Or join a cluster: ray start --head") from error
+        finally:  # Ray has put its own there, which would end the driver without closing what it holds
+            if threading.current_thread() is threading.main_thread() and handler is not None:
+                signal.signal(signal.SIGTERM, handler)
 
     @property
     def free(self) -> bool:
