@@ -16,6 +16,7 @@ from ..fourier.toeplitz import fast_length
 from ..shapes import check_batch, check_precision
 from .angles import check_angles
 from .fbp import continued, warn_of_cut
+from .field_of_view import beyond
 from .radon import Radon, sinc
 from .rebin import even_views, levelled, ray_weights
 from .shifts import check_shift, each_view, mean_shift
@@ -177,6 +178,11 @@ class FanBeam(LinearOperator):
         meets = s.abs() <= line.length * line.pixel_size / 2  # beyond, the series repeats and the image ends
         phase = meets * torch.exp(1j * (columns // 2) * frequency * s)
         self.register_buffer("phase", phase.flatten(), persistent=False)
+
+    def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
+        place = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        width = self.detector_spacing * self.source_distance / (self.source_distance + self.detector_distance)
+        return beyond(y, self._mean_rays(place)[1], self.parallel.image_shape, self.parallel.pixel_size, width)
 
     def variants(self, y: Tensor) -> Iterator[Variant]:
         words = "source and detector turn the other way, or the detector is read the other way: -angles fits"

@@ -16,6 +16,7 @@ from ..shapes import check_batch, image_axes
 from .angles import check_angles
 from .consistency import inconsistent
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
+from .field_of_view import beyond
 from .shifts import check_shift, each_view, largest_shift, mean_shift
 
 __all__ = ["Radon", "sinc"]
@@ -167,7 +168,11 @@ class Radon(LinearOperator):
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         offset = torch.as_tensor(each_view(self.offset)).detach().cpu() - mean_shift(self.offset)
-        return inconsistent(y, self.angles, self._bins() + offset, self.detector_spacing) if self.covers else ()
+        s, angles, spacing = self._bins() + offset, self.angles.cpu(), self.detector_spacing
+        found = inconsistent(y, angles, s, spacing) if self.covers else ()
+        if found and found[0].cause == "geometry":  # exchanged axes leave nothing to look at
+            return found
+        return beyond(y, s, self.image_shape, self.pixel_size, spacing) or found
 
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
         return self.nufft.toeplitz(self.gain).preconditioner(gamma)

@@ -1,15 +1,18 @@
 """Remove white noise from images; prints the files that it writes."""
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from operators.image.mask import Identity
 
 from ..io import read_images
+from ..io.measured_images import image_header, square_pixel
 from ..io.writing import ending_of, write_images
 from ..noise_level import estimate_noise
 from ..train.images import as_float
@@ -27,6 +30,9 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--to", "--out", dest="to", help="file to write, or folder for several (default: NAME-denoised "
                    "beside each)")  # fmt: skip
     p.add_argument("--force", action="store_true", help="replace files that are there")
+
+
+_UNLIKE, _LEAST = 8.0, 0.5  # times the estimate; of the range, which noise that is asked for may have
 
 
 @torch.no_grad()
@@ -48,13 +54,27 @@ def run(given: argparse.Namespace) -> None:
             if x.shape[1] not in priors:
                 priors[x.shape[1]] = denoiser(given.prior, x.shape[1])
             prior = priors[x.shape[1]]
-            sigma = given.sigma
-            if sigma is None:
-                sigma = float(estimate_noise(Identity((x.shape[2], x.shape[3]), channels=x.shape[1]), x)[0])
-                say(given, f"{file.name}: noise level {sigma:.4g}, estimated")
+            sigma = _level(given, file, x) if given.sigma is None or not answers else given.sigma
             rows = x if prior.channels in (None, x.shape[1]) else x.movedim(1, 0)  # channel by channel
             answers.append(prior(rows, sigma).reshape(x.shape)[0])
             sigmas.append(sigma)
-        told = {"data": {"file": file.name}, "method": "denoise", "denoiser": given.prior, "sigma": sigmas}
-        for written in write_images(place, answers, overwrite=given.force, provenance=told):
+        header = image_header(file)
+        told = {"data": {"file": file.name, **header}, "method": "denoise", "denoiser": given.prior, "sigma": sigmas}
+        for written in write_images(place, answers, overwrite=given.force, provenance=told, pixel=square_pixel(header)):
             put(given, written, files=[{"from": str(file), "to": str(written), "sigma": sigmas}])
+
+
+def _level(given: argparse.Namespace, file: Path, x: Tensor) -> float:
+    """The noise level that is given, with a warning where it is far from what the image (1, C, H, W) shows; or that."""
+    found = float(estimate_noise(Identity((x.shape[2], x.shape[3]), channels=x.shape[1]), x)[0])
+    if given.sigma is None:
+        say(given, f"{file.name}: noise level {found:.4g}, estimated")
+        return found
+    low, high = float(x.min()), float(x.max())
+    if not found / _UNLIKE <= given.sigma <= max(_UNLIKE * found, _LEAST * (high - low)):
+        warnings.warn(
+            f"sigma: {given.sigma:.4g} is far from {found:.4g}, the estimate for {file.name} with values {low:.4g} "
+            f"to {high:.4g}; sigma is in their units",
+            stacklevel=2,
+        )
+    return given.sigma

@@ -23,5 +23,7 @@ def run(given: argparse.Namespace) -> None:
     """Write the page."""
     source = Path(given.result)
     place = Path(given.to) if given.to is not None else source.with_name(f"{source.name}.html")
+    if place.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--to: {place} is the name of no page, expected NAME.html")
     write_page(source, place, reference=given.reference, uncertainty=given.uncertainty, overwrite=given.force)
     put(given, place, page=str(place))

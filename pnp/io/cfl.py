@@ -1,6 +1,7 @@
 """BART's cfl files: a header of sizes, and single-precision complex values with the first axis fastest."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,15 @@ def read_cfl(
         y = values.reshape(points.shape[1], values.shape[3], -1, order="F").transpose(2, 1, 0)
         return trajectory_scan(_some(torch.from_numpy(y.copy())[slices], slices), points, shape, said, coil_maps=maps)
     y = _some(_plane(values, "k-space")[slices], slices)
+    if _concentration(torch.fft.fft2(y, norm="ortho")) > _concentration(y):
+        warnings.warn(f"{path.name}: looks like an image, not like k-space; image=True reads it as one", stacklevel=3)
     return cartesian_scan(y, (y != 0).any(1, keepdim=True).float(), said, coil_maps=maps)
+
+
+def _concentration(y: Tensor) -> float:
+    """The share of the energy that the largest hundredth of the values holds: most of it in k-space."""
+    size = y.abs().flatten().double().square()
+    return float(size.topk(max(1, len(size) // 100)).values.sum() / size.sum().clamp_min(1e-300))
 
 
 def _plane(values: np.ndarray, what: str) -> Tensor:

@@ -10,6 +10,7 @@ from .cfl import read_cfl
 from .fastmri import measured_fastmri
 from .hdf5 import holds_exchange, holds_nxtomo, read_exchange, read_nxtomo
 from .htc import holds_htc, read_htc
+from .images import ending
 from .ismrmrd import holds_ismrmrd, read_ismrmrd
 from .measured_images import holds_dicom, measured_images, read_series
 from .measurement import Measurement
@@ -118,7 +119,10 @@ def open(path: str | Path, **options: Any) -> Measurement:
     with named(path):
         found = next((f for f in fitting if f.matches(path)), None)
         if found is None:
-            raise ValueError(f"of no known format of measured data: {', '.join(f.name for f in FORMATS)}")
+            known = ", ".join(f.name for f in FORMATS)
+            image = "an image or array does not say what it was measured by: Measurement(y, operator, arguments), or "
+            image = f"{image}--operator on the command line. " if ending(path) else ""
+            raise ValueError(f"{image}of no known format of measured data: {known}")
         _check_options(found, options)
         measurement = found.read(path, **options)
     said = {"file": path.name, "format": found.name, **measurement.provenance}

@@ -1,6 +1,6 @@
 """Images that a scanner reconstructed, as measurements of themselves: denoising is what is left to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from .images import read_images
 from .measurement import Measurement
 from .opening import package
 
-__all__ = ["holds_dicom", "measured_images", "read_series"]
+__all__ = ["holds_dicom", "image_header", "measured_images", "read_series", "square_pixel"]
 
 _DICOM = (".dcm", ".ima")
 _WORDS = {"Modality": "modality", "Manufacturer": "manufacturer", "ManufacturerModelName": "instrument",
@@ -27,7 +27,25 @@ def measured_images(path: Path, *, slices: slice = slice(None)) -> Measurement:
     images = read_images(path, channels=None)[slices]
     if not images:
         raise ValueError(f"slices: {slices} leaves none")
-    return _identity(images, _dicom_header(path) if path.suffix.lower() in _DICOM else _nifti_header(path))
+    return _identity(images, image_header(path))
+
+
+def image_header(path: Path) -> dict[str, Any]:
+    """What a DICOM or NIfTI file tells of its images: modality, units, millimetres; nothing of other files."""
+    name = path.name.lower()
+    if name.endswith(_DICOM):
+        return _dicom_header(path)
+    return _nifti_header(path) if name.endswith((".nii", ".nii.gz")) else {}
+
+
+def square_pixel(header: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Side of a pixel and its unit that a header tells, where it is a square.
+
+    >>> square_pixel({"pixel / mm": (0.7, 0.7)}), square_pixel({"pixel / mm": (0.7, 0.9)})
+    ((0.7, 'mm'), None)
+    """
+    sides = header.get("pixel / mm")
+    return (float(sides[0]), "mm") if sides and float(sides[0]) == float(sides[1]) else None
 
 
 def holds_dicom(folder: Path) -> bool:

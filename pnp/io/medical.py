@@ -64,7 +64,8 @@ def write_dicom(path: Path, stack: np.ndarray, number: int, beside: Any) -> None
     file.SeriesInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[digest, "series"])
     file.PatientName = file.PatientID = file.PatientBirthDate = file.PatientSex = ""
     file.StudyDate = file.StudyTime = file.StudyID = file.AccessionNumber = file.ReferringPhysicianName = ""
-    file.Modality, file.ConversionType = "OT", "WSD"
+    data = beside.provenance.get("data", {})
+    file.Modality, file.ConversionType = data.get("modality", "OT"), "WSD"
     file.ImageType = ["DERIVED", "SECONDARY"]
     file.SeriesNumber, file.InstanceNumber = 1, number + 1
     file.Manufacturer = "pnp"
@@ -76,7 +77,7 @@ def write_dicom(path: Path, stack: np.ndarray, number: int, beside: Any) -> None
     file.Rows, file.Columns = stored.shape
     file.BitsAllocated = file.BitsStored = 16
     file.HighBit, file.PixelRepresentation = 15, 0
-    file.RescaleSlope, file.RescaleIntercept, file.RescaleType = f"{slope:.10g}", f"{low:.10g}", "US"
+    file.RescaleSlope, file.RescaleIntercept, file.RescaleType = f"{slope:.10g}", f"{low:.10g}", data.get("units", "US")
     if side := millimetres(beside.pixel):
         file.PixelSpacing = [f"{side:.10g}", f"{side:.10g}"]
         file.ImagePositionPatient = ["0", "0", f"{number:d}"]

@@ -14,6 +14,7 @@ from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
 from ..io import Measurement
+from ..io.measured_images import square_pixel
 from ..io.provenance import as_text
 from ..io.sky import write_sky_map
 from ..io.writing import ending_of, write_images
@@ -38,12 +39,6 @@ def pixel_of(result: Result) -> tuple[float, str] | None:
         if isinstance(side, int | float) and side > 0:
             return float(side), unit
     return None
-
-
-def _pixel_read(told: Mapping[str, Any]) -> tuple[float, str] | None:
-    """Side of a pixel that the data's file told, where it is a square."""
-    sides = told.get("data", {}).get("pixel / mm")
-    return (float(sides[0]), "mm") if sides and float(sides[0]) == float(sides[1]) else None
 
 
 def _is_sky(measured: Measurement, x: Tensor) -> bool:
@@ -74,7 +69,7 @@ def write_answer(
         with written(place) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays, provenance=np.array(as_text(told).encode()))  # pyright: ignore
         return [Path(place)]
-    pixel = pixel or pixel_of(result) or _pixel_read(told)
+    pixel = pixel or pixel_of(result) or square_pixel(told.get("data", {}))
     if ending == ".fits" and measured is not None and _is_sky(measured, result.x):
         write_sky_map(place, result.x, measured, result=result, overwrite=overwrite)
         return [Path(place)]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -276,8 +277,13 @@ def test_headers_keep_pixels_and_units(tmp_path, monkeypatch):
     file = pydicom.dcmread("a.dcm")
     file.PixelSpacing = [0.7, 0.7]
     file.save_as("a.dcm")
+    file.Modality = "CT"
+    file.save_as("a.dcm")
     main(["reconstruct", "a.dcm", "--out", "b.dcm", "--iterations", "2", "-q"])
-    assert pydicom.dcmread("b.dcm").PixelSpacing == [0.7, 0.7]
+    main(["denoise", "a.dcm", "--to", "c.dcm", "--sigma", "40", "-q"])
+    for name in ("b.dcm", "c.dcm"):
+        header = pydicom.dcmread(name)
+        assert header.PixelSpacing == [0.7, 0.7] and header.RescaleType == "HU" and header.Modality == "CT"
     g = torch.Generator().manual_seed(0)
     np.save(
         "uv.npy", torch.cat((1e4 * torch.randn(2, 300, generator=g), torch.randn(2, 300, generator=g)), 0).T.numpy()
@@ -286,3 +292,31 @@ def test_headers_keep_pixels_and_units(tmp_path, monkeypatch):
     main(["reconstruct", "uv.npy", *options, "--out", "sky.fits", "--iterations", "2", "-q"])
     header = fits.getheader("sky.fits")
     assert header["BUNIT"] == "Jy/pixel" and header["CDELT2"] == pytest.approx(2 / 3600) and header["CDELT1"] < 0
+
+
+def test_sigma_in_other_units_is_told(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("PIL", reason="needs Pillow: pip install 'pnp-imaging[train]'")
+    from pnp.io.writing import write_images
+
+    monkeypatch.chdir(tmp_path)
+    write_images("p.png", [CAMERA[0]])
+    for sigma, off in (("25", True), ("1e-6", True), ("25/255", False), ("0.2", False)):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            main(["denoise", "p.png", "--sigma", sigma, "--to", "x.png", "--force"])
+        assert any("sigma is in their units" in str(w.message) for w in found) == off, sigma
+
+
+def test_an_image_does_not_say_what_measured_it(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("PIL", reason="needs Pillow: pip install 'pnp-imaging[train]'")
+    from pnp.io.writing import write_images
+
+    monkeypatch.chdir(tmp_path)
+    write_images("p.png", [CAMERA[0]])
+    for arguments, words in (
+        (["reconstruct", "p.png", "--out", "x.npz"], "--operator"),
+        (["view", "p.npz", "--to", "a.png"], "expected NAME.html"),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert words in capsys.readouterr().err

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from operators import Radon, check
+from operators import FanBeam, Radon, check, gaussian_noise
 from operators.tomography.fbp import angle_weights, filter_sinogram
 from tests.contracts import operator_laws
 
@@ -361,3 +361,21 @@ def test_backprojection_of_complete_scans_keeps_values_whatever_the_angles(name)
 def test_degrees_are_noticed(degrees):
     with pytest.warns(UserWarning, match="radians are expected"):
         Radon(8, degrees)
+
+
+@pytest.mark.parametrize("fan", [False, True])
+def test_an_image_that_is_smaller_than_the_object_is_doubted(fan):
+    def scan(side, **others):
+        if not fan:
+            return Radon(side, torch.arange(60) * torch.pi / 60, 91, **others)
+        angles = torch.arange(120) * torch.pi / 60
+        return FanBeam(side, angles, source_distance=200.0, detector_distance=100.0, detector_count=141, **others)
+
+    x = torch.zeros(1, 1, 64, 64)
+    x[..., 8:56, 10:54] = 1
+    y = gaussian_noise(scan(64)(x), 0.3)
+    causes = {side: [d.cause for d in scan(side).doubts(y)] for side in (64, 24, 16)}
+    assert causes[64] == [] and causes[24] == causes[16] == ["field of view"]
+    assert scan(16).doubts(y)[0].sure and "pixel_size" in scan(16).doubts(y)[0].words
+    assert not scan(32, pixel_size=2.0).doubts(y)  # the same field in larger pixels
+    assert not scan(16).doubts(0 * y)

@@ -114,6 +114,13 @@ class TestBART:
                 m = pnp.io.open(tmp_path / f"k{ending}")
                 assert torch.equal(m.y[0], K) and m.provenance["dimensions"] == shape
 
+    def test_an_image_that_is_read_as_kspace_is_told(self, tmp_path):
+        image = fft2c(K[:1])  # of one coil
+        write_cfl(tmp_path / "x", image.permute(1, 2, 0).numpy()[:, :, None])
+        with pytest.warns(UserWarning, match="looks like an image, not like k-space; image=True"):
+            pnp.io.open(tmp_path / "x.cfl")
+        assert torch.allclose(pnp.io.open(tmp_path / "x.cfl", image=True).y[0], image)
+
     def test_maps_batches_and_images(self, tmp_path):
         write_cfl(tmp_path / "maps", MAPS.permute(1, 2, 0).numpy()[:, :, None])
         repeated = np.stack([np.asarray(s * K.permute(1, 2, 0))[:, :, None] for s in (1, 2)], -1)
