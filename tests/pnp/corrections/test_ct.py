@@ -175,7 +175,7 @@ def test_counts_without_a_logarithm_are_filled_and_left_out():
     assert torch.allclose(found.y[inner], y[inner]) and torch.allclose(found.y[5, :2], y[5, 2:3])
     from pnp import PnPADMM
 
-    op = Radon(8, views(10), 20)
+    op = Radon(14, views(10), 20)
     result = PnPADMM(op, noise_std=found.noise_std[None, None].float()).solve(found.y[None, None].float())
     assert torch.isfinite(result.x).all()
 
