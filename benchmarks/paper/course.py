@@ -157,6 +157,28 @@ def _losses(effort: Effort) -> Mapping[str, float]:
 
 _FIVE = "CNN {cnn:.3f}, ResCNN {rescnn:.3f}, UNet {unet:.3f}, attention {attention:.3f}, ViT {vit:.3f} from {input:.3f}"
 
+
+def _five(name: str, title: str, problem: str, kind: str) -> Row:
+    """A row of the five networks on one problem."""
+    return Row(
+        name,
+        title,
+        "no common table",
+        f"{DATA}, {problem}; 0.04 to 0.4 million parameters, 600 steps of 4",
+        _architectures(kind),
+        "SSIM: " + _FIVE,
+        "reproduced: UNet is best or within 0.005 of the best, and all are above the input; same trend: UNet above "
+        "CNN.",
+        lambda f: (
+            f["unet"] > max(f[n] for n in NETS) - 0.005 and min(f[n] for n in NETS) > f["input"],
+            f["unet"] > f["cnn"],
+        ),
+        "blocks with normalisation learn later: SSIM goes from {unet_half:.3f} at half the steps to {unet:.3f} for "
+        "UNet, from {cnn_half:.3f} to {cnn:.3f} for CNN, from {attention_half:.3f} to {attention:.3f} with attention.",
+        seconds=55,
+    )
+
+
 COURSE = [
     Row(
         "course-motion",
@@ -178,41 +200,17 @@ COURSE = [
         "{cnn:.4f}, of ResCNN from {rescnn_half:.4f} to {rescnn:.4f}.",
         seconds=15,
     ),
-    Row(
+    _five(
         "course-deblurring",
         "CNN, ResCNN, UNet, attention and ViT on motion blur",
-        "no common table",
-        f"{DATA}, 64², motion blur 7 px, 1 % noise; 0.04 to 0.4 million parameters, 600 steps of 4",
-        _architectures("blur"),
-        "SSIM: " + _FIVE,
-        "reproduced: UNet is best or within 0.005 of the best, and all are above the input; same trend: UNet above "
-        "CNN.",
-        lambda f: (
-            f["unet"] > max(f[n] for n in NETS) - 0.005 and min(f[n] for n in NETS) > f["input"],
-            f["unet"] > f["cnn"],
-        ),
-        "blocks with normalisation learn later: SSIM goes from {unet_half:.3f} at half the steps to {unet:.3f} for "
-        "UNet, from "
-        "{cnn_half:.3f} to {cnn:.3f} for CNN, from {attention_half:.3f} to {attention:.3f} with attention.",
-        seconds=55,
+        "64², motion blur 7 px, 1 % noise",
+        "blur",
     ),
-    Row(
+    _five(
         "course-ct",
         "CNN, ResCNN, UNet, attention and ViT on CT, behind filtered back projection",
-        "no common table",
-        f"{DATA}, 64², {ANGLES} angles, 1 % noise; 0.04 to 0.4 million parameters, 600 steps of 4",
-        _architectures("ct"),
-        "SSIM: " + _FIVE,
-        "reproduced: UNet is best or within 0.005 of the best, and all are above the input; same trend: UNet above "
-        "CNN.",
-        lambda f: (
-            f["unet"] > max(f[n] for n in NETS) - 0.005 and min(f[n] for n in NETS) > f["input"],
-            f["unet"] > f["cnn"],
-        ),
-        "blocks with normalisation learn later: SSIM goes from {unet_half:.3f} at half the steps to {unet:.3f} for "
-        "UNet, from "
-        "{cnn_half:.3f} to {cnn:.3f} for CNN, from {attention_half:.3f} to {attention:.3f} with attention.",
-        seconds=55,
+        f"64², {ANGLES} angles, 1 % noise",
+        "ct",
     ),
     Row(
         "course-reach",
