@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ try:
 except ImportError:  # Windows, which has no such locks
     fcntl = None
 
-__all__ = ["Again", "claim_of", "claimed"]
+__all__ = ["Again", "claim_of", "claimed", "forget"]
 
 
 class Again(Exception):
@@ -71,3 +71,23 @@ def _locked(path: Path) -> Any:
         except FileNotFoundError:
             pass
         file.close()  # the one before took the file away in between
+
+
+def forget(path: Path) -> None:
+    """Take away the claim ``path`` on a file that is done, which a process left that was killed before it could; one
+    that is held stays.
+
+    >>> import tempfile
+    >>> left = Path(tempfile.mkdtemp()) / "a.claim"
+    >>> with claimed(left):
+    ...     forget(left)
+    ...     left.exists()
+    True
+    """
+    with suppress(FileNotFoundError), open(path, "r+b") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        path.unlink(missing_ok=True)

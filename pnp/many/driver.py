@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..io import ENDINGS, FORMATS
 from ..io.writing import WRITTEN
-from .claims import claim_of
+from .claims import claim_of, forget
 from .job import Job
 from .processes import Here, Processes
 from .standing import Standing, standing
@@ -104,6 +104,7 @@ def reconstruct_many(
         state, words = standing(task.place, task.path, settings)
         if state == Standing.DONE:
             found.before.append(task.place)
+            forget(claim_of(task.place))
         elif state == Standing.OTHER and not overwrite and "other settings" in words:
             raise FileExistsError(f"{task.place} {words}; overwrite=True (--force on the command line) replaces it")
         else:

@@ -29,6 +29,7 @@ METHODS = {
 }  # fmt: skip
 _KINDS = {
     "drunet": "DRUNetDenoiser",
+    "gradient-step": "GradientStepDenoiser",
     "lofi": "LoFiDenoiser",
     "mass": "MassDenoiser",
     "mixer": "MixerDenoiser",

@@ -195,6 +195,14 @@ def test_driver_and_worker_are_killed_and_every_file_is_done_once(files, tmp_pat
     check_whole(files, out)
 
 
+def test_claims_of_processes_killed_when_all_was_done_go_with_the_next_call(files, tmp_path):
+    out = tmp_path / "out"
+    reconstruct_many(files, out, JOB, quiet=True)
+    claim_of(out / f"{files[2].stem}.npz").write_bytes(b".")
+    assert len(reconstruct_many(files, out, JOB, quiet=True).before) == 6
+    check_whole(files, out)
+
+
 def _alive(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
