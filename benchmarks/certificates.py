@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers import Averaged, Denoiser, DRUNetDenoiser, GradientStep, XDnCNNDenoiser
+from denoisers import Averaged, Denoiser, DRUNetDenoiser, GradientStep, GradientStepDenoiser, XDnCNNDenoiser
 from operators import Blur, Inpainting, gaussian_kernel, random_mask
 from pnp import RED, PnPADMM, PnPDescent, PnPDRS, PnPHQS, PnPPDHG, PnPPGD, Solver, Stop
 from pnp.analysis import certify
@@ -106,7 +106,7 @@ def certified(images: list[Tensor], denoiser: Denoiser, problems: list[str]) -> 
     return rows
 
 
-def variants(proven: str | None) -> dict[str, tuple[Callable[..., Solver], Denoiser]]:
+def variants(proven: str) -> dict[str, tuple[Callable[..., Solver], Denoiser]]:
     """What the third table compares: a method and a prior."""
     plain, steep = DRUNetDenoiser(), XDnCNNDenoiser()
     found: dict[str, tuple[Callable[..., Solver], Denoiser]] = {}
@@ -114,15 +114,14 @@ def variants(proven: str | None) -> dict[str, tuple[Callable[..., Solver], Denoi
         found |= {f"{name}, drunet": (method, plain), f"{name}, xdncnn": (method, steep)}
         found |= {f"{name}, half of drunet": (method, Averaged(plain, 0.5))}
     networks: dict[str, Denoiser] = {"drunet": GradientStep(plain, widen=1.25), "xdncnn": GradientStep(steep)}
-    if proven is not None:
-        networks["trained"] = GradientStep(DRUNetDenoiser(proven))
+    networks["its own"] = GradientStepDenoiser(proven)
     for name, denoiser in networks.items():
         found |= {f"descent, gradient step of {name}": (PnPDescent, denoiser)}
         found |= {f"HQS, gradient step of {name}": (PnPHQS, denoiser)}
     return found
 
 
-def compared(images: list[Tensor], problems: list[str], proven: str | None) -> list[list[Any]]:
+def compared(images: list[Tensor], problems: list[str], proven: str) -> list[list[Any]]:
     """Rows of the third table."""
     rows = []
     for label, (method, denoiser) in variants(proven).items():
@@ -155,7 +154,7 @@ def main() -> None:
     """Print the tables."""
     p = parser(__doc__)
     p.add_argument("--size", type=int, default=96, help="side of the images")
-    p.add_argument("--proven", help="weights of the recipe drunet-natural-gray-gradient-step")
+    p.add_argument("--proven", default="natural-gray", help="other weights of GradientStepDenoiser")
     p.add_argument("--tables", nargs="+", type=int, default=[1, 2, 3], choices=(1, 2, 3))
     p.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=[*PROBLEMS][1:])
     options = p.parse_args()

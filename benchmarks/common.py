@@ -11,12 +11,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoisers import Denoiser, DRUNetDenoiser, LoFiDenoiser, MixerDenoiser, XDnCNNDenoiser
+from denoisers import (
+    Denoiser,
+    DRUNetDenoiser,
+    GradientStepDenoiser,
+    LoFiDenoiser,
+    MixerDenoiser,
+    XDnCNNDenoiser,
+)
 from pnp.train.images import ImageFolder
 
 __all__ = ["COLOUR", "FAMILIES", "data_folder", "noisy", "parser", "save", "shipped", "table", "timed"]
 
-FAMILIES = {"drunet": DRUNetDenoiser, "lofi": LoFiDenoiser, "mixer": MixerDenoiser, "xdncnn": XDnCNNDenoiser}
+FAMILIES = {
+    "drunet": DRUNetDenoiser,
+    "gradient-step": GradientStepDenoiser,
+    "lofi": LoFiDenoiser,
+    "mixer": MixerDenoiser,
+    "xdncnn": XDnCNNDenoiser,
+}
 COLOUR = {
     "drunet": "natural-rgb",
     "lofi": "natural-rgb",
@@ -46,7 +59,7 @@ def shipped(name: str, *, colour: bool = False) -> Denoiser:
     family, _, weights = name.partition(":")
     if family not in FAMILIES:
         raise SystemExit(f"expected one of {', '.join(FAMILIES)} [:WEIGHTS], got {name!r}")
-    named = weights or (COLOUR[family] if colour else None)
+    named = weights or (COLOUR.get(family, "natural-rgb") if colour else None)
     try:
         return FAMILIES[family]() if named is None else FAMILIES[family](named)
     except (ValueError, FileNotFoundError) as error:

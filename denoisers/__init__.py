@@ -40,6 +40,7 @@ from .networks.xunit import XUnit as XUnit
 from .trained.default import default_denoiser as default_denoiser
 from .trained.drunet import DRUNetDenoiser as DRUNetDenoiser
 from .trained.from_deepinv import DeepInvDenoiser as DeepInvDenoiser
+from .trained.gradient_step import GradientStepDenoiser as GradientStepDenoiser
 from .trained.lofi import LoFiDenoiser as LoFiDenoiser
 from .trained.mass import MassDenoiser as MassDenoiser
 from .trained.mixer import MixerDenoiser as MixerDenoiser

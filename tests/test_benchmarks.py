@@ -39,7 +39,7 @@ def test_headings_of_the_cards_are_calls():
     assert len(headings) == len({*headings})
     names = {"pnp": pnp, "denoisers": denoisers, **vars(denoisers)}
     kinds = {heading.partition('"')[0]: heading for heading in headings}
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     for heading in kinds.values():
         eval(heading, names)
 

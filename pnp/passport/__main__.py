@@ -24,8 +24,8 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> None:
     """Command line: measure, print, write."""
     families = {
-        "drunet": denoisers.DRUNetDenoiser, "lofi": denoisers.LoFiDenoiser, "mixer": denoisers.MixerDenoiser,
-        "xdncnn": denoisers.XDnCNNDenoiser,
+        "drunet": denoisers.DRUNetDenoiser, "gradient-step": denoisers.GradientStepDenoiser,
+        "lofi": denoisers.LoFiDenoiser, "mixer": denoisers.MixerDenoiser, "xdncnn": denoisers.XDnCNNDenoiser,
     }  # fmt: skip
     p = argparse.ArgumentParser(
         prog="python -m pnp.passport", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
