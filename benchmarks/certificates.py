@@ -114,7 +114,7 @@ def variants(proven: str) -> dict[str, tuple[Callable[..., Solver], Denoiser]]:
         found |= {f"{name}, drunet": (method, plain), f"{name}, xdncnn": (method, steep)}
         found |= {f"{name}, half of drunet": (method, Averaged(plain, 0.5))}
     networks: dict[str, Denoiser] = {"drunet": GradientStep(plain, widen=1.25), "xdncnn": GradientStep(steep)}
-    networks["its own"] = GradientStepDenoiser(proven)
+    networks["trained"] = GradientStepDenoiser(proven)
     for name, denoiser in networks.items():
         found |= {f"descent, gradient step of {name}": (PnPDescent, denoiser)}
         found |= {f"HQS, gradient step of {name}": (PnPHQS, denoiser)}
