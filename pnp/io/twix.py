@@ -1,4 +1,4 @@
-"""Siemens raw data (twix, meas_*.dat), from VB to XA."""
+"""Siemens raw data (twix, ``meas_*.dat``), from VB to XA."""
 
 import contextlib
 import io

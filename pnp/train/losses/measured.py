@@ -82,7 +82,7 @@ def deviation(likelihood: Likelihood, y: Tensor, loss: str) -> Tensor:
 
 
 def per_datum(values: Tensor, known: Tensor) -> Tensor:
-    """Mean over the measured real numbers of each sample, (B,), of squares |.|^2 or products, both real."""
+    """Mean over the measured real numbers of each sample, (B,), of squares ``|.|²`` or products, both real."""
     return values.flatten(1).sum(1) / known.flatten(1).sum(1).clamp_min(1)
 
 
