@@ -2,7 +2,7 @@
 
 import re
 import sys
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,7 +23,8 @@ exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = "pnp"
-html_static_path = ["_static"]
+# ziamath brings a font with the tables that MathML needs
+html_static_path = ["_static", str(resources.files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}

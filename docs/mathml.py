@@ -24,8 +24,8 @@ def mathml(tex: str, display: str = "inline") -> str:
     Raises:
         ValueError: the formula holds a command that the converter does not know.
     """
-    lines = r"\begin{split}%s\end{split}" % tex if r"\\" in tex else tex
-    made = convert(lines, display=display)
+    several = r"\\" in tex
+    made = convert(r"\begin{split}" + tex + r"\end{split}" if several else tex, display=display)
     for pattern, by in LEFT:
         made = re.sub(pattern, by, made)
     if unknown := re.findall(r"\\\S[^<]*", made):

@@ -123,7 +123,7 @@ def _from(doubt: Doubt) -> Verdict:
 
 
 def _clean(op: Any) -> str:
-    return "not clipped" + ("" if op.measured is None else ", there where the mask says so")
+    return "not clipped" + ("" if op.measured is None else ", zero only where the mask says so")
 
 
 def _of_misfit(problem: Problem, m: Measured, known: list[str]) -> Verdict:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -10,7 +12,13 @@ def test_example(capsys):
     (code,) = re.findall(r"<!-- executed by tests/test_readme.py -->\n```python\n(.*?)```", README, flags=re.S)
     assert len([line for line in code.splitlines() if line]) <= 10
     exec(compile(code, "README.md", "exec"), {})
-    assert "converged after" in capsys.readouterr().out
+    (shown,) = re.findall(r"```text\n(.*?)```", README, flags=re.S)
+    said = capsys.readouterr().out
+    assert "converged after" in said
+    labels = [[line.split()[:2] for line in text.splitlines()[1:-1]] for text in (shown, said)]
+    assert labels[0] == labels[1]  # the report that the README shows is the one that comes
+    dB = [[float(n) for n in re.findall(r"tensor\(\[([\d.]+)", text)] for text in (shown, said)]
+    assert dB[0] == pytest.approx(dB[1], abs=0.1)
 
 
 def test_it_is_short_and_has_a_picture_for_each_field():
