@@ -68,7 +68,8 @@ plot.show({"deepinv's HQS, our operator": theirs, "PnP-ADMM": ours(y)}, ref=x)
 # %% [markdown]
 # ## Our solver in their trainer
 # A solver is a module that takes data and operator, which is all that `Trainer.test` asks of a model. It does not take
-# over the physics' noise level: `noise_std` says it (or it is estimated).
+# over the physics' noise level: `noise_std` says it (or it is estimated). Their PSNR has a peak of one, that of the
+# pictures the range of the image.
 
 # %%
 loader = torch.utils.data.DataLoader([x[0]])  # pyright: ignore[reportArgumentType]

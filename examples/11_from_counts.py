@@ -25,7 +25,6 @@ from pnp import (
     Transmission,
     data,
     gaussian_kernel,
-    metrics,
     plot,
     random_mask,
 )
@@ -37,11 +36,6 @@ prior = Bounded(DRUNetDenoiser("natural-gray"), low=0.0)  # intensities are not 
 
 def draw(mean, seed=0):
     return torch.poisson(mean.clamp_min(0), generator=torch.Generator().manual_seed(seed))
-
-
-def scores(images, truth):
-    for name, x in images.items():
-        print(f"{name}: {float(metrics.psnr(x / truth.amax(), truth / truth.amax())):.2f} dB")
 
 
 # %% [markdown]
@@ -59,7 +53,6 @@ images = {
     "Poisson": PnPADMM(Poisson(mask), prior)(y),
     "Poisson, in roots": PnPADMM(PoissonRoots(mask), prior)(y).square(),
 }
-scores(images, truth)
 plot.show({"counts": y, **images}, ref=truth)
 
 # %% [markdown]
@@ -73,7 +66,6 @@ images = {
     "Gaussian, each datum": PnPADMM(Gaussian(blur, (y + 1).sqrt()), prior)(y - 0.5),
     "Poisson": PnPADMM(Poisson(blur, background=0.5), prior)(y),
 }
-scores(images, truth)
 plot.show({"counts": y, **images}, ref=truth)
 
 # %% [markdown]
@@ -94,6 +86,5 @@ images = {
     "Gaussian, each ray": PnPADMM(Gaussian(scan, y.clamp_min(0.5).rsqrt()), prior)(lines),
     "Transmission": PnPADMM(Transmission(scan, 1000.0), prior)(y),
 }
-scores(images, body)
 print(f"{int((y == 0).sum())} of {y.numel()} rays without a photon")
 plot.show(images, ref=body)
