@@ -26,7 +26,7 @@ class CGInfo(NamedTuple):
     unfinished: Tensor
 
 
-_listening: list[list["CGInfo"]] = []
+_listening: ContextVar[tuple[list["CGInfo"], ...]] = ContextVar("listening", default=())  # each thread has its own
 _planned: ContextVar[int | None] = ContextVar("planned", default=None)
 _LOOK = {"cpu": 1}  # iterations between looks at the residual
 _LOOK_ELSEWHERE = 4  # to look is to wait until the device has done all that it was told to
@@ -42,11 +42,11 @@ def cg_reports() -> Iterator[list["CGInfo"]]:
     1
     """
     found: list[CGInfo] = []
-    _listening.append(found)
+    token = _listening.set((*_listening.get(), found))
     try:
         yield found
     finally:
-        _listening.remove(found)
+        _listening.reset(token)
 
 
 @contextlib.contextmanager
@@ -165,7 +165,7 @@ def cg(
     residual = least.sqrt() / torch.where(nonzero, norm, torch.ones_like(norm))
     short = count is not None and count < max_iter
     info = CGInfo(iterations, residual.detach(), going & (square.sqrt() > goal) if short else torch.zeros_like(nonzero))
-    for reports in _listening:
+    for reports in _listening.get():
         reports.append(info)
     return best * scale, info
 

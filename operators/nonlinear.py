@@ -83,10 +83,12 @@ class Operator(nn.Module, metaclass=Lasting):
         return torch.zeros(y.shape[0], *self.in_shape, dtype=kind, device=y.device)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``A(x)`` after a check of the argument; no noise is added, and autocast lowers no precision."""
+        """``A(x)`` after a check of the argument; no noise is added, autocast lowers no precision, and data that are
+        changed in place leave the image as it is."""
         check_batch("x", x, self.in_shape, self.in_dtype.is_complex)
         with exact(x):
-            return self.A(x)
+            y = self.A(x)
+        return y.clone() if y is x else y
 
     def __setstate__(self, state: Any) -> None:  # of a copy, which may be made in inference mode
         super().__setstate__(state)

@@ -10,6 +10,7 @@ from torch import Tensor
 __all__ = [
     "Constant",
     "as_constant",
+    "as_mask",
     "check_batch",
     "check_broadcast",
     "check_precision",
@@ -23,8 +24,9 @@ Constant = Tensor | np.ndarray
 
 
 def as_constant(name: str, value: Any) -> Tensor:
-    """A tensor as it is; an array of numpy's as a copy, whatever its byte order and strides: columns of FITS tables are
-    big-endian, reversed views run backwards, memory maps are read-only.
+    """A tensor as it is, but for conjugates and signs that torch only notes down; an array of numpy's as a copy,
+    whatever its byte order and strides: columns of FITS tables are big-endian, reversed views run backwards, memory
+    maps are read-only.
 
     Raises:
         TypeError: neither, or an array of something else than numbers, or with a mask.
@@ -33,7 +35,7 @@ def as_constant(name: str, value: Any) -> Tensor:
     [2, 1, 0]
     """
     if isinstance(value, Tensor):
-        return value
+        return value.resolve_conj().resolve_neg()
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a torch.Tensor or an array, got {type(value).__name__}")
     if np.ma.isMaskedArray(value) or value.dtype.kind not in "biufc":
@@ -43,6 +45,30 @@ def as_constant(name: str, value: Any) -> Tensor:
     pair = np.complex128 if value.dtype.itemsize > 8 else np.complex64
     kind = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": real, "c": pair}[value.dtype.kind]
     return torch.from_numpy(np.array(value, dtype=kind, order="C"))
+
+
+def as_mask(name: str, value: Any) -> Tensor:
+    """A mask in floating point, a copy: of booleans, integers 0 and 1, or real weights.
+
+    Raises:
+        TypeError: as :func:`as_constant`.
+        ValueError: complex, negative, NaN or infinite values, or integers above 1, as the 255 of a mask that was kept
+            as a picture: they would be weights.
+
+    >>> as_mask("mask", torch.tensor([True, False])).tolist()
+    [1.0, 0.0]
+    """
+    mask = as_constant(name, value)
+    if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
+        raise ValueError(f"{name}: expected booleans or finite real weights >= 0")
+    if mask.is_floating_point():
+        return mask.clone()
+    if mask.dtype != torch.bool and bool((mask > 1).any()):
+        raise ValueError(
+            f"{name}: expected booleans, integers 0 and 1, or real weights, got integers up to {int(mask.max())}; "
+            f"{name} != 0 keeps what is not zero, {name}.float() takes them as weights"
+        )
+    return mask.to(torch.float32)
 
 
 _PRECISIONS = frozenset((torch.float32, torch.float64, torch.complex64, torch.complex128))

@@ -91,5 +91,5 @@ def check_values(name: str, value: Tensor) -> None:
     """Raise unless ``value`` is in single or double precision and finite."""
     if value.real.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name}: expected single or double precision, got {value.dtype}; convert with {name}.float()")
-    if not bool(torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all()):
+    if not bool(torch.isfinite(value).all()):
         raise ValueError(f"{name}: holds NaN or infinite values")

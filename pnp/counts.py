@@ -26,7 +26,7 @@ class _Counts(Likelihood):
 
     def _keep(self, name: str, value: float | Tensor, *, positive: bool = False) -> None:
         """Keep a number or a tensor that broadcasts against the data."""
-        level = torch.as_tensor(value, dtype=torch.get_default_dtype())
+        level = torch.as_tensor(value, dtype=torch.float64)
         if not bool(((level > 0 if positive else level >= 0) & torch.isfinite(level)).all()):
             raise ValueError(f"{name}: expected finite values {'> 0' if positive else '>= 0'}")
         self.register_buffer(name, level, persistent=False)

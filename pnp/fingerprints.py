@@ -20,7 +20,7 @@ def tensor_hash(tensor: Tensor) -> str:
     """Of shape, kind of numbers and bits."""
     flat = tensor.detach().cpu().contiguous()
     digest = hashlib.sha256(f"{tuple(flat.shape)} {flat.dtype}".encode())
-    flat = torch.view_as_real(flat) if flat.is_complex() else flat
+    flat = torch.view_as_real(flat.resolve_conj()) if flat.is_complex() else flat
     digest.update(flat.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     return digest.hexdigest()[:16]
 

@@ -148,7 +148,7 @@ def repeated(y: Tensor) -> int:
     """How many values of the first sample that has some are exactly at their largest, or lowest, as often as chance
     does not make them; of data in steps, more than ten times as often as at the next step."""
     for one in y:
-        values = torch.view_as_real(one).flatten() if one.is_complex() else one.flatten()
+        values = torch.view_as_real(one.resolve_conj()).flatten() if one.is_complex() else one.flatten()
         values = values[values != 0]
         if len(values) < 64:
             continue
@@ -168,7 +168,7 @@ def holds_noise(problem: Problem, x: Tensor, image_noise: Tensor, misfit: float,
     """Says that the noise is in an answer ``x`` of a low strength: that its ``misfit`` is small beside the noise, or
     that the denoiser, at the level that noise has in the image, (B,), still takes much of that away. Not tried where
     the strength is above one half."""
-    if strength > 0.5 or not bool(torch.isfinite(torch.view_as_real(x) if x.is_complex() else x).all()):
+    if strength > 0.5 or not bool(torch.isfinite(x).all()):
         return ""
     masked = problem.fit.op.measured is not None  # what a mask keeps, healthy answers fit as well
     if misfit < _FITTED and not masked:

@@ -126,8 +126,8 @@ class Gaussian(Likelihood):
         self.measured: Any = self.op
         self.noise_std = noise_std
         uneven = noise_std if isinstance(noise_std, Tensor) and noise_std.ndim > 1 else None
-        if uneven is not None and uneven.ndim == len(self.op.out_shape):
-            uneven = uneven[None]
+        if uneven is not None:  # 1 / std in single precision is not what y / std is in double
+            uneven = uneven.double() if uneven.ndim > len(self.op.out_shape) else uneven.double()[None]
         self.register_buffer("deviations", uneven, persistent=False)
         if uneven is not None:
             if not isinstance(self.op, LinearOperator):

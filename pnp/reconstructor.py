@@ -261,7 +261,11 @@ def describe(op: LinearOperator) -> dict[str, Any]:
     with torch.no_grad():
         y = torch.cat([op.A(one[None].to(device)) for one in x])
     weights = torch.linspace(1, 2, y[0].numel(), dtype=torch.float64, device=y.device)
-    sums = torch.view_as_real(y.flatten(1) @ weights.to(y.dtype)) if y.is_complex() else y.flatten(1) @ weights
+    sums = (
+        torch.view_as_real(y.flatten(1).resolve_conj() @ weights.to(y.dtype))
+        if y.is_complex()
+        else y.flatten(1) @ weights
+    )
     return {
         "kind": type(op).__name__,
         "in_shape": list(op.in_shape),

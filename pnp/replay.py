@@ -100,7 +100,7 @@ def save(
 def _packed(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
     """``value`` with its tensors moved to ``tensors`` under their names."""
     if isinstance(value, Tensor):
-        real = torch.view_as_real(value.detach()) if value.is_complex() else value.detach()
+        real = torch.view_as_real(value.detach().resolve_conj()) if value.is_complex() else value.detach()
         tensors[name] = real.cpu().contiguous().clone()
         return {"tensor": name, "complex": value.is_complex()}
     if isinstance(value, Mapping):

@@ -271,7 +271,7 @@ class Solver(nn.Module):
                 if checkpoint is not None and run.count % every == 0:
                     save(checkpoint, run, settings, x0)
             run.finish("max_iter")
-            x, x_data = run.answer()
+            x, x_data = (v.clone() for v in run.answer())  # the user's: the state is not changed through them
             x = problem.prior.answer(x)
             strength = self.strength if state.facts.strength is None else state.facts.strength
             by_hand = self.expert is not None

@@ -131,7 +131,7 @@ def _check_tensor(like: Tensor, kept: Any) -> None:
     if not isinstance(kept, Tensor) or kept.shape != like.shape or kept.dtype != like.dtype:
         got = f"{tuple(kept.shape)} of {kept.dtype}" if isinstance(kept, Tensor) else type(kept).__name__
         raise ValueError(f"state: expected a tensor {tuple(like.shape)} of {like.dtype}, got {got}")
-    parts = torch.view_as_real(kept) if kept.is_complex() else kept
+    parts = torch.view_as_real(kept.resolve_conj()) if kept.is_complex() else kept
     # sizes (B,) are infinite before the first step, and what is made of infinite ones may be none
     known = torch.isfinite(like) if kept.ndim < 2 else True
     if bool((parts.isnan() & known).any()) or (kept.ndim > 1 and not bool(parts.isfinite().all())):

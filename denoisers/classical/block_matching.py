@@ -49,7 +49,7 @@ class BM3DDenoiser(Denoiser):
 def _one(image: Tensor, sigma: float) -> Tensor:
     import bm3d
 
-    array = (image / sigma).double().cpu().numpy()  # in units of the noise: any scale will do
+    array = (image / sigma).double().cpu().resolve_neg().numpy()  # in units of the noise: any scale will do
     if len(image) == 3:
         out = torch.from_numpy(bm3d.bm3d_rgb(array.transpose(1, 2, 0), 1.0)).permute(2, 0, 1)
     else:

@@ -59,7 +59,7 @@ class WaveletDenoiser(Denoiser):
 
         step = 2**self.levels
         margins = [(step, step - size % step + step) for size in plane.shape]  # mirrored: the transform is periodic
-        array = np.pad(plane.double().cpu().numpy(), margins, mode="symmetric")
+        array = np.pad(plane.double().cpu().resolve_neg().numpy(), margins, mode="symmetric")
         bands = pywt.swt2(array, self.wavelet, self.levels, norm=True, trim_approx=True)
         shrunk = [bands[0]]
         for level, details in enumerate(bands[1:]):

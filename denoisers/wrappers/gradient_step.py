@@ -80,7 +80,7 @@ def distance_potential(x: Tensor, clean: Tensor) -> Tensor:
 
 def half_square(x: Tensor) -> Tensor:
     """Half the square of each sample's norm, (B,)."""
-    return (torch.view_as_real(x) if x.is_complex() else x).square().flatten(1).sum(1) / 2
+    return (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x).square().flatten(1).sum(1) / 2
 
 
 def value_and_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

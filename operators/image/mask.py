@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import Constant, as_constant, check_batch, check_precision, constant_like, image_axes, with_channels
+from ..shapes import Constant, as_mask, check_batch, check_precision, constant_like, image_axes, with_channels
 
 __all__ = ["Identity", "Inpainting", "random_mask"]
 
@@ -49,12 +49,13 @@ class Inpainting(LinearOperator):
     r"""Image of which the mask keeps some pixels: :math:`Ax = m \odot x`, zeros elsewhere, (B, C, H, W) -> same.
 
     Args:
-        mask: (H, W), (C, H, W) or (1 | B, C, H, W): booleans, or real weights >= 0.
+        mask: (H, W), (C, H, W) or (1 | B, C, H, W): booleans, integers 0 and 1, or real weights >= 0.
         channels: of the image, where the mask has one.
 
     Raises:
         TypeError: the mask is neither a tensor nor an array.
-        ValueError: it is zero everywhere (in a sample), negative, not finite, or of a wrong shape.
+        ValueError: it is zero everywhere (in a sample), negative, not finite, of a wrong shape, or holds integers
+            above 1, as masks that were kept as pictures do (255).
 
     >>> op = Inpainting(torch.tensor([[True, False]]))
     >>> op(torch.tensor([[[[3.0, 4.0]]]])).tolist()
@@ -65,13 +66,9 @@ class Inpainting(LinearOperator):
 
     def __init__(self, mask: Constant, *, channels: int = 1) -> None:
         super().__init__()
-        mask = as_constant("mask", mask)
-        if mask.is_complex() or not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
-            raise ValueError("mask: expected booleans or finite real weights >= 0")
-        full = with_channels(mask, channels)
+        full = with_channels(as_mask("mask", mask), channels)
         if not bool((full != 0).flatten(1).any(1).all()):
             raise ValueError("mask: zero everywhere, nothing is measured")
-        full = full if full.is_floating_point() else full.to(torch.float32)
         self.register_buffer("mask", full.clone(), persistent=False)
         self.in_shape = self.out_shape = tuple(full.shape[1:])
         self.out_dtype = torch.float32

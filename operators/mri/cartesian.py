@@ -8,7 +8,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..doubts import Doubt, Variant
 from ..fourier.fft import fft2c, ifft2c
-from ..shapes import Constant, as_constant, check_batch, check_precision, constant_like
+from ..shapes import Constant, as_constant, as_mask, check_batch, check_precision, constant_like
 from .centre import off_centre
 from .mistakes import map_mistakes
 
@@ -29,12 +29,11 @@ def _check_mask(mask: Constant) -> Tensor:
             f"mask: {tuple(mask.shape)} is a line of {mask.shape[-2]} columns with an axis for real and imaginary part "
             f"(fastMRI's); it goes in as mask.flatten().expand(H, {mask.shape[-2]})"
         )
-    if mask.is_complex() or not bool((torch.isfinite(mask) & (mask >= 0)).all()):
-        raise ValueError("mask: expected booleans or finite real weights >= 0")
+    mask = as_mask("mask", mask)
     mask = mask[None, None] if mask.ndim == 2 else mask
     if mask.numel() == 0 or not bool((mask != 0).flatten(1).any(1).all()):
         raise ValueError("mask: zero everywhere, nothing is measured")
-    return mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
+    return mask
 
 
 def check_maps(coil_maps: Constant, image_shape: tuple[int, int]) -> Tensor:
@@ -45,7 +44,7 @@ def check_maps(coil_maps: Constant, image_shape: tuple[int, int]) -> Tensor:
             f"coil_maps: expected (coils, H, W) or (B, coils, H, W) with H, W = {image_shape}, "
             f"got {tuple(coil_maps.shape)}"
         )
-    if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()):
+    if not bool(torch.isfinite(coil_maps).all()):
         raise ValueError("coil_maps: hold NaN or infinite values")
     maps = coil_maps.clone() if coil_maps.ndim == 4 else coil_maps[None].clone()
     if maps.numel() == 0 or not bool((maps != 0).flatten(1).any(1).all()):
@@ -74,12 +73,13 @@ class MRI(LinearOperator):
     sampling, have a closed prox, one coil a closed pseudo-inverse; several coils with a mask use conjugate gradients.
 
     Args:
-        mask: (H, W) or (1 | B, 1 | coils, H, W): booleans, or weights >= 0.
+        mask: (H, W) or (1 | B, 1 | coils, H, W): booleans, integers 0 and 1, or real weights >= 0.
         coil_maps: sensitivities s, (coils, H, W) or (1 | B, coils, H, W), complex; ``None``: one coil, s = 1.
 
     Raises:
         TypeError: mask or maps are neither tensors nor arrays.
-        ValueError: the mask is zero everywhere (in a sample), negative or not finite, or shapes do not fit.
+        ValueError: the mask is zero everywhere (in a sample), negative, not finite, or of integers above 1, or shapes
+            do not fit.
 
     >>> op = MRI(torch.ones(4, 6))
     >>> x = torch.randn(1, 1, 4, 6, dtype=torch.complex64)

@@ -55,7 +55,7 @@ class CoilMatrix(LinearOperator):
         matrix = as_constant("matrix", matrix)
         if matrix.ndim not in (2, 3) or matrix.numel() == 0:
             raise ValueError(f"matrix: expected (virtual coils, coils) or (N, ..., ...), got {tuple(matrix.shape)}")
-        if not bool(torch.isfinite(torch.view_as_real(matrix.resolve_conj() + 0j)).all()):
+        if not bool(torch.isfinite(matrix).all()):
             raise ValueError("matrix: holds NaN or infinite values")
         if readout not in _READOUTS:
             raise ValueError(f"readout: expected 'rows' or 'columns', got {readout!r}")

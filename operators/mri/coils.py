@@ -50,7 +50,7 @@ def estimate_coil_maps(
         raise TypeError(f"kspace: expected a torch.Tensor, got {type(kspace).__name__}")
     if kspace.ndim != 4 or kspace.numel() == 0 or not kspace.is_complex():
         raise ValueError(f"kspace: expected complex (B, coils, H, W), got {kspace.dtype} {tuple(kspace.shape)}")
-    if not bool(torch.isfinite(torch.view_as_real(kspace.resolve_conj())).all()):
+    if not bool(torch.isfinite(kspace).all()):
         raise ValueError("kspace: holds NaN or infinite values")
     if kernel < 1:
         raise ValueError(f"kernel: expected a side >= 1, got {kernel}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..fourier.fft import centred_fft
 from ..fourier.nufft import NUFFT, EngineOptions
-from ..shapes import Constant, as_constant, check_precision, constant_like
+from ..shapes import Constant, as_constant, as_mask, check_precision, constant_like
 from ..slabs import Slabs, each_slab, evenly, places, slab_norm
 from .cartesian import seen_by
 
@@ -27,7 +27,7 @@ def _maps(coil_maps: Constant | None, shape: tuple[int, ...]) -> Tensor | None:
     coil_maps = as_constant("coil_maps", coil_maps)
     if coil_maps.ndim not in (4, 5) or tuple(coil_maps.shape[-3:]) != shape:
         raise ValueError(f"coil_maps: expected (coils, D, H, W) with {shape}, got {tuple(coil_maps.shape)}")
-    if not bool(torch.isfinite(torch.view_as_real(coil_maps + 0j)).all()) or not bool((coil_maps != 0).any()):
+    if not bool(torch.isfinite(coil_maps).all()) or not bool((coil_maps != 0).any()):
         raise ValueError("coil_maps: hold NaN or infinite values, or zeros alone")
     return coil_maps.clone() if coil_maps.ndim == 5 else coil_maps[None].clone()
 
@@ -108,12 +108,9 @@ class VolumeMRI(_Coils):
 
     def __init__(self, mask: Constant, coil_maps: Constant | None = None) -> None:
         super().__init__()
-        mask = as_constant("mask", mask)
-        if mask.ndim != 3 or mask.is_complex():
-            raise ValueError("mask: expected (D, H, W), booleans or weights >= 0")
-        mask = mask.clone() if mask.is_floating_point() else mask.to(torch.float32)
-        if not bool((torch.isfinite(mask) & (mask >= 0)).all()) or not bool((mask > 0).any()):
-            raise ValueError("mask: expected finite weights >= 0, not all of them zero")
+        mask = as_mask("mask", mask)
+        if mask.ndim != 3 or not bool((mask > 0).any()):
+            raise ValueError(f"mask: expected (D, H, W), not zero everywhere, got {tuple(mask.shape)}")
         self.register_buffer("mask", mask[None, None], persistent=False)
         self._set(coil_maps, tuple(mask.shape), tuple(mask.shape))
 

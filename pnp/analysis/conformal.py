@@ -206,7 +206,7 @@ def _quantile(scores: list[Tensor], quantile: float, coverage: str) -> float:
 
 
 def _real(x: Tensor) -> Tensor:
-    return torch.view_as_real(x) if x.is_complex() else x
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def _checked(pair: Any, i: int) -> tuple[Uncertainty, Tensor]:

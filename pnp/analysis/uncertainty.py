@@ -78,7 +78,9 @@ class Uncertainty(NamedTuple):
         if truth.shape != self.x.shape:
             raise ValueError(f"truth: {tuple(truth.shape)}, but the maps have {tuple(self.x.shape)}")
         truth = truth.abs() if truth.is_complex() and not self.x.is_complex() else truth.to(self.x.dtype)
-        low, value, high = (torch.view_as_real(v) if v.is_complex() else v for v in (self.lower, truth, self.upper))
+        low, value, high = (
+            torch.view_as_real(v.resolve_conj()) if v.is_complex() else v for v in (self.lower, truth, self.upper)
+        )
         return (low <= value) & (value <= high)
 
     def plot(self, reference: Tensor | None = None, support: Any = None, path: Any = None) -> Any:
@@ -104,7 +106,7 @@ def _sampled(solver: Any, y: Tensor, count: int, seed: int) -> Draws:
     other = copy.copy(solver)
     other.seed = solver.seed + seed
     images = other.draws(y, count)
-    good = torch.isfinite(torch.view_as_real(images) if images.is_complex() else images).flatten(2).all(2)
+    good = torch.isfinite(images).flatten(2).all(2)
     kept = good.reshape(*good.shape, *[1] * (images.ndim - 2))
     centre = torch.where(kept, images, 0).sum(0) / kept.sum(0).clamp_min(1)
     told = {"sampler": type(solver).__name__, "facts": other.begin(y).facts}

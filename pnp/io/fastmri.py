@@ -47,7 +47,7 @@ def read_fastmri(path: str | Path) -> list[Slice]:
         kspace = kspace[:, None] if kspace.ndim == 3 else kspace
         if kspace.ndim != 4 or (target is not None and (target.ndim != 3 or len(target) != len(kspace))):
             raise ValueError(f"kspace {tuple(kspace.shape)}, expected (slices, [coils,] H, W) with as many references")
-        if not (torch.isfinite(torch.view_as_real(kspace)).all() and (target is None or torch.isfinite(target).all())):
+        if not (torch.isfinite(kspace).all() and (target is None or torch.isfinite(target).all())):
             raise ValueError("values are not finite")
     targets = [None] * len(kspace) if target is None else [t[None] for t in target]
     return [Slice(k, t, maximum, mask) for k, t in zip(kspace, targets)]

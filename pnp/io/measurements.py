@@ -29,7 +29,7 @@ def read_measurements(folder: str | Path) -> list[tuple[Tensor, Tensor]]:
             pair = [as_constant(name, loaded[name]) for name in ("y", "x")]
             pair = [v.to(torch.complex64 if v.is_complex() else torch.float32) for v in pair]
             for name, value in zip("yx", pair):
-                if not bool(torch.isfinite(torch.view_as_real(value) if value.is_complex() else value).all()):
+                if not bool(torch.isfinite(value).all()):
                     raise ValueError(f"values of {name} are not finite")
             pairs.append((pair[0], pair[1]))
     return pairs

@@ -67,7 +67,7 @@ def write_sky_map(
         if x.ndim != 4 or x.shape[:2] != (1, 1) or x.is_complex():
             raise ValueError(f"x: expected a real map (1, 1, H, W), got {x.dtype}, {tuple(x.shape)}")
         fits = package("astropy.io.fits", "io")
-        unit_ = fits.PrimaryHDU(x[0, 0].detach().cpu().numpy())
+        unit_ = fits.PrimaryHDU(x[0, 0].detach().cpu().resolve_neg().numpy())
         if unit:
             header["BUNIT"] = unit
         if scale:  # no place on the sky, but the size of a pixel, in degrees

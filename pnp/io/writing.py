@@ -98,7 +98,7 @@ def write_images(
 
 
 def _array(path: Path, x: Tensor, *, complex: bool) -> np.ndarray:
-    x = x.detach().cpu()
+    x = x.detach().cpu().resolve_conj().resolve_neg()
     if not x.is_complex():
         return x.float().numpy()
     if not complex:

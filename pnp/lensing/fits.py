@@ -119,4 +119,4 @@ def write_map(
     for name, value in (cards or {}).items():
         header[name] = value
     data = x[0, 0] if frequency is None else x[0]
-    fits.writeto(path, data.detach().cpu().numpy(), header, overwrite=True)
+    fits.writeto(path, data.detach().cpu().resolve_neg().numpy(), header, overwrite=True)

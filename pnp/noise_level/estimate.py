@@ -144,7 +144,7 @@ def _of_data(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor]:
 def _real_slices(x: Tensor) -> Tensor:
     """Channels, slices and real and imaginary parts beside each other: (B, n, H, W)."""
     x = x.flatten(1, -3)
-    return torch.view_as_real(x).movedim(-1, 1).flatten(1, 2) if x.is_complex() else x
+    return torch.view_as_real(x.resolve_conj()).movedim(-1, 1).flatten(1, 2) if x.is_complex() else x
 
 
 def _constant(y: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ def _steps(y: Tensor) -> Tensor:
     """The step that all values of a sample are multiples of, (B,), 0 where there is none."""
     found = []
     for one in y:
-        values = (torch.view_as_real(one) if one.is_complex() else one).flatten()[:100_000].double()
+        values = (torch.view_as_real(one.resolve_conj()) if one.is_complex() else one).flatten()[:100_000].double()
         levels = values.unique()
         gaps = levels.diff()
         step = gaps.min() if len(gaps) and len(levels) < len(values) / 8 else values.new_zeros(())

@@ -93,7 +93,8 @@ def smoothest_blocks(x: Tensor, measured: Tensor, *, smooth: float = 0.02) -> Te
     r"""Deviation of white noise in images (B, C, H, W) of which only some pixels are ``measured``, (B,); infinite
     where too few are.
 
-    Quadratic surfaces are fitted to the measured pixels of blocks (planes to smaller blocks of small images). The
+    Quadratic surfaces are fitted to the measured pixels of blocks (to smaller blocks of small images, planes of tiny
+    ones). The
     residues of n pixels are :math:`\sigma^2` times :math:`\chi^2_{n - 6}` where the image is smooth, more elsewhere;
     the estimate lets the share ``smooth`` of the blocks, but at least ten, lie below that quantile.
     """
@@ -102,6 +103,8 @@ def smoothest_blocks(x: Tensor, measured: Tensor, *, smooth: float = 0.02) -> Te
         share = float(there.double().mean())
         degree, side = 2, max(8, math.ceil(math.sqrt(20 / max(share, 1e-6))))
         if one[0].numel() < 200 * side**2:
+            side = max(6, math.ceil(math.sqrt(12 / max(share, 1e-6))))
+        if one[0].numel() < 30 * side**2:
             degree, side = 1, max(4, math.ceil(math.sqrt(9 / max(share, 1e-6))))
         if min(one.shape[-2:]) < side:
             found.append(x.new_full((), math.inf))

@@ -56,11 +56,7 @@ def compress_coils(
     (torch.Size([1, 1, 8, 8]), 1.5)
     """
     data = y.y if isinstance(y, Measurement) else y
-    if (
-        data.ndim < 3
-        or not data.is_complex()
-        or not bool(torch.isfinite(torch.view_as_real(data.resolve_conj())).all())
-    ):
+    if data.ndim < 3 or not data.is_complex() or not bool(torch.isfinite(data).all()):
         raise ValueError(f"y: expected finite complex (B, coils, ...), got {data.dtype} {tuple(data.shape)}")
     count = data.shape[1]
     if coils is not None and not 1 <= coils <= count:

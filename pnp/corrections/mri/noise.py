@@ -34,7 +34,7 @@ def noise_covariance(samples: Constant) -> Tensor:
     n = samples.flatten(1).to(torch.complex128)
     if n.shape[1] < 4 * len(n):
         raise ValueError(f"samples: {n.shape[1]} for {len(n)} coils, expected {4 * len(n)} at least")
-    if not bool(torch.isfinite(torch.view_as_real(n.resolve_conj())).all()):
+    if not bool(torch.isfinite(n).all()):
         raise ValueError("samples: hold NaN or infinite values")
     unit = n.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
     n = n / unit  # keeps squares within range

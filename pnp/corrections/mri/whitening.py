@@ -34,7 +34,7 @@ def whitening_matrix(covariance: Constant) -> CoilMatrix:
     if psi.ndim != 2 or len(psi) != psi.shape[1] or not len(psi):
         raise ValueError(f"covariance: expected (coils, coils), got {tuple(psi.shape)}")
     psi = psi.detach().to(torch.complex128)
-    if not bool(torch.isfinite(torch.view_as_real(psi)).all()):
+    if not bool(torch.isfinite(psi).all()):
         raise ValueError("covariance: holds NaN or infinite values")
     power = psi.diag().real
     dead = [c for c, p in enumerate(power.tolist()) if p <= 0]

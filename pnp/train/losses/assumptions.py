@@ -96,7 +96,7 @@ def _colour(y: Tensor, likelihood: Likelihood) -> list[Doubt]:
 def neighbour_correlation(y: Tensor, known: Tensor, axis: int) -> tuple[float, float]:
     """Correlation of second differences of neighbours along ``axis``, in the smoothest blocks of data (B, C, H, W), and
     their mean square; -2/3 and 6 for white noise of deviation one, before the choice of blocks."""
-    parts = torch.view_as_real(y).movedim(-1, 1).flatten(0, 1) if y.is_complex() else y
+    parts = torch.view_as_real(y.resolve_conj()).movedim(-1, 1).flatten(0, 1) if y.is_complex() else y
     known = known.repeat_interleave(2, 0) if y.is_complex() else known
     x, seen_at = parts.movedim(axis, -1), known.movedim(axis, -1)
     second = x[..., 2:] - 2 * x[..., 1:-1] + x[..., :-2]

@@ -97,7 +97,7 @@ def _check_levels(sigmas: tuple[float, float], images: Sequence[Tensor], *, leas
 
 def squares(error: Tensor) -> Tensor:
     """Mean square of each sample (B, C, H, W), real or complex -> (B,)."""
-    return (torch.view_as_real(error) if error.is_complex() else error).square().flatten(1).mean(1)
+    return (torch.view_as_real(error.resolve_conj()) if error.is_complex() else error).square().flatten(1).mean(1)
 
 
 class DenoisePixels(Task):

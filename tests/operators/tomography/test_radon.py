@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from operators import FanBeam, Radon, check, gaussian_noise
+from operators import FanBeam, Radon, Weighted, check, gaussian_noise
 from operators.tomography.fbp import angle_weights, filter_sinogram
 from tests.contracts import operator_laws
 
@@ -379,3 +379,31 @@ def test_an_image_that_is_smaller_than_the_object_is_doubted(fan):
     assert scan(16).doubts(y)[0].sure and "pixel_size" in scan(16).doubts(y)[0].words
     assert not scan(32, pixel_size=2.0).doubts(y)  # the same field in larger pixels
     assert not scan(16).doubts(0 * y)
+
+
+def _disc(side, radius, column=0.0):
+    t = torch.arange(side) - (side - 1) / 2
+    return ((t[None] - column) ** 2 + t[:, None] ** 2 < radius**2).float()[None, None]
+
+
+def test_noise_and_images_without_a_sum_are_no_larger_objects():
+    op = Radon(64, torch.arange(60) * torch.pi / 60, 121)
+    x = _disc(64, 20)
+    for clean in (0 * x, 0.01 * _disc(64, 6), x - x.mean()):  # the mean of the rays that meet is nothing to measure by
+        for seed in range(4):
+            assert not [d for d in op.doubts(gaussian_noise(op(clean), 1.0, seed=seed)) if "miss the image" in d.words]
+    dead = op(x)
+    dead[..., :12] = 40.0
+    whitened = Weighted((torch.arange(121) >= 12).float(), shape=op.out_shape) @ op
+    assert not whitened.doubts(whitened.outer(dead))
+
+
+def test_larger_objects_are_seen_wherever_they_end():
+    turns = torch.arange(60) * torch.pi / 60
+    big, small = Radon(128, turns, 181), Radon(64, turns, 181)
+    for x in (_disc(128, 50), _disc(128, 20, column=40.0)):  # just outside; at the side, so that it comes and goes
+        both = gaussian_noise(torch.cat((0 * big(x), big(x))), 0.5)
+        assert [d.cause for d in small.doubts(both)] == ["field of view"]  # the one sample of two that has it
+    clean = small(_disc(64, 25))
+    (doubt,) = small.doubts(clean + 0.2 * clean.mean())
+    assert doubt.cause == "background" and not doubt.sure
