@@ -275,11 +275,16 @@ def work(kind: str, first: int, mutations: int, seed: int, told: Any) -> None:
         for number in range(first, mutations):
             path.write_bytes(case(number))
             told.send((number, "begun", 0))
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            before = _most_memory()
             end = attempt(FORMATS[kind], path)
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+            grown = (_most_memory() - before) // 1024
             told.send((number, f"MEMORY {grown} MB" if grown > MEGABYTES else end, grown))
     told.send((mutations, "done", 0))
+
+
+def _most_memory() -> int:
+    """Of this process and of readers that it starts, kB."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def fuzz(kind: str, mutations: int, seed: int = 0) -> tuple[dict[str, int], list[str]]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .hdf5_bounds import within_hdf5
 from .measurement import Measurement
 from .opening import package, within
 from .projections import chosen_rows, measured_projections, radians, slabs
@@ -112,8 +113,7 @@ def _values(file: Any, name: str, path: Path, axes: int) -> Any:
         raise ValueError(f"{name} is not of a usual type of real numbers")
     if data.ndim != axes or not data.size:
         raise ValueError(f"{name} of shape {data.shape}, expected {axes} axes")
-    if axes == 1 or data.chunks:
-        within(path, data.shape if axes == 1 else data.chunks, data.dtype.itemsize)
+    within_hdf5(path, data, whole=axes == 1)
     return data
 
 

@@ -83,6 +83,8 @@ def test_measurement_set(tmp_path):
         opened(tmp_path / "a.ms", column="MODEL_DATA")
     with pytest.raises(ValueError, match=r"a\.ms: holds no baselines of field 3"):
         opened(tmp_path / "a.ms", field=3)
+    with pytest.raises(ValueError, match="stokes: 'RR' is not in the file, which holds XX, YY"):
+        opened(tmp_path / "a.ms", stokes="RR")
     (tmp_path / "a.ms" / "table.f0").write_bytes(b"")
     with pytest.raises(ValueError, match=r"cannot read .*a\.ms"):
         opened(tmp_path / "a.ms")
