@@ -76,7 +76,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if self.json:
             print(json.dumps({"error": message}, indent=1, ensure_ascii=False))
-        super().error(message)
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells what it takes\n")
 
 
 class Terminated(KeyboardInterrupt):

@@ -110,6 +110,8 @@ def test_command_line(folder, tmp_path, monkeypatch, capsys):
     page = (DOCS / "command_line.md").read_text()
     Path("settings.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
     Path("scans").mkdir()
+    Path("photos").mkdir()
+    Path("photos/a.png").write_bytes(Path("photo.png").read_bytes())
     Path("scans/a.npz").write_bytes(Path("measured.npz").read_bytes())
     (text,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     for line in text.splitlines():
@@ -122,7 +124,7 @@ def test_command_line(folder, tmp_path, monkeypatch, capsys):
     written = {p.name for p in tmp_path.iterdir()}
     assert written >= {"clean.png", "photo-denoised.png", "image.npy", "image.nii.gz", "image-std.png", "solve.html"}
     assert written >= {"from-settings.npz", "pnp-demo-pixels.png", "worst.png"}
-    assert len(list(Path("answers-of-weights").iterdir())) == 6
+    assert len(list(Path("answers-of-weights").iterdir())) == 6 and Path("clean/a.png").exists()
     assert {p.name for p in Path("answers").iterdir()} == {"a.npz", "a.npz.json"}
 
 

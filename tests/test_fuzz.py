@@ -27,17 +27,17 @@ NEEDS = {
     "webp": "PIL",
     **dict.fromkeys(("uvfits", "catalogue.fits", "e1.fits", "radio.fits"), "astropy"),
     "catalogue.h5": "h5py",
+    "ms": "casacore",
 }
-OURS = [kind for kind in FORMATS if kind != "ms"]  # casacore takes what memory a broken table asks for
 
 
-@pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_mutated_files(kind, tmp_path, capsys):
     pytest.importorskip(NEEDS.get(kind, "numpy"))
     case, path = cases(kind, seed=7), tmp_path / f"a.{kind}"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = []
-    for number in range(40):
+    for number in range(40 if kind != "ms" else 4):  # each of these by a process of its own
         path.write_bytes(case(number))
         found.append(attempt(FORMATS[kind], path))
     assert set(found) <= {"read", "refused"} and "refused" in found

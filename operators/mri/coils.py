@@ -58,7 +58,7 @@ def estimate_coil_maps(
         raise ValueError(f"threshold, crop: expected shares in [0, 1), [0, 1], got {threshold}, {crop}")
     square = _calibration_region(kspace, calibration, kernel)
     if note := off_centre(kspace):
-        warnings.warn(f"estimate_coil_maps: {note}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"estimate_coil_maps: {note[0].words}", RuntimeWarning, stacklevel=2)
     if min(square.shape[-2:]) < 2 * kernel:
         warnings.warn(
             f"estimate_coil_maps: {square.shape[-2]} x {square.shape[-1]} samples of calibration are few for windows "

@@ -10,7 +10,7 @@ from ..many.named import prior as denoiser
 from ..many.named import weight_file
 from ..progress import ProgressBar
 
-__all__ = ["denoiser", "level", "progress", "put", "say", "weight_file"]
+__all__ = ["above_zero", "denoiser", "level", "progress", "put", "say", "weight_file"]
 
 
 def level(text: str) -> float:
@@ -27,6 +27,17 @@ def level(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number such as 0.1 or 25/255, got {text!r}")
     return value
+
+
+def above_zero(text: str) -> int:
+    """A number of things, 1 or more.
+
+    >>> above_zero("3")
+    3
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
 
 
 def put(options: argparse.Namespace, *words: Any, **facts: Any) -> None:

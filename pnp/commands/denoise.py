@@ -1,6 +1,8 @@
 """Remove white noise from images; prints the files that it writes."""
 
 import argparse
+import errno
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from tqdm import tqdm
 
 from operators.image.mask import Identity
 
-from ..io import read_images
+from ..io import image_files, read_images
 from ..io.measured_images import image_header, square_pixel
 from ..io.writing import ending_of, write_images
 from ..noise_level import estimate_noise
@@ -23,7 +25,7 @@ __all__ = ["options", "run"]
 
 def options(p: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
-    p.add_argument("images", nargs="+", help="files of images: PNG, TIFF, npy, FITS, DICOM, NIfTI ...")
+    p.add_argument("images", nargs="+", help="files of images, or folders: PNG, TIFF, npy, FITS, DICOM, NIfTI ...")
     p.add_argument("--sigma", type=level, help="noise standard deviation in the units of the image, where bytes are "
                    "0 to 1: 0.1 or 25/255 (default: estimated)")  # fmt: skip
     p.add_argument("--prior", default="natural", help="a field (natural, ct, mri, radio), shipped weights or a file")
@@ -36,32 +38,63 @@ _UNLIKE, _LEAST = 8.0, 0.5  # times the estimate; of the range, which noise that
 
 
 @torch.no_grad()
-def run(given: argparse.Namespace) -> None:
-    """Denoise every file."""
+def run(given: argparse.Namespace) -> int:
+    """Denoise every file; status 1 where some of several failed, which are listed."""
     to = None if given.to is None else Path(given.to)
-    several = to is not None and (len(given.images) > 1 or to.is_dir())
+    files = [file for name in given.images for file in _files(Path(name))]
+    alone = len(files) == 1 and not Path(given.images[0]).is_dir()
     priors: dict[int, Any] = {}
-    for file in tqdm(list(map(Path, given.images)), unit="file", disable=given.quiet or len(given.images) == 1):
-        ending = ending_of(file) or ".npy"
-        stem = file.name[: -len(ending)] if ending_of(file) else file.stem
-        place = to or file.with_name(f"{stem}-denoised{ending}")
-        if several and to is not None:
-            to.mkdir(parents=True, exist_ok=True)
-            place = to / f"{stem}{ending}"
-        answers, sigmas = [], []
-        for image in read_images(file, None):
-            x = as_float(image)[None]
-            if x.shape[1] not in priors:
-                priors[x.shape[1]] = denoiser(given.prior, x.shape[1])
-            prior = priors[x.shape[1]]
-            sigma = _level(given, file, x) if given.sigma is None or not answers else given.sigma
-            rows = x if prior.channels in (None, x.shape[1]) else x.movedim(1, 0)  # channel by channel
-            answers.append(prior(rows, sigma).reshape(x.shape)[0])
-            sigmas.append(sigma)
-        header = image_header(file)
-        told = {"data": {"file": file.name, **header}, "method": "denoise", "denoiser": given.prior, "sigma": sigmas}
-        for written in write_images(place, answers, overwrite=given.force, provenance=told, pixel=square_pixel(header)):
-            put(given, written, files=[{"from": str(file), "to": str(written), "sigma": sigmas}])
+    failed: dict[str, str] = {}
+    for file in tqdm(files, unit="file", disable=given.quiet or alone):
+        place = to if alone and to is not None and not to.is_dir() else _place(file, to)
+        try:
+            _one(given, file, place, priors)
+        except (OSError, ValueError) as error:
+            if alone or getattr(error, "errno", None) in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
+                raise
+            failed[str(file)] = " ".join(str(error).split())
+    if failed:
+        put(given, failed=failed)
+        print(*(f"{file}: {words}" for file, words in failed.items()), sep="\n", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or the images of a folder."""
+    if not path.is_dir():
+        return [path]
+    found = image_files(path)
+    if not found:
+        raise FileNotFoundError(f"no images in {path}")
+    return found
+
+
+def _place(file: Path, folder: Path | None) -> Path:
+    """Where the answer of a file goes: into the folder, or beside it."""
+    ending = ending_of(file) or ".npy"
+    stem = file.name[: -len(ending)] if ending_of(file) else file.stem
+    if folder is None:
+        return file.with_name(f"{stem}-denoised{ending}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{stem}{ending}"
+
+
+def _one(given: argparse.Namespace, file: Path, place: Path, priors: dict[int, Any]) -> None:
+    """Denoise the images of a file."""
+    answers, sigmas = [], []
+    for image in read_images(file, None):
+        x = as_float(image)[None]
+        if x.shape[1] not in priors:
+            priors[x.shape[1]] = denoiser(given.prior, x.shape[1])
+        prior = priors[x.shape[1]]
+        sigma = _level(given, file, x) if given.sigma is None or not answers else given.sigma
+        rows = x if prior.channels in (None, x.shape[1]) else x.movedim(1, 0)  # channel by channel
+        answers.append(prior(rows, sigma).reshape(x.shape)[0])
+        sigmas.append(sigma)
+    header = image_header(file)
+    told = {"data": {"file": file.name, **header}, "method": "denoise", "denoiser": given.prior, "sigma": sigmas}
+    for written in write_images(place, answers, overwrite=given.force, provenance=told, pixel=square_pixel(header)):
+        put(given, written, files=[{"from": str(file), "to": str(written), "sigma": sigmas}])
 
 
 def _level(given: argparse.Namespace, file: Path, x: Tensor) -> float:

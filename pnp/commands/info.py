@@ -85,7 +85,7 @@ def _data(given: argparse.Namespace, path: Path) -> None:
 
 
 def _measurement(given: argparse.Namespace, path: Path, found: Measurement) -> None:
-    kind = getattr(found.build, "__name__", "operator")
+    kind = found.kind
     size = f"{float(found.y.abs().min()):.4g} to {float(found.y.abs().max()):.4g}" if found.y.numel() else "nothing"
     arguments = {name: _described(value) for name, value in found.arguments.items()}
     noise = _described(found.noise_std)

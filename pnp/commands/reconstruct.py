@@ -24,7 +24,7 @@ from ..many.inputs import measured_files
 from ..many.job import Bench
 from ..many.named import METHODS
 from ..stopping import Stop
-from .common import level, progress, put, say
+from .common import above_zero, level, progress, put, say
 from .settings import read_settings
 from .values import as_pixel, from_pairs
 
@@ -59,8 +59,8 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--strength", type=strength, help="of the prior, or auto: chosen from the data (default: 1)")
     p.add_argument("--noise", type=level, help="noise standard deviation in the units of y (default: the file's, or "
                    "estimated)")  # fmt: skip
-    p.add_argument("--tolerance", type=float, help="relative residual at which a solve ends")
-    p.add_argument("--iterations", type=int, help="at most (default: 200)")
+    p.add_argument("--tolerance", type=level, help="relative residual at which a solve ends")
+    p.add_argument("--iterations", type=above_zero, help="at most (default: 200)")
     p.add_argument("--device", help="cpu, cuda ... (default: cpu)")
     p.add_argument("--pixel", type=as_pixel, help="side of a pixel, 0.5mm, for scale bars and headers (default: the "
                    "operator's, where it has one)")  # fmt: skip
@@ -69,10 +69,12 @@ def options(p: argparse.ArgumentParser) -> None:
     one.add_argument("--save", metavar="RESULT", help="write the solve, for pnp view, pnp.replay and pnp.compare")
     one.add_argument("--checkpoint", metavar="FILE", help="keep the solve there every 10 iterations, and go on from it")
     one.add_argument("--uncertainty", metavar="METHOD", choices=("bootstrap", "sampling", "jacobian", "laplace"),
-                     help="write deviations, too, OUT-std: bootstrap, sampling, jacobian, laplace")  # fmt: skip
+                     help="write deviations, too, OUT-std: bootstrap (the default of Python, a solve for each draw), "
+                     "sampling, jacobian, laplace (these two cost much more)")  # fmt: skip
+    one.add_argument("--draws", type=above_zero, help="of --uncertainty (default: 25)")
     many = p.add_argument_group("many files")
     many.add_argument("--format", metavar="ENDING", help="of the answers (default: .npz)")
-    many.add_argument("--workers", type=int, help="processes (default: 1)")
+    many.add_argument("--workers", type=above_zero, help="processes (default: 1)")
     many.add_argument("--cluster", nargs="?", const="auto", help="Ray's workers: an address, local starts Ray here")
     many.add_argument("--retries", type=int, help="of files whose process dies (default: 2)")
 
@@ -93,9 +95,9 @@ def _named(value: Any) -> dict[str, Any]:
     return value
 
 
-def _whole(value: Any) -> int:
-    if type(value) is not int:
-        raise ValueError(f"expected a whole number, got {value!r}")
+def _whole(value: Any, least: int = 1) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"expected a whole number >= {least}, got {value!r}")
     return value
 
 
@@ -119,7 +121,8 @@ _SETTINGS: dict[str, Any] = {
     "files": _several, "out": _words, "reader": _named, "operator": _operator, "prior": _words, "method": _method,
     "strength": strength, "noise": _number, "tolerance": _number, "iterations": _whole, "device": _words,
     "pixel": lambda value: as_pixel(str(value)), "format": _words, "workers": _whole, "cluster": _words,
-    "retries": _whole, "save": _words, "checkpoint": _words, "uncertainty": _words,
+    "draws": _whole, "retries": lambda value: _whole(value, 0), "save": _words, "checkpoint": _words,
+    "uncertainty": _words,
 }  # fmt: skip
 
 
@@ -139,6 +142,8 @@ def run(given: argparse.Namespace) -> int:
         _merge(given, first)
     if given.out is None:
         raise ValueError("--out: missing, a file for one answer, a folder for many")
+    if given.draws is not None and (given.uncertainty is None or given.draws < 2):
+        raise ValueError("--draws: expected 2 or more, of --uncertainty METHOD")
     paths, root = measured_files(given.data)
     stop = {"tolerance": given.tolerance, "max_iter": given.iterations}
     stop = {k: v for k, v in stop.items() if v is not None}
@@ -151,8 +156,11 @@ def run(given: argparse.Namespace) -> int:
         stop=None if not stop else _stop(method, stop),
     )  # fmt: skip
     if len(paths) == 1 and root is None and ending_of(given.out):
+        for option in ("format", "workers", "cluster", "retries"):
+            if getattr(given, option) is not None:
+                raise ValueError(f"--{option}: is for many files, --out FOLDER; {given.out} is one answer")
         return _one(given, job, paths[0])
-    for option in ("save", "checkpoint", "uncertainty"):
+    for option in ("save", "checkpoint", "uncertainty", "draws"):
         if getattr(given, option) is not None:
             raise ValueError(f"--{option}: is for one file, --out NAME.npz")
     if ending_of(given.out):
@@ -240,7 +248,9 @@ def _deviations(given: argparse.Namespace, result: Any, told: dict[str, Any], pl
     """Standard deviations of the pixels to a file of their own."""
     from ..analysis import uncertainty
 
-    found = uncertainty(result.source.solver, result.source.y, method=given.uncertainty)
+    draws = given.draws or 25
+    say(given, f"{draws} draws of {given.uncertainty} ...")
+    found = uncertainty(result.source.solver, result.source.y, method=given.uncertainty, draws=draws)
     say(given, found)
     std = images_of(found.std.abs() if found.std.is_complex() else found.std)
     limits = (0.0, max(float(s.max()) for s in std)) if ending_of(place) in (".png", ".jpg", ".jpeg") else None

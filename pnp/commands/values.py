@@ -18,11 +18,13 @@ _SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")
 
 
 def as_value(text: str) -> Any:
-    """A number, a fraction, ``true``, ``none``, a slice ``2:10``, a list ``[256, 256]``, the array of a file
-    ``@angles.npy`` or ``@file.npz:name``; all else is a word.
+    """A number, a fraction, ``true``, ``none``, a slice ``2:10``, a list ``[256, 256]`` or ``[u, v]``, the array of a
+    file ``@angles.npy`` or ``@file.npz:name``; all else is a word.
 
     >>> as_value("1e-3"), as_value("25/250"), as_value("2:10"), as_value("[8, 9]"), as_value("True"), as_value("half")
     (0.001, 0.1, slice(2, 10, None), (8, 9), True, 'half')
+    >>> as_value("[u, v, 3]")
+    ['u', 'v', 3]
     """
     text = text.strip()
     if text.lower() in _WORDS:
@@ -36,10 +38,12 @@ def as_value(text: str) -> Any:
             return float(above) / float(below)
     if found := _SLICE.fullmatch(text):
         return slice(*(int(part) if part else None for part in found.groups()))
-    if text.startswith("["):
-        with contextlib.suppress(ValueError):
+    if text.startswith("[") and text.endswith("]"):
+        try:
             values = json.loads(text)
-            return tuple(values) if all(isinstance(v, int) for v in values) else values
+        except ValueError:  # words whose quotes a shell has taken
+            values = [as_value(part.strip(" '\"")) for part in text[1:-1].split(",")]
+        return tuple(values) if all(isinstance(v, int) for v in values) else values
     return _array(text[1:]) if text.startswith("@") else text
 
 

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from operators import MRI
 
+from .hdf5_bounds import within_hdf5
 from .kspace import cartesian
 from .measurement import Measurement
 from .mrd_header import Encoding, encodings
-from .opening import named, package, within
+from .opening import named, package
 
 __all__ = ["Slice", "measured_fastmri", "read_fastmri", "read_references"]
 
@@ -90,7 +91,7 @@ def _kind(file: Any) -> str | None:
 def _values(file: Any, name: str, path: str | Path) -> np.ndarray:
     if not hasattr(file.get(name), "shape"):
         raise ValueError(f"holds no {name}")
-    within(path, file[name].shape, file[name].dtype.itemsize)
+    within_hdf5(path, file[name])
     types = package("h5py.h5t", "io")
     if file[name].dtype.kind not in "biufc" or not file[name].id.get_type().equal(types.py_create(file[name].dtype)):
         raise ValueError(f"{name} is not of a usual type of numbers")  # HDF5 may write past its memory converting these

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .hdf5_bounds import within_hdf5
 from .measurement import Measurement
 from .opening import package, within
 from .projections import chosen_rows, measured_projections, radians, slabs
@@ -29,7 +30,13 @@ def holds_nxtomo(path: Path) -> bool:
 
 
 def read_exchange(
-    path: Path, rows: int | slice | None = None, *, angles: Any = None, logged: bool = False
+    path: Path,
+    rows: int | slice | None = None,
+    *,
+    angles: Any = None,
+    logged: bool = False,
+    views: slice = slice(None),
+    clockwise: bool = False,
 ) -> Measurement:
     """The measurement of a data exchange file: ``exchange/data`` (views, rows, detectors) counts, ``data_white`` and
     ``data_dark``, ``theta``; parallel beam.
@@ -38,6 +45,8 @@ def read_exchange(
         rows: of the detector, each one a slice of the batch; ``None``: the one in the middle.
         angles: in radians, where the file has none.
         logged: the values are line integrals already.
+        views: some of the views, ``slice(0, 90)``.
+        clockwise: they turn the other way.
 
     Raises:
         ValueError: the layout is another one, or something is missing. ImportError: h5py is missing.
@@ -63,10 +72,19 @@ def read_exchange(
             angles = radians(angles, "rad", len(data))
         said = {"rows": f"{picked.start}:{picked.stop}:{picked.step} of {data.shape[1]}", **_about(file)}
         counts = _rows(data, picked, path)
-    return measured_projections(counts, angles, white=white, dark=dark, logged=logged, provenance=said)
+    return measured_projections(
+        counts, angles, white=white, dark=dark, logged=logged, views=views, clockwise=clockwise, provenance=said
+    )
 
 
-def read_nxtomo(path: Path, rows: int | slice | None = None, *, logged: bool = False) -> Measurement:
+def read_nxtomo(
+    path: Path,
+    rows: int | slice | None = None,
+    *,
+    logged: bool = False,
+    views: slice = slice(None),
+    clockwise: bool = False,
+) -> Measurement:
     """The measurement of an NXtomo file: frames (frames, rows, detectors) with ``image_key`` (0 projection, 1 flat
     field, 2 dark field, 3 invalid) and ``rotation_angle``; parallel beam. Flat fields hold for the views beside which
     they were taken, between them the beam is interpolated. Arguments as of :func:`read_exchange`.
@@ -98,8 +116,9 @@ def read_nxtomo(path: Path, rows: int | slice | None = None, *, logged: bool = F
     counts, white, dark = (frames[kind] for kind in kinds)
     white_at = np.cumsum(seen)[key == _WHITE] - 0.5  # between the views before and after
     return measured_projections(
-        counts, angles, white=white, dark=dark, logged=logged, white_at=white_at, provenance=said
-    )
+        counts, angles, white=white, dark=dark, logged=logged, white_at=white_at, views=views, clockwise=clockwise,
+        provenance=said,
+    )  # fmt: skip
 
 
 def _values(file: Any, name: str, path: Path, axes: int) -> Any:
@@ -112,8 +131,7 @@ def _values(file: Any, name: str, path: Path, axes: int) -> Any:
         raise ValueError(f"{name} is not of a usual type of real numbers")
     if data.ndim != axes or not data.size:
         raise ValueError(f"{name} of shape {data.shape}, expected {axes} axes")
-    if axes == 1 or data.chunks:
-        within(path, data.shape if axes == 1 else data.chunks, data.dtype.itemsize)
+    within_hdf5(path, data, whole=axes == 1)
     return data
 
 

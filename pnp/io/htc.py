@@ -10,7 +10,7 @@ from operators import FanBeam
 
 from .matlab import read_mat
 from .measurement import Measurement
-from .projections import radians
+from .projections import radians, seen
 
 __all__ = ["holds_htc", "read_htc"]
 
@@ -22,10 +22,18 @@ def holds_htc(path: Path) -> bool:
     return bool(read_mat(path, _NAMES))
 
 
-def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measurement:
+def read_htc(
+    path: Path, image_shape: int | tuple[int, int] = 512, *, views: slice = slice(None), clockwise: bool = False
+) -> Measurement:
     """The measurement of a file of the Helsinki Tomography Challenge 2022: line integrals, millimetres, degrees.
 
-    ``image_shape`` pixels cover 512 detector bins at the centre of rotation, whatever their number.
+    The angles are those of the organisers' own operator (HelTomo: ASTRA's ``fanflat``, whose conventions
+    :class:`operators.FanBeam` has).
+
+    Args:
+        image_shape: as many pixels as cover 512 detector bins at the centre of rotation, whatever their number.
+        views: some of the views, ``slice(0, 90)``.
+        clockwise: they turn the other way.
 
     Raises:
         ValueError: a part is missing, or does not fit.
@@ -51,10 +59,11 @@ def read_htc(path: Path, image_shape: int | tuple[int, int] = 512) -> Measuremen
     if not source < detector:
         raise ValueError(f"distanceSourceDetector: expected more than {source}, got {detector}")
     pixels = max(image_shape) if isinstance(image_shape, tuple) else image_shape
-    y = torch.from_numpy(sinogram.astype(np.float32))[None, None]
+    angles = radians(_numbers(parameters, "angles"), "degrees", len(sinogram))
+    y, _, angles = seen(torch.from_numpy(sinogram.astype(np.float32))[None, None], None, angles, views, clockwise)
     arguments: dict[str, Any] = {
         "image_shape": image_shape,
-        "angles": radians(_numbers(parameters, "angles"), "degrees", len(sinogram)),
+        "angles": angles,
         "source_distance": source,
         "detector_distance": detector - source,
         "detector_count": sinogram.shape[1],

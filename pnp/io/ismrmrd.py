@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from .grid import Grid, on_grid
+from .hdf5_bounds import within_hdf5
 from .measurement import Measurement
 from .mrd_header import encodings, receiver_bandwidth
 from .mrd_readouts import Readouts, along_trajectory, for_grid
-from .opening import package, within
+from .opening import package
 from .scans import cartesian_scan, trajectory_scan
 
 __all__ = ["holds_ismrmrd", "read_ismrmrd"]
@@ -116,7 +117,8 @@ def _readouts(file: Any, path: Path, dataset: str | None) -> Readouts:
     data, xml = file[f"{name}/data"], file[f"{name}/xml"]
     if data.ndim != 1 or not _laid_out(data, h5py):
         raise ValueError("its readouts are not laid out as those of ISMRMRD")
-    within(path, data.shape, data.dtype["head"].itemsize)
+    for part in (data, xml):
+        within_hdf5(path, part)
     rows = [data.fields("head")[i : i + 4096] for i in range(0, len(data), 4096)]
     heads = np.concatenate(rows) if rows else None
     if heads is None:

@@ -1,8 +1,9 @@
 """What a file of measured data gives, whatever its format: data, the operator that measured them, noise, provenance."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from torch import Tensor
 
@@ -41,7 +42,17 @@ class Measurement:
         said = "; ".join(f"{name} {_short(value)}" for name, value in self.provenance.items())
         told = ", ".join(f"{name}={_short(value)}" for name, value in self.arguments.items())
         noise = "unknown" if self.noise_std is None else _short(self.noise_std)
-        return f"y {_short(self.y)} of {self.build.__name__.lstrip('_')}({told}); noise {noise}; {said}"
+        return f"y {_short(self.y)} of {self.kind}({told}); noise {noise}; {said}"
+
+    @property
+    def kind(self) -> str:
+        """Name of the operator's class; of a function that makes one, the first class that it says it gives."""
+        given: Any = self.build
+        if not isinstance(given, type):
+            with suppress(NameError, TypeError):  # names that are not there, objects that have no hints
+                given = get_type_hints(given).get("return", given)
+        first = next(iter(get_args(given)), given)
+        return getattr(first if isinstance(first, type) else self.build, "__name__", type(self.build).__name__)
 
     def operator(self, **changes: Any) -> Any:
         """The operator; ``changes`` replace arguments or add others, such as ``image_shape`` or ``cell``."""

@@ -1,6 +1,7 @@
 """What all readers share: packages that are there or named, files that are named, sizes that a file can hold."""
 
 import importlib
+import importlib.util
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -8,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["named", "package", "within"]
+__all__ = ["installed", "named", "package", "within"]
 
+_MISSING = "reading this file needs {}: pip install 'pnp-imaging[{}]'"
 _RATIO, _ALWAYS = 1100, 2**26  # deflate makes at most 1032 bytes of one
 
 
@@ -22,7 +24,17 @@ def package(name: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"reading this file needs {name}: pip install 'pnp-imaging[{extra}]'") from error
+        raise ImportError(_MISSING.format(name, extra)) from error
+
+
+def installed(name: str, extra: str) -> None:
+    """Raise as :func:`package` does, without an import.
+
+    Raises:
+        ImportError: the package is not there.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise ImportError(_MISSING.format(name, extra))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from operators import FanBeam, Radon
 
 from .measurement import Measurement
 
-__all__ = ["chosen_rows", "measured_projections", "radians", "slabs"]
+__all__ = ["chosen_rows", "measured_projections", "radians", "seen", "slabs"]
 
 _SLAB = 2**24  # bytes that are read at once
 
@@ -54,6 +54,8 @@ def radians(angles: Any, units: str | None, count: int) -> Tensor:
     >>> radians([0.0, 90.0, 180.0], None, 3)
     tensor([0.0000, 1.5708, 3.1416], dtype=torch.float64)
     """
+    if isinstance(angles, slice | str | bool):
+        raise ValueError(f"angles: expected {count} numbers, got {angles!r}; views= takes some of the views, 0:90")
     values = np.asarray(angles, dtype=np.float64).reshape(-1)
     if len(values) != count or not np.isfinite(values).all():
         raise ValueError(f"angles: expected {count} finite numbers, got {len(values)}")
@@ -65,6 +67,22 @@ def radians(angles: Any, units: str | None, count: int) -> Tensor:
     return torch.from_numpy(np.deg2rad(values) if degrees else values)
 
 
+def seen(
+    y: Tensor, noise: Tensor | None, angles: Tensor, views: slice, clockwise: bool
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Some ``views`` of y (slices, 1, views, detectors), their noise and angles, turned to the other side where the
+    views go ``clockwise``.
+
+    >>> y, _, angles = seen(torch.ones(1, 1, 4, 9), None, torch.arange(1.0, 5.0), slice(0, 4, 2), True)
+    >>> y.shape, angles
+    (torch.Size([1, 1, 2, 9]), tensor([-1., -3.]))
+    """
+    if not isinstance(views, slice) or not len(angles[views]):
+        raise ValueError(f"views: {views} leaves none of {len(angles)}; expected a slice, such as 0:90 or ::2")
+    angles = -angles[views] if clockwise else angles[views]
+    return y[:, :, views], None if noise is None else noise[:, :, views], angles
+
+
 def measured_projections(
     counts: Tensor,
     angles: Tensor,
@@ -74,6 +92,8 @@ def measured_projections(
     logged: bool,
     geometry: dict[str, Any] | None = None,
     white_at: Any = None,
+    views: slice = slice(None),
+    clockwise: bool = False,
     provenance: dict[str, Any] | None = None,
 ) -> Measurement:
     """The measurement of counts (views, rows, detectors): of every row one slice, corrected by flat and dark fields,
@@ -98,6 +118,7 @@ def measured_projections(
         noise = None if noise is None else noise.permute(1, 0, 2)[:, None].contiguous()
         provenance["corrections"] = (*provenance.get("corrections", ()), found.said())
     y = y.permute(1, 0, 2)[:, None].float().contiguous()
+    y, noise, angles = seen(y, noise, angles, views, clockwise)
     side = y.shape[-1]
     arguments: dict[str, Any] = {"image_shape": (side, side), "angles": angles, "detector_count": side}
     build = Radon if geometry is None else FanBeam

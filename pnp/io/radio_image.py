@@ -61,7 +61,7 @@ def read_radio_image(path: str | Path, *, noise_std: float | None = None) -> Mea
 
 def image_operator(
     image_shape: tuple[int, int], *, kernel: torch.Tensor | None = None, mask: torch.Tensor | None = None
-) -> LinearOperator:
+) -> Blur | LinearOperator:
     """Convolution with a beam, zero around the image, where there is one, then the pixels that are known.
 
     >>> image_operator((4, 4))(torch.ones(1, 1, 4, 4)).sum().item()

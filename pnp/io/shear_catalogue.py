@@ -11,6 +11,7 @@ from torch import Tensor
 from operators import KaiserSquires, LensingConvention, bin_shear, shear_signs
 
 from ..corrections.lensing.calibration import calibrated
+from .hdf5_bounds import within_hdf5
 from .measurement import Measurement
 from .opening import named, package, within
 from .uv_table import table_of
@@ -155,7 +156,7 @@ def _hdf5(path: str | Path) -> dict[str, np.ndarray]:
             lengths = {len(d) for d in sets.values()}
             if len(sets) >= 4 and len(lengths) == 1:
                 for d in sets.values():
-                    within(path, d.shape, d.dtype.itemsize)
+                    within_hdf5(path, d)
                 return {n: np.asarray(d[()]).astype(np.float64) for n, d in sets.items()}
     raise ValueError("holds no datasets of one length, as a catalogue's columns are")
 

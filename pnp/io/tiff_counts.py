@@ -56,7 +56,13 @@ def holds_projections(path: Path) -> bool:
 
 
 def read_projections(
-    path: Path, rows: int | slice | None = None, *, angles: Any = None, logged: bool = False
+    path: Path,
+    rows: int | slice | None = None,
+    *,
+    angles: Any = None,
+    logged: bool = False,
+    views: slice = slice(None),
+    clockwise: bool = False,
 ) -> Measurement:
     """The measurement of a folder of projections, a TIFF file each, (rows, detectors), in the order of the numbers in
     their names.
@@ -70,6 +76,8 @@ def read_projections(
         rows: of the detector, each one a slice of the batch; ``None``: the one in the middle.
         angles: in radians, where no file says them.
         logged: the values are line integrals already.
+        views: some of the views, ``slice(0, 90)``.
+        clockwise: they turn the other way.
 
     Raises:
         ValueError: a file is broken, or something is missing.
@@ -96,13 +104,13 @@ def read_projections(
     said = {"rows": f"{picked.start}:{picked.stop}:{picked.step}"}
     return measured_projections(
         counts, angles, white=white, dark=dark, logged=logged, geometry=fan_geometry(settings),
-        white_at=_white_at(kinds["white"], white, len(counts)), provenance=said,
+        white_at=_white_at(kinds["white"], white, len(counts)), views=views, clockwise=clockwise, provenance=said,
     )  # fmt: skip
 
 
 def read_stack(
     path: Path, rows: int | slice | None = None, *, angles: Any = None, white: Any = None, dark: Any = None,
-    logged: bool = False,
+    logged: bool = False, views: slice = slice(None), clockwise: bool = False,
 ) -> Measurement:  # fmt: skip
     """The measurement of one TIFF file with a page for each projection; ``white`` and ``dark`` are such files, too.
     Arguments as of :func:`read_projections`; parallel beams.
@@ -121,7 +129,10 @@ def read_stack(
     assert counts is not None
     angles = radians(angles, "rad", len(counts))
     said = {"rows": f"{picked.start}:{picked.stop}:{picked.step}"}
-    return measured_projections(counts, angles, white=fields[0], dark=fields[1], logged=logged, provenance=said)
+    return measured_projections(
+        counts, angles, white=fields[0], dark=fields[1], logged=logged, views=views, clockwise=clockwise,
+        provenance=said,
+    )  # fmt: skip
 
 
 def _files(path: Path) -> list[Path]:

@@ -23,7 +23,9 @@ def holds_2detect(path: Path) -> bool:
     return all((path / f"{name}.tif").is_file() for name in ("sinogram", "dark", "flat1"))
 
 
-def read_2detect(path: Path, *, joined: int = 2, every: int = 1) -> Measurement:
+def read_2detect(
+    path: Path, *, joined: int = 2, every: int = 1, views: slice = slice(None), clockwise: bool = False
+) -> Measurement:
     """The measurement of a folder in the layout of 2DeteCT: ``sinogram.tif`` (views, detectors) of counts,
     ``dark.tif``, ``flat1.tif`` from before and ``flat2.tif`` from after, perhaps settings in text files; fan beam,
     millimetres.
@@ -31,6 +33,8 @@ def read_2detect(path: Path, *, joined: int = 2, every: int = 1) -> Measurement:
     Args:
         joined: neighbouring bins that are added; the authors' images are of two.
         every: one of so many views is kept. The last view of a full turn repeats the first one, and is left out.
+        views: some of these, ``slice(0, 90)``.
+        clockwise: they turn the other way than in the authors' own reconstructions.
 
     Raises:
         ValueError: a file is missing, or does not fit.
@@ -68,5 +72,6 @@ def read_2detect(path: Path, *, joined: int = 2, every: int = 1) -> Measurement:
     at = [place / every for place in white_at]
     return measured_projections(
         counts[kept][:, None], angles[kept], white=white[:, None], dark=dark[:, None], logged=False,
-        geometry=geometry, white_at=at, provenance={"joined bins": joined, "every": every},
+        geometry=geometry, white_at=at, views=views, clockwise=clockwise,
+        provenance={"joined bins": joined, "every": every},
     )  # fmt: skip

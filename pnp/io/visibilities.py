@@ -1,6 +1,7 @@
 """What all readers of visibilities share: baselines in wavelengths, flags, noise, the operator."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ _FLAT = 1e-3  # radians: the w-term is left out where it turns no pixel of any s
 _FINE, _SIDE = 3.0, 256  # pixels over the width of the finest fringe, pixels of a side
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Visibilities(Measurement):
     """Visibilities y (1, 1, M), and of each sample in ``columns`` its ``time`` (s), ``baseline`` (a number for each
     pair of antennas) and ``frequency`` (Hz), as far as the file has them."""
@@ -50,7 +51,7 @@ def sky_operator(
     beam: Tensor | None = None,
     gain: Tensor | None = None,
     **options: Any,
-) -> LinearOperator:
+) -> RadioInterferometry | LinearOperator:
     """The operator of visibilities: :class:`operators.RadioInterferometry`, with w where it turns a phase by more than
     0.001, after a primary ``beam`` (H, W), before a ``gain`` of each sample, (M,), such as a spectrum's.
 
@@ -110,10 +111,18 @@ def measured_visibilities(
     longest = float(np.abs(uvw[:2]).max())
     if not longest > 0:
         raise ValueError("baselines are all zero")
+    finest, shape = math.degrees(1 / longest) * 3600, image_shape or (_SIDE, _SIDE)
+    said["finest fringe"] = f"{finest:.3g} arcsec"
+    if cell is not None and finest > cell * max(shape):
+        warnings.warn(
+            f"the finest fringe, {finest:.3g} arcsec, is wider than the image, {max(shape)} pixels of {cell:.3g}: "
+            "baselines are in another unit, or cell is too small",
+            stacklevel=4,
+        )
     if cell is None:
         cell = float(f"{math.degrees(1 / (_FINE * longest)) * 3600:.3g}")
         said["cell"] = f"{cell} arcsec, {_FINE:g} pixels over the finest fringe, as none was given"
-    arguments = {"uv": torch.from_numpy(uvw[:2].copy()), "image_shape": image_shape or (_SIDE, _SIDE), "cell": cell}
+    arguments = {"uv": torch.from_numpy(uvw[:2].copy()), "image_shape": shape, "cell": cell}
     if len(uvw) == 3:
         arguments["w"] = torch.from_numpy(uvw[2].copy())
     kept = {k: torch.from_numpy(v[good].copy()) for k, v in columns.items()}

@@ -86,6 +86,38 @@ def test_denoise_several_and_colour(tmp_path, capsys):
     assert [tuple(read_images(p, None)[0].shape) for p in out.split()] == [(3, 20, 24), (1, 20, 24)]
 
 
+def test_denoise_a_folder_with_a_broken_file(tmp_path, capsys):
+    for name in ("a", "c"):
+        Image.fromarray((255 * torch.rand(20, 24)).byte().numpy()).save(tmp_path / f"{name}.png")
+    (tmp_path / "b.png").write_bytes(b"none")
+    with pytest.raises(SystemExit) as caught:
+        main(["denoise", str(tmp_path), "--sigma", "0.1", "--to", str(tmp_path / "out"), "--quiet", "--json"])
+    told, words = capsys.readouterr()
+    assert caught.value.code == 1 and "b.png: cannot read" in words and len(words.splitlines()) == 1
+    assert [*json.loads(told)["failed"]] == [str(tmp_path / "b.png")]
+    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == ["a.png", "c.png"]
+    (tmp_path / "none").mkdir()
+    assert "no images in" in fails(capsys, "denoise", tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (
+            ("--iterations", "0"),
+            "argument --iterations: expected a whole number above 0, got '0'; pnp reconstruct --help",
+        ),
+        (("--workers", "2"), "--workers: is for many files"),
+        (("--format", ".png"), "--format: is for many files"),
+        (("--draws", "9"), "--draws: expected 2 or more, of --uncertainty METHOD"),
+        (("--tolerance", "-1"), "argument --tolerance: expected a number"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, options, word):
+    np.savez(tmp_path / "a.npz", y=np.ones((8, 8), "f4"), mask=np.ones((8, 8), "f4"))
+    assert word in fails(capsys, "reconstruct", tmp_path / "a.npz", "--out", tmp_path / "x.npy", *options)
+
+
 ANGLES = torch.linspace(0, 3.1, 60)
 CASES = {
     "pixels": (lambda: Inpainting(random_mask((64, 64), 0.5, seed=0)), lambda op: {"mask": op.mask.squeeze()}),

@@ -174,3 +174,17 @@ def test_broken_scans_are_named(tmp_path):
         pnp.io.open(long, dataset="other")
     with pytest.raises(ValueError, match="encodedSpace: expected a positive matrixSize"):
         pnp.io.open(write(tmp_path / "f.mrd", header((0, 28, 1), (32, 28, 1)), lines(K)))
+
+
+def test_lists_longer_than_the_file_are_not_allocated(tmp_path):
+    file = write(tmp_path / "a.mrd", XML, lines(K))
+    data, length = file.read_bytes(), (2 * K[:, :, 0].numel()).to_bytes(4, "little")
+    assert data.count(length) >= 28
+    place = data.rindex(length)
+    while data[place + 4 : place + 12] == bytes(8) or int.from_bytes(data[place + 4 : place + 12], "little") > len(
+        data
+    ):
+        place = data.rindex(length, 0, place)  # behind a length is the address of the list
+    file.write_bytes(data[:place] + b"\0\0\0\x60" + data[place + 4 :])
+    with pytest.raises(ValueError, match=r"a\.mrd: declares 6,44\d,\d+,\d+ bytes"):
+        pnp.io.open(file)

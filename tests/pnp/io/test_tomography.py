@@ -53,6 +53,15 @@ def test_data_exchange(tmp_path, kind):
     assert torch.equal(middle.y, m.y[1:2]) and torch.equal(io.open(path, rows=-1).y, m.y[2:])
     logged = io.open(path, rows=0, logged=True)
     assert logged.noise_std is None and logged.y.max() > 1000
+    few = io.open(path, views=slice(1, None, 3), clockwise=True)
+    assert torch.equal(few.y, middle.y[:, :, 1::3]) and torch.equal(
+        torch.as_tensor(few.noise_std), torch.as_tensor(middle.noise_std)[:, :, 1::3]
+    )
+    assert torch.allclose(few.operator().angles, -torch.arange(VIEWS).double()[1::3] * math.pi / VIEWS)
+    with pytest.raises(ValueError, match="views: slice.* leaves none of 12"):
+        io.open(path, views=slice(12, None))
+    with pytest.raises(ValueError, match="angles: expected 12 numbers, got slice.*views= takes some"):
+        io.open(path, angles=slice(0, 6))
     for rows in (3, -4, slice(3, 9), slice(2, 0, -1), "all", True):
         with pytest.raises(ValueError, match=r"scan\.h5: rows: "):
             io.open(path, rows=rows)
@@ -179,6 +188,7 @@ def test_a_folder_of_2detect(tmp_path):
         "Name;Type;Value;Unit\nSOD;float;100.0;mm\nSDD;float;150.0;mm\nDetPixSize;float;0.1;mm\n"
         "StartAngle;float;0.000;degree\nLastAngle;float;180.000;degree\n"
     )
+    assert torch.equal(io.open(folder, clockwise=True).arguments["angles"], -io.open(folder).arguments["angles"])
     short = io.open(folder, joined=1, every=3)
     assert short.y.shape == (1, 1, 5, 20) and short.arguments["detector_distance"] == 50.0
     assert short.operator().angles[-1] == pytest.approx(math.pi)
@@ -203,6 +213,8 @@ def test_the_helsinki_challenge(tmp_path):
     assert m.provenance["scanner"] == "a scanner" and m.y.shape == (1, 1, 6, 8) and op.in_shape == (1, 16, 16)
     assert isinstance(op, FanBeam) and op.detector_distance == pytest.approx(143.08)
     assert torch.allclose(op.angles, torch.deg2rad(torch.arange(6).double() / 2))
+    turned = io.open(tmp_path / "a.mat", views=slice(2, 5), clockwise=True)
+    assert torch.equal(turned.y, m.y[:, :, 2:5]) and torch.equal(turned.arguments["angles"], -op.angles[2:5])
     for name, changes, word in (
         ("near", {"distanceSourceDetector": 3.0}, "distanceSourceDetector"),
         ("none", {"pixelSizePost": "wide"}, "pixelSizePost"),

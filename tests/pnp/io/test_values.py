@@ -252,3 +252,12 @@ def test_bytes_stay_bytes(tmp_path):
     a = (255 * picture(5, 6)).astype(np.uint8)
     np.save(tmp_path / "a.npy", a)
     assert read_images(tmp_path / "a.npy")[0].dtype == torch.uint8
+
+
+def test_a_chunk_that_the_file_cannot_hold_is_not_allocated(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'pnp-imaging[io]'")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in ("kspace", "reconstruction_rss"):
+            file.create_dataset(name, (2, 4, 4), "f4", chunks=(2**24, 4, 4), maxshape=(None, 4, 4))
+    with pytest.raises(ValueError, match=r"a\.h5: declares 1,073,741,824 bytes"):
+        read_images(tmp_path / "a.h5")

@@ -83,9 +83,22 @@ def test_measurement_set(tmp_path):
         opened(tmp_path / "a.ms", column="MODEL_DATA")
     with pytest.raises(ValueError, match=r"a\.ms: holds no baselines of field 3"):
         opened(tmp_path / "a.ms", field=3)
+    with pytest.raises(ValueError, match="stokes: 'RR' is not in the file, which holds XX, YY"):
+        opened(tmp_path / "a.ms", stokes="RR")
     (tmp_path / "a.ms" / "table.f0").write_bytes(b"")
     with pytest.raises(ValueError, match=r"cannot read .*a\.ms"):
         opened(tmp_path / "a.ms")
+
+
+def test_a_unit_that_leaves_nothing_to_see_is_told(tmp_path):
+    np.save(tmp_path / "a.npy", table())
+    with pytest.warns(UserWarning, match=r"finest fringe, \d+ arcsec, is wider than the image, 48 pixels of 0.05"):
+        opened(tmp_path / "a.npy", unit="lambda", image_shape=SHAPE, cell=0.05)
+    m = opened(tmp_path / "a.npy", unit="lambda", image_shape=SHAPE, cell=CELL)
+    assert m.kind == "RadioInterferometry" and repr(m).startswith("y [1 x 1 x 58] of RadioInterferometry(uv=[2 x 58]")
+    assert float(m.provenance["finest fringe"].split()[0]) == pytest.approx(
+        np.degrees(1 / float(m.arguments["uv"].abs().max())) * 3600, rel=0.01
+    )
 
 
 def table(order=(0, 1, 2, 3, 4), scale: float = 1.0) -> np.ndarray:
