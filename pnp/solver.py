@@ -285,6 +285,14 @@ class Solver(nn.Module):
         other.likelihood = op if isinstance(op, Likelihood) else self.likelihood.with_op(op)
         return other
 
+    def compile(self, **options: Any) -> "Solver":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The solver, its networks compiled with ``torch.compile(..., **options)`` in place: the same up to rounding,
+        for GPUs, where kernels are small. Where nothing compiles a warning says why, and it stays as it is."""
+        from .compiled import compile_denoisers
+
+        compile_denoisers(self, options)
+        return self
+
     def _gradients(self, y: Tensor, x0: Tensor | None) -> contextlib.AbstractContextManager:
         constants = (*self.likelihood.parameters(), *self.likelihood.buffers())
         values = [y, x0, self.likelihood.noise_std, *(self.expert or ()), *constants]

@@ -111,6 +111,8 @@ class DRUNetDenoiser(Denoiser):
         self._width = size["widths"][0] / size["unshuffle"] ** 2
         self.to(memory_format=torch.channels_last)
         self._half: tuple[Any, DRUNet] | None = None
+        self._options: dict[str, Any] | None = None  # of torch.compile
+        self._compiled: dict[bool, tuple[DRUNet, Any]] = {}
         if state is not None:
             if released:
                 self.net.load_released(state)
@@ -184,21 +186,36 @@ class DRUNetDenoiser(Denoiser):
             return [False] * len(x)
         return (rounding(x, level) <= tolerated() * x.square().mean((1, 2, 3)).sqrt()).tolist()
 
+    def compiled(self, **options: Any) -> "DRUNetDenoiser":
+        """The same with its network compiled where nobody asks for derivatives; ``torch.compile``'s options."""
+        other = copy.copy(self)
+        other._half, other._options, other._compiled = None, options, {}
+        return other
+
     def _network(self, x: Tensor, *, half: bool) -> Any:
         """The network in the precision of this evaluation."""
-        if not half:
-            return partial(joined, self.net) if joins(self.net, x) else self.net
+        net = self._short() if half else self.net
+        dtype = torch.bfloat16 if half else x.dtype
+        if self._options is not None and is_plain((x, *net.parameters())):
+            kept = self._compiled.get(half)
+            if kept is None or kept[0] is not net:
+                kept = self._compiled[half] = (net, torch.compile(net, **self._options))
+            run = kept[1]
+        else:
+            run = partial(joined, net) if joins(net, x.to(dtype)) else net
+        return lambda z: run(z.to(dtype)).to(z.dtype)
+
+    def _short(self) -> DRUNet:
+        """The network in bfloat16."""
         weights = list(self.net.parameters())
         key = [(w.data_ptr(), 0 if w.is_inference() else w._version, w.device) for w in weights]
         if self._half is None or self._half[0] != key:
             short = copy.deepcopy(self.net).requires_grad_(False).to(torch.bfloat16)
             self._half = (key, short.to(memory_format=torch.channels_last))
-        net = self._half[1]
-        run = partial(joined, net) if joins(net, x.to(torch.bfloat16)) else net
-        return lambda z: run(z.to(torch.bfloat16)).to(z.dtype)
+        return self._half[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_half": None}
+        return {**super().__getstate__(), "_half": None, "_compiled": {}}
 
 
 def rounding(x: Tensor, level: Tensor) -> Tensor:
