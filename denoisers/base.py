@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +87,11 @@ class Denoiser(nn.Module, metaclass=Lasting):
         """The denoiser of a solver's iteration: itself, but for those that draw something for each."""
         return self
 
+    def compiled(self, **options: Any) -> "Denoiser":
+        """The denoiser with its network compiled by ``torch.compile(..., **options)``; itself where it has none that
+        is evaluated as it stands."""
+        return self
+
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W) that carry white noise of standard deviation ``sigma``, float or (B,)."""
         raise NotImplementedError("a denoiser writes forward(x, sigma)")
@@ -101,6 +107,10 @@ class CallableDenoiser(Denoiser):
     def __init__(self, function: Callable[[Tensor, float | Tensor], Tensor]) -> None:
         super().__init__()
         self.function = function
+
+    def compiled(self, **options: Any) -> "Denoiser":
+        """The same with the function compiled."""
+        return CallableDenoiser(torch.compile(self.function, **options))
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return self.function(x, sigma)
@@ -162,7 +172,13 @@ class Wrapper(Denoiser):
 
     def at_iteration(self, step: int) -> "Denoiser":
         """Around the inner denoiser of that iteration."""
-        inner = self.denoiser.at_iteration(step)
+        return self._around(self.denoiser.at_iteration(step))
+
+    def compiled(self, **options: Any) -> "Denoiser":
+        """Around the inner denoiser, compiled."""
+        return self._around(self.denoiser.compiled(**options))
+
+    def _around(self, inner: Denoiser) -> "Denoiser":
         if inner is self.denoiser:
             return self
         other = copy.copy(self)

@@ -69,6 +69,7 @@ from .radio.frequencies import spectral_gain as spectral_gain
 from .radio.interferometry import RadioInterferometry as RadioInterferometry
 from .radio.uv import uv_coverage as uv_coverage
 from .radio.weighting import visibility_weights as visibility_weights
+from .sharded import Sharded as Sharded
 from .slices import Slices as Slices
 from .stacked import Stack as Stack
 from .stacked import stack as stack

@@ -93,7 +93,13 @@ class LinearOperator(Operator):
 
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor] | None:
         """Approximate inverse of :math:`I + \\gamma A^* A`, self-adjoint and positive, for conjugate gradients;
-        ``gamma`` (B, 1, 1, 1). None: they go without."""
+        ``gamma`` (B, 1, 1, 1); by default of :meth:`convolution`. None: they go without."""
+        near = self.convolution()
+        return None if near is None else near.preconditioner(gamma)
+
+    def convolution(self) -> Any:
+        """The :class:`operators.fourier.toeplitz.Toeplitz` operator that :math:`A^* A` is, or is near to. None: there
+        is none that is known."""
         return None
 
     def slabs(self, batch: int) -> Any:

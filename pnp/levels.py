@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Expert", "Level", "Schedule", "log_schedule", "value_at"]
+__all__ = ["Expert", "Level", "Schedule", "falling", "log_schedule", "value_at"]
 
 Number = float | Tensor
 Schedule = Number | Callable[[int], Number]
@@ -54,6 +54,31 @@ class Expert(NamedTuple):
                 raise ValueError(f"expert: {name}: expected a finite number, {lowest}, got {value!r}")
             values.append(tensor)
         return values[0], values[1]
+
+    def levels(self, like: Tensor, scale: Tensor) -> Callable[[int], Level]:
+        """The :class:`Level` of each iteration, of samples such as ``like`` (B,) in units of ``scale`` (B,)."""
+
+        def level(step: int) -> Level:
+            rho, sigma = self.at(step, like)
+            return Level(step, sigma, 1 / (rho * scale**2))
+
+        return level
+
+
+def falling(
+    first: Tensor, last: Tensor, steps: int, weight: Tensor, limit: Tensor, scale: Tensor
+) -> Callable[[int], Level]:
+    """The :class:`Level` of each iteration where sigma falls in equal ratios and tau follows, see :func:`log_schedule`.
+
+    All (B,), in units of ``scale``; ``weight``: lambda; ``limit``: the longest tau.
+    """
+    sigma = log_schedule(first, last, steps)
+
+    def level(step: int) -> Level:
+        now = torch.as_tensor(sigma(step))
+        return Level(step, now * scale, torch.minimum(now**2 / weight, limit))
+
+    return level
 
 
 def log_schedule(start: Number, end: Number, steps: int) -> Callable[[int], Number]:

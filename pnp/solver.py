@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from denoisers.base import as_denoiser
-from denoisers.evaluation.precision import full_precision
+from denoisers.evaluation.precision import rounded
 from denoisers.trained.default import default_denoiser
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
@@ -21,7 +21,7 @@ from .arguments import check_arguments, check_bounds, check_devices, check_mode,
 from .bookkeeping import Run
 from .continuing import continued
 from .fit import Fit
-from .levels import Expert, Level, log_schedule
+from .levels import Expert, Level, falling
 from .likelihood import Likelihood, as_likelihood
 from .prior import Prior
 from .problem import Facts, Problem, prepare, start_from
@@ -166,26 +166,14 @@ class Solver(nn.Module):
         """The :class:`Level` of each iteration: sigma falls in equal ratios to its end, tau follows."""
         scale = facts.calibration.scale
         if self.expert is not None:
-            expert, noise = self.expert, facts.noise_std
-
-            def by_hand(step: int) -> Level:
-                rho, sigma = expert.at(step, noise)
-                return Level(step, sigma, 1 / (rho * scale**2))
-
-            return by_hand
+            return self.expert.levels(facts.noise_std, scale)
         low, high = self.denoiser.sigma_range or (0.0, float("inf"))
         last, weight = (torch.as_tensor(v, dtype=scale.dtype, device=scale.device) for v in self.end(facts))
         usual = 1.0 if self.strength == "auto" else self.strength  # until it is chosen
         weight = weight * (usual if facts.strength is None else facts.strength)
         end = torch.minimum(last.expand_as(scale), (weight * limit).sqrt())
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
-        sigma = log_schedule(end.clamp(min=min(max(self.first, low), high)), end, self.annealing)
-
-        def level(step: int) -> Level:
-            now = torch.as_tensor(sigma(step))
-            return Level(step, now * scale, torch.minimum(now**2 / weight, limit))
-
-        return level
+        return falling(end.clamp(min=min(max(self.first, low), high)), end, self.annealing, weight, limit, scale)
 
     @property
     def settled(self) -> int:
@@ -205,16 +193,19 @@ class Solver(nn.Module):
                 state = self.advance(problem, state, problem.levels(state.step))
             yield state
 
-    def advance(self, problem: Problem, state: State, at: Level, damped: bool | None = None) -> State:
+    def advance(
+        self, problem: Problem, state: State, at: Level, damped: bool | None = None, enough: float = 0
+    ) -> State:
         r"""The state after one more iteration, or the mean of both for samples whose residual has grown at constant
         levels (Krasnoselskii-Mann).
 
         A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead them into
         it, or half of those where the residual stalls (:func:`pnp.state.patience`). The fixed points are the same.
         ``damped``: whether any sample makes less than whole steps; ``None``: to be found out, by waiting for a device.
+        ``enough``: residual at which the iterations end; denoisers may round as far as it does not show in it.
         """
         settled = state.step >= self.settled
-        with full_precision(settled):
+        with rounded(enough / 2 if settled else float("inf")):  # the residual holds it at most twice
             new = self.step(problem._replace(prior=problem.prior.at(at.step)), state.values, at)
         if not settled and state.step + 1 < self.settled:  # sigma changes, and the residual with it
             return state._replace(
@@ -263,9 +254,11 @@ class Solver(nn.Module):
             problem = self.problem(y, state.facts)
             run = Run(state, self.stop) if kept is None else kept.at(state)
             settings = {} if checkpoint is None else described(self, y, x0)
+            by_hand = self.expert is not None
+            advance = partial(self.advance, problem, enough=0.0 if by_hand else self.stop.tolerance)
             while not run.count or (not run.finished and run.count < self.stop.max_iter):
                 at = problem.levels(run.state.step)
-                record = run.advance(partial(self.advance, problem), at, problem.fit, self.settled)
+                record = run.advance(advance, at, problem.fit, self.settled)
                 if callback is not None and callback(run.state, record):
                     run.finish("stopped")
                 if checkpoint is not None and run.count % every == 0:
@@ -274,7 +267,6 @@ class Solver(nn.Module):
             x, x_data = (v.clone() for v in run.answer())  # the user's: the state is not changed through them
             x = problem.prior.answer(x)
             strength = self.strength if state.facts.strength is None else state.facts.strength
-            by_hand = self.expert is not None
             end = None if by_hand else self.end(state.facts)[0]
             told, health = report(problem, run, x, strength=None if by_hand else strength, end=end)
             return Result(x, x_data, run.reasons, run.history, told, run.state, health, Source(self, y, x0, run))
@@ -292,6 +284,14 @@ class Solver(nn.Module):
         other._modules = dict(self._modules)
         other.likelihood = op if isinstance(op, Likelihood) else self.likelihood.with_op(op)
         return other
+
+    def compile(self, **options: Any) -> "Solver":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The solver, its networks compiled with ``torch.compile(..., **options)`` in place: the same up to rounding,
+        for GPUs, where kernels are small. Where nothing compiles a warning says why, and it stays as it is."""
+        from .compiled import compile_denoisers
+
+        compile_denoisers(self, options)
+        return self
 
     def _gradients(self, y: Tensor, x0: Tensor | None) -> contextlib.AbstractContextManager:
         constants = (*self.likelihood.parameters(), *self.likelihood.buffers())

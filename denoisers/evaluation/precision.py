@@ -1,14 +1,15 @@
 """Half precision of trained denoisers: where it is fast, and when it is not wanted."""
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import torch
 
-__all__ = ["full_precision", "has_bfloat16", "products_in", "wants_full_precision"]
+__all__ = ["full_precision", "has_bfloat16", "products_in", "rounded", "tolerated", "wants_full_precision"]
 
-_FULL: ContextVar[bool] = ContextVar("full_precision", default=False)
+_TOLERATED: ContextVar[float] = ContextVar("tolerated", default=math.inf)
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -26,24 +27,39 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 @contextmanager
-def full_precision(wanted: bool = True) -> Iterator[None]:
-    """Denoisers whose precision is ``"auto"`` work in single precision inside. Solvers ask for it once sigma stays as
-    it is: the steps of bfloat16, a few hundredths of sigma, would keep their iterates from settling.
+def rounded(error: float) -> Iterator[None]:
+    """Denoisers whose precision is ``"auto"`` may round an image by ``error`` of its norm inside, not at all where that
+    is 0. Solvers ask for it once sigma stays as it is: more would keep their iterates from settling.
+
+    >>> with rounded(1e-3):
+    ...     tolerated(), wants_full_precision()
+    (0.001, False)
+    """
+    token = _TOLERATED.set(error)
+    try:
+        yield
+    finally:
+        _TOLERATED.reset(token)
+
+
+def full_precision(wanted: bool = True) -> AbstractContextManager[None]:
+    """Denoisers whose precision is ``"auto"`` work in single precision inside, or else as they like.
 
     >>> with full_precision():
     ...     wants_full_precision()
     True
     """
-    token = _FULL.set(wanted)
-    try:
-        yield
-    finally:
-        _FULL.reset(token)
+    return rounded(0.0 if wanted else math.inf)
+
+
+def tolerated() -> float:
+    """The error that :func:`rounded` allows."""
+    return _TOLERATED.get()
 
 
 def wants_full_precision() -> bool:
     """Whether :func:`full_precision` is in force."""
-    return _FULL.get()
+    return tolerated() == 0
 
 
 @contextmanager

@@ -109,9 +109,13 @@ class DRUNet(nn.Module):
         within = sum(2 ** (s + 1) * self.blocks * (2 if s + 1 < self.scales else 1) for s in range(self.scales))
         return self.unshuffle * (2 + within + 2 ** (self.scales - 1)) + self.step
 
-    def forward(self, x: Tensor) -> Tensor:
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError unless the sides of ``x`` are divisible by :attr:`step`."""
         if x.shape[-2] % self.step or x.shape[-1] % self.step:
             raise ValueError(f"x: the sides of {tuple(x.shape)} are not divisible by {self.step}; pad the image")
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
         z = self.head(F.pixel_unshuffle(x, self.unshuffle))
         features = self.body(z)
         if not cast(_Scale, self.body).around:

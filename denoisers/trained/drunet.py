@@ -1,6 +1,8 @@
 """DRUNet as a denoiser: in units of the noise and conditioned on it, in bfloat16 where the processor has it."""
 
 import copy
+import math
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
-from ..evaluation.precision import has_bfloat16, products_in, wants_full_precision
+from ..evaluation.precision import has_bfloat16, products_in, tolerated, wants_full_precision
+from ..evaluation.residual import joined, joins
 from ..evaluation.tiles import reflect_to, run_in_tiles
 from ..modes import channels_last, is_plain
 from ..networks.drunet import DRUNet, released_size
@@ -50,8 +53,9 @@ class DRUNetDenoiser(Denoiser):
             phase. ``None``: as the weights are, else real.
         precision: of evaluations without derivatives on float32 images: ``"float32"``, ``"tf32"`` (on CUDA devices
             factors are rounded to 11 bits; elsewhere float32), ``"bfloat16"``, or ``"auto"``, bfloat16 where the
-            processor has instructions for it; solvers take it while sigma falls, and single precision, as torch is
-            set, from then on. The card says what it costs in dB.
+            processor has instructions for it; solvers take it while sigma falls, and from then on single precision, as
+            torch is set, unless their tolerance is so wide, as :class:`pnp.PnPADMM`'s is for most images, that the
+            rounding does not show. The card says what it costs in dB.
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images
             are done in tiles, with the same result.
 
@@ -107,6 +111,8 @@ class DRUNetDenoiser(Denoiser):
         self._width = size["widths"][0] / size["unshuffle"] ** 2
         self.to(memory_format=torch.channels_last)
         self._half: tuple[Any, DRUNet] | None = None
+        self._options: dict[str, Any] | None = None  # of torch.compile
+        self._compiled: dict[bool, tuple[DRUNet, Any]] = {}
         if state is not None:
             if released:
                 self.net.load_released(state)
@@ -142,6 +148,16 @@ class DRUNetDenoiser(Denoiser):
         own = self.net.head.weight.dtype  # other precisions are converted, and cast back
         if x.dtype != own:
             return self._real(x.to(own), level.to(own)).to(x.dtype)
+        rounds = self._rounds(x, level)
+        if not any(rounds) or all(rounds):
+            return self._at(x, level, half=rounds[0])
+        out, chosen = torch.empty_like(x), torch.tensor(rounds)
+        for half in (True, False):  # each as it would be alone
+            out[chosen == half] = self._at(x[chosen == half], level[chosen == half], half=half)
+        return out
+
+    def _at(self, x: Tensor, level: Tensor, *, half: bool) -> Tensor:
+        """In one precision."""
         height, width = x.shape[-2:]
         step = self.net.step
         if self.in_image_units:
@@ -153,25 +169,59 @@ class DRUNetDenoiser(Denoiser):
         seen = channels_last(torch.cat((seen, told.expand(-1, 1, *seen.shape[-2:])), 1))
         pixels = self.max_memory / (_FLOATS * self._width * x.element_size() * len(x))
         with products_in(self.precision, x.device):
-            found = run_in_tiles(self._network(x), seen, self.radius, pixels, step=step)[..., :height, :width]
+            found = run_in_tiles(self._network(x, half=half), seen, self.radius, pixels, step=step)[
+                ..., :height, :width
+            ]
         return found if self.in_image_units else x - level * found
 
-    def _network(self, x: Tensor) -> Any:
-        """The network in the precision of this evaluation."""
-        weights = list(self.net.parameters())
+    def _rounds(self, x: Tensor, level: Tensor) -> list[bool]:
+        """Which samples are worked on in bfloat16."""
         auto = self.precision == "auto" and not wants_full_precision() and has_bfloat16(x.device)
-        wanted = self.precision == "bfloat16" or auto
-        if not wanted or self.training or x.dtype != torch.float32 or not is_plain((x, *weights)):
-            return self.net
+        plain = not self.training and x.dtype == torch.float32 and is_plain((x, *self.net.parameters()))
+        if not plain or not (auto or self.precision == "bfloat16"):
+            return [False] * len(x)
+        if not auto or tolerated() == math.inf:
+            return [True] * len(x)
+        if x.device.type != "cpu":  # to look is to wait
+            return [False] * len(x)
+        return (rounding(x, level) <= tolerated() * x.square().mean((1, 2, 3)).sqrt()).tolist()
+
+    def compiled(self, **options: Any) -> "DRUNetDenoiser":
+        """The same with its network compiled where nobody asks for derivatives; ``torch.compile``'s options."""
+        other = copy.copy(self)
+        other._half, other._options, other._compiled = None, options, {}
+        return other
+
+    def _network(self, x: Tensor, *, half: bool) -> Any:
+        """The network in the precision of this evaluation."""
+        net = self._short() if half else self.net
+        dtype = torch.bfloat16 if half else x.dtype
+        if self._options is not None and is_plain((x, *net.parameters())):
+            kept = self._compiled.get(half)
+            if kept is None or kept[0] is not net:
+                kept = self._compiled[half] = (net, torch.compile(net, **self._options))
+            run = kept[1]
+        else:
+            run = partial(joined, net) if joins(net, x.to(dtype)) else net
+        return lambda z: run(z.to(dtype)).to(z.dtype)
+
+    def _short(self) -> DRUNet:
+        """The network in bfloat16."""
+        weights = list(self.net.parameters())
         key = [(w.data_ptr(), 0 if w.is_inference() else w._version, w.device) for w in weights]
         if self._half is None or self._half[0] != key:
-            half = copy.deepcopy(self.net).requires_grad_(False).to(torch.bfloat16)
-            self._half = (key, half.to(memory_format=torch.channels_last))
-        half = self._half[1]
-        return lambda z: half(z.to(torch.bfloat16)).to(z.dtype)
+            short = copy.deepcopy(self.net).requires_grad_(False).to(torch.bfloat16)
+            self._half = (key, short.to(memory_format=torch.channels_last))
+        return self._half[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_half": None}
+        return {**super().__getstate__(), "_half": None, "_compiled": {}}
+
+
+def rounding(x: Tensor, level: Tensor) -> Tensor:
+    """Bound of the root mean square that bfloat16 moves a denoised image by, (B,): what is rounded within the network,
+    and what it is given; of the shipped weights, as measured."""
+    return 0.005 * level.flatten() + 1e-3 * x.flatten(1).std(1, correction=0)
 
 
 def _read(weights: str, preset: str | None) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -154,8 +154,8 @@ class NUFFT(LinearOperator):
         kernel = self._transform(samples, lags(self.image_shape)).adjoint(samples)[0]
         return Toeplitz(kernel, real=not self.in_dtype.is_complex)
 
-    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
-        return self.toeplitz().preconditioner(gamma)
+    def convolution(self) -> Toeplitz:
+        return self.toeplitz()
 
     # ---- the engine
 

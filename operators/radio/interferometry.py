@@ -151,8 +151,8 @@ class RadioInterferometry(NUFFT):
             raise ValueError("w: the normal operator with the w-term is not a convolution")
         return super().toeplitz(weights)
 
-    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor] | None:
-        return super().preconditioner(gamma) if self.flat is None else self.flat.preconditioner(gamma)
+    def convolution(self) -> Toeplitz:
+        return (self if self.flat is None else self.flat).toeplitz()
 
     def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Constant | None = None) -> Tensor:
         """Weights (M,) for :meth:`dirty_image`; see :func:`operators.radio.weighting.visibility_weights`."""

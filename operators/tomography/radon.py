@@ -1,7 +1,6 @@
 """Parallel-beam tomography by the Fourier slice theorem."""
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal, Unpack
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..doubts import Doubt
 from ..fourier.nufft import NUFFT, EngineOptions
-from ..fourier.toeplitz import fast_length
+from ..fourier.toeplitz import Toeplitz, fast_length
 from ..modes import constant, lasting
 from ..shapes import check_batch, image_axes
 from .angles import check_angles
@@ -174,8 +173,8 @@ class Radon(LinearOperator):
             return found
         return beyond(y, s, self.image_shape, self.pixel_size, spacing) or found
 
-    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:
-        return self.nufft.toeplitz(self.gain).preconditioner(gamma)
+    def convolution(self) -> Toeplitz:
+        return self.nufft.toeplitz(self.gain)
 
     def _back(self, weights: Tensor, like: Tensor) -> Tensor:
         return (weights.conj() * self.multiplicity).to(like.dtype)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from denoisers import DRUNet, DRUNetDenoiser
-from denoisers.evaluation.precision import full_precision, has_bfloat16
+from denoisers.evaluation.precision import full_precision, has_bfloat16, rounded
+from denoisers.trained.drunet import rounding
 from denoisers.weights import WeightFileError, available, save_weights
+from pnp import data
 
 
 def stirred(model: Any, seed: int = 0) -> Any:
@@ -280,3 +282,31 @@ def test_presets_choose_the_weights():
         assert fast.card["preset"] == "fast" and fast.card["name"] == "drunet-natural-gray-fast"
     with pytest.raises(ValueError, match=r"weights: .*natural-gray-fast@1"):
         DRUNetDenoiser("natural-grey")
+
+
+def test_rounding_as_far_as_it_is_tolerated(monkeypatch):
+    """Each sample by itself: what is bright beside sigma may be rounded, what is dark may not."""
+    monkeypatch.setattr("denoisers.trained.drunet.has_bfloat16", lambda device: True)
+    torch.manual_seed(0)
+    x = torch.rand(1, 1, 16, 16) * torch.tensor([1.0, 0.05])[:, None, None, None]
+    auto, exact, half = (DRUNetDenoiser(precision=p) for p in ("auto", "float32", "bfloat16"))
+    with rounded(1.5e-3):
+        found = auto(x, 0.1)
+    assert torch.equal(found[:1], half(x[:1], 0.1)) and torch.equal(found[1:], exact(x[1:], 0.1))
+    assert not torch.equal(found[:1], exact(x[:1], 0.1))
+    with rounded(0.0):
+        assert torch.equal(auto(x, 0.1), exact(x, 0.1))
+    assert torch.equal(auto(x, 0.1), half(x, 0.1))
+
+
+@pytest.mark.parametrize("weights", ["natural-gray", "ct", "radio", "natural-rgb"])
+def test_what_bfloat16_moves_at_most(weights):
+    if not has_bfloat16(torch.device("cpu")):
+        pytest.skip("the processor has no bfloat16")
+    torch.manual_seed(0)
+    exact, half = (DRUNetDenoiser(weights, precision=p) for p in ("float32", "bfloat16"))
+    for sigma in (0.02, 0.1, 0.3):
+        x = data.sample("camera")[..., 64:128, 64:128].expand(1, exact.channels, 64, 64)
+        x = x + sigma * torch.randn(x.shape)
+        moved = float((exact(x, sigma) - half(x, sigma)).square().mean().sqrt())
+        assert 0.3 < moved / float(rounding(x, torch.tensor([sigma]))) < 1
