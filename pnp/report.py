@@ -21,6 +21,7 @@ from .remarks import (
     drifts,
     is_steep,
     one_level,
+    other_likelihood,
     other_scale,
     out_of_range,
     pixel_scale,
@@ -158,6 +159,8 @@ def _of_the_data(
     if likelihood.op.field == "radio" and (bright := too_bright(x, noise)):
         told["contrast"] = bright
         alarms.append(bright)
+    if better := other_likelihood(likelihood, problem.fit.y):
+        told["better likelihood"] = better
     if strength is None or not isinstance(likelihood, Gaussian):
         return
     if close := holds_noise(problem, x, noise, float(ratio.amin()), float(torch.as_tensor(strength).min())):
