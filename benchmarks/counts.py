@@ -14,7 +14,7 @@ PSNR in dB, seconds of the processor; and how far a likelihood of counts is abov
 the standard error of that mean: the transmission likelihood above Gaussian noise of each ray, `PoissonRoots` (masks)
 and `Poisson` (blur) above the square-root transform.
 
-    python -m benchmarks.counts --data DIR [--images N] [--parts ct photographs]
+    python -m benchmarks.counts --data DIR [--images N] [--parts ct photographs] [--side 256]
 """
 
 import argparse
@@ -36,7 +36,7 @@ from pnp.train.recipes.fields import ct_slices
 
 from .common import data_folder, parser, save, table
 
-SIDE = 256
+_MEASURED = 512  # pixels of a slice along a side
 
 
 def anscombe(counts: Tensor) -> Tensor:
@@ -50,16 +50,16 @@ def inverse_anscombe(v: Tensor) -> Tensor:
     return (v**2 / 4 + 1.5**0.5 / (4 * v) - 11 / (8 * v**2) + 5 * 1.5**0.5 / (8 * v**3) - 1 / 8).clamp_min(0)
 
 
-def tomography(slices: list[Tensor], photons: float) -> dict[str, list[tuple[float, float]]]:
+def tomography(slices: list[Tensor], photons: float, side: int) -> dict[str, list[tuple[float, float]]]:
     """PSNR and seconds of every way, for each slice (1, 512, 512)."""
     out: dict[str, list[tuple[float, float]]] = {}
     angles = torch.arange(180) * (torch.pi / 180)
-    op = Radon(SIDE, angles)
-    fine = Radon(2 * SIDE, angles, pixel_size=0.5, detector_count=op.detector_count)
+    op = Radon(side, angles)
+    fine = Radon(2 * side, angles, pixel_size=0.5, detector_count=op.detector_count)
     denoiser = Bounded(default_denoiser("ct"), low=0.0)
     for i, x in enumerate(slices):
-        truth = F.avg_pool2d(x[None], 2)
-        clean = fine(x[None])
+        twice = F.avg_pool2d(x[None], _MEASURED // (2 * side))
+        truth, clean = F.avg_pool2d(twice, 2), fine(twice)
         density = 6 / float(clean.amax())
         generator = torch.Generator().manual_seed(i)
         counts = torch.poisson(photons * (-density * clean).exp(), generator=generator)
@@ -138,6 +138,7 @@ def main() -> None:
     """Print the tables."""
     p = parser(__doc__)
     p.add_argument("--parts", nargs="+", choices=("ct", "photographs"), default=("ct", "photographs"))
+    p.add_argument("--side", type=int, default=256, choices=(64, 128, 256), help="pixels of a CT image along a side")
     options = p.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", RuntimeWarning)
@@ -150,9 +151,9 @@ def main() -> None:
 def low_dose(options: argparse.Namespace) -> None:
     """The table of tomography."""
     patients, rows = Path(options.data) / "ct_patients" / "tcga", []
-    slices = [x for x in ct_slices(patients, held_out=True) if x.shape[-1] == 2 * SIDE][: options.images or 3]
+    slices = [x for x in ct_slices(patients, held_out=True) if x.shape[-1] == _MEASURED][: options.images or 3]
     for photons in (1e4, 1e3):
-        found = tomography(slices, photons)
+        found = tomography(slices, photons, options.side)
         rows.append(row(f"{photons:g} photons", found, "Transmission", "Gaussian, each ray"))
         print(rows[-1], flush=True)
         save(options.save, {f"counts, CT {photons:g}, {k}": statistics.fmean(next(zip(*v))) for k, v in found.items()})
