@@ -1,8 +1,9 @@
-"""What the driver costs: a solve beside its denoisings and data fits alone, the preparation in iterations, and
-the estimate of the noise level, which the preparation has where none is given.
+"""What the driver costs: a solve beside its denoisings and data fits alone, and in iterations the preparation, the
+report (which the driver's share includes), and the estimate of the noise level, which the preparation has where none is
+given.
 
-Images of 256², one thread, default prior, PnP-ADMM; the three are timed within one solve, so that other work on the
-machine counts alike. Also the growth of memory over many iterations.
+Images of 256², one thread, default prior, PnP-ADMM, seconds of the processor; all are timed within one solve, so that
+other work on the machine counts alike. Also the growth of memory over many iterations.
 
     python -m benchmarks.overhead [--iterations 60]
 """
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import pnp.solver
 from denoisers import default_denoiser
 from operators import MRI, Blur, Inpainting, LinearOperator, Radon, gaussian_kernel, gaussian_noise, random_columns
 from operators import random_mask as random_pixels
@@ -34,36 +36,37 @@ class Clock:
 
     def around(self, function: Any) -> Any:
         def timed(*arguments: Any, **named: Any) -> Any:
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 return function(*arguments, **named)
             finally:
-                self.seconds += time.perf_counter() - start
+                self.seconds += time.process_time() - start
 
         return timed
 
 
-def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, float, float, float]:
-    """Share of the driver in the loop, seconds of an iteration, preparation and noise estimate in iterations."""
+def measure(op: LinearOperator, y: Tensor, iterations: int) -> tuple[float, float, float, float, float]:
+    """Share of the driver, seconds of an iteration; preparation, report and noise estimate in iterations."""
     solver = PnPADMM(op, default_denoiser(op.field), noise_std=0.02, stop=Stop(0.0, iterations))
     solver.solve(y, callback=lambda *_: True)  # kernels, plans, weights in half precision
-    clock, fit, prior = Clock(), Fit.prox, Prior.__call__
-    begin = time.perf_counter()
+    clock, told, fit, prior, report = Clock(), Clock(), Fit.prox, Prior.__call__, pnp.solver.report
+    begin = time.process_time()
     state = solver.begin(y)
-    prepared = time.perf_counter() - begin
+    prepared = time.process_time() - begin
     estimate_noise(op, y)
-    begin = time.perf_counter()
+    begin = time.process_time()
     estimate_noise(op, y)
-    estimated = time.perf_counter() - begin
+    estimated = time.process_time() - begin
     Fit.prox, Prior.__call__ = clock.around(fit), clock.around(prior)  # pyright: ignore[reportAttributeAccessIssue]
+    pnp.solver.report = told.around(report)
     try:
-        start = time.perf_counter()
+        start = time.process_time()
         solver.solve(y, state=state)
-        total = time.perf_counter() - start
+        total = time.process_time() - start
     finally:
-        Fit.prox, Prior.__call__ = fit, prior  # pyright: ignore[reportAttributeAccessIssue]
+        Fit.prox, Prior.__call__, pnp.solver.report = fit, prior, report  # pyright: ignore[reportAttributeAccessIssue]
     each = total / iterations
-    return (total - clock.seconds) / clock.seconds, each, prepared / each, estimated / each
+    return (total - clock.seconds) / clock.seconds, each, prepared / each, told.seconds / each, estimated / each
 
 
 def main() -> None:
@@ -84,12 +87,12 @@ def main() -> None:
     for name, op in problems.items():
         clean = op(x + 0j if op.in_dtype.is_complex else x)
         y = torch.where(clean == 0, clean, gaussian_noise(clean, 0.02))
-        driver, iteration, prepared, estimated = measure(op, y, options.iterations)
-        rows.append([name, f"{100 * driver:.1f} %", f"{1e3 * iteration:.0f}", f"{prepared:.1f}", f"{estimated:.1f}"])
+        driver, iteration, *once = measure(op, y, options.iterations)
+        rows.append([name, f"{100 * driver:.1f} %", f"{1e3 * iteration:.0f}", *(f"{v:.1f}" for v in once)])
         print(rows[-1], flush=True)
         save(options.save, {f"overhead, {name}": driver})
     print(table(rows, ["problem", "driver over denoiser and data fit", "iteration / ms", "preparation / iterations",
-                       "noise estimate / iterations"]))  # fmt: skip
+                       "report / iterations", "noise estimate / iterations"]))  # fmt: skip
     op, y = problems["blur"], gaussian_noise(problems["blur"](x[..., :64, :64].repeat(1, 1, 4, 4)), 0.02)
     solver = PnPADMM(op, lambda v, sigma: v / 2, noise_std=0.02, stop=Stop(0.0, 100))
     used = []

@@ -89,7 +89,7 @@ class Run:
             if fit.hear(read[5 * count :], plan=3 if new.step > settled else 1):
                 break  # else once more, with longer inner solves
         if self._damped is False and any(rows[4]):
-            new, self._damped = new._replace(values=blend(new.pace, old.values, new.values)), True
+            new, self._damped = new._replace(values=blend(new.pace, old.values, new.values, rows[4])), True
         running = [not reason for reason in self.reasons]
         good = [a and b for a, b in zip(running, rows[0])]
         moving = ("values", "residual", "pace", "lowest", "waited")

@@ -1,6 +1,7 @@
 """What is measured of data and answer when a solve has ended: numbers that findings are made of."""
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from .problem import Problem
 
 __all__ = ["Measured", "correlations", "holds_noise", "measure", "misfit", "repeated", "unseen_scales"]
 
+_AT_ONCE = 2**18  # values: volumes of data go in parts
 _FITTED, _LEFT = 0.4, 0.5
 _UNSEEN, _FAINT = 0.02, 0.3
 _SOURCES = (1 / 14, 1 / 10, 1 / 7, 1 / 5)  # deviations of round sources, of the image's side
@@ -54,9 +56,11 @@ def misfit(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     fit = likelihood.op.A(x)
     known = likelihood.op.measured
     taken = (fit != 0) | (y != 0) if known is None else known.expand(len(y), *y.shape[1:])
-    rest = torch.where(taken, fit - y, 0)
+    rest = fit - y
+    del fit
+    rest.masked_fill_(~taken, 0)
     count = taken.flatten(1).sum(1).clamp_min(1) * (2 if rest.is_complex() else 1)
-    parts = rest.flatten(1).split(2**18, 1)  # of volumes: no more copies of all data
+    parts = rest.flatten(1).split(_AT_ONCE, 1)
     size = torch.stack([part.abs().amax(1) for part in parts]).amax(0).clamp_min(torch.finfo(rest.real.dtype).tiny)
     units = (part / column(size, part) for part in parts)
     return size * (torch.stack([dot(unit, unit) for unit in units]).sum(0) / count).sqrt(), rest, taken
@@ -64,7 +68,8 @@ def misfit(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def measure(problem: Problem, ratio: Tensor, rest: Tensor, taken: Tensor, *, given: bool) -> Measured:
-    """The numbers of an answer with the misfit ``ratio`` times the noise, (B,), and the residual ``rest``.
+    """The numbers of an answer with the misfit ``ratio`` times the noise, (B,), and the residual ``rest``, which is
+    scaled in place.
 
     ``given``: the noise level is the user's, so that an estimate says something.
     """
@@ -79,12 +84,12 @@ def measure(problem: Problem, ratio: Tensor, rest: Tensor, taken: Tensor, *, giv
     count = max(int(taken[0].sum()), 1) * parts
     tiny = torch.finfo(rest.real.dtype).tiny
     scale = torch.as_tensor(noise).expand(len(rest)) if usable else rest.abs().flatten(1).amax(1)
-    scaled = (rest / column(scale.clamp_min(tiny), rest)).detach()
+    scaled = rest.div_(column(scale.clamp_min(tiny), rest))
     known = likelihood.op.measured
     holes = 0.0 if known is None else float((y == 0)[known.expand_as(y)].double().mean())
     return Measured(
         values, math.sqrt(max(0.0, 1 - unknowns / count)), estimate, correlations(scaled, taken), repeated(y), holes,
-        scaled[:1].clone(),
+        scaled if len(scaled) == 1 else scaled[:1].clone(),
     )  # fmt: skip
 
 
@@ -136,31 +141,52 @@ def correlations(rest: Tensor, taken: Tensor) -> list[float]:
         if n < 8:
             found.append(0.0)
             continue
-        a, b = rest.narrow(axis, 0, n - 1), rest.narrow(axis, 1, n - 1)
-        pair = taken.narrow(axis, 0, n - 1) & taken.narrow(axis, 1, n - 1)
-        size = torch.where(pair, (a.abs().square() + b.abs().square()) / 2, 0).flatten(1).sum(1)
-        share = (torch.where(pair, (a * b.conj()).real, 0)).flatten(1).sum(1) / size.clamp_min(1e-300)
-        found.append(float(torch.nan_to_num(share).max()))
+        sums = rest.new_zeros(2, len(rest), dtype=rest.real.dtype)
+        for one, known in _in_parts(rest, taken.expand_as(rest), axis):
+            a, b = one.narrow(axis, 0, n - 1), one.narrow(axis, 1, n - 1)
+            pair = known.narrow(axis, 0, n - 1) & known.narrow(axis, 1, n - 1)
+            sums[0] += torch.where(pair, (a.abs().square() + b.abs().square()) / 2, 0).flatten(1).sum(1)
+            sums[1] += torch.where(pair, (a * b.conj()).real, 0).flatten(1).sum(1)
+        found.append(float(torch.nan_to_num(sums[1] / sums[0].clamp_min(1e-300)).max()))
     return found
+
+
+def _in_parts(rest: Tensor, taken: Tensor, axis: int) -> Iterator[tuple[Tensor, ...]]:
+    """Both cut along the longest other axis, so that volumes of data are not copied as a whole."""
+    others = [k for k in range(1, rest.ndim) if k != axis]
+    across = max(others, key=lambda k: rest.shape[k])
+    size = max(1, _AT_ONCE * rest.shape[across] // max(1, rest[0].numel()))
+    return zip(rest.split(size, across), taken.split(size, across))
 
 
 def repeated(y: Tensor) -> int:
     """How many values of the first sample that has some are exactly at their largest, or lowest, as often as chance
     does not make them; of data in steps, more than ten times as often as at the next step."""
     for one in y:
-        values = torch.view_as_real(one.resolve_conj()).flatten() if one.is_complex() else one.flatten()
-        values = values[values != 0]
-        if len(values) < 64:
+        values = (torch.view_as_real(one.resolve_conj()) if one.is_complex() else one).flatten().split(_AT_ONCE)
+        if sum(int((v != 0).sum()) for v in values) < 64:
             continue
-        for v in (values, -values):
-            top = v.amax()
-            count = int((v == top).sum())
+        for sign in (1, -1):
+            top, count = _highest(values, sign, math.inf)
             if count < 4:
                 continue
-            below = v[v < top]
-            if len(below) and count > 10 * int((below == below.amax()).sum()) / 2:
+            below, next_count = _highest(values, sign, top)
+            if below > -math.inf and count > 10 * next_count / 2:
                 return count
     return 0
+
+
+def _highest(values: Sequence[Tensor], sign: int, under: float) -> tuple[float, int]:
+    """The largest of ``sign`` times the values that are not zero and less than ``under``, and how many there are."""
+    top, count = -math.inf, 0
+    for v in values:
+        v = sign * v
+        v = v[(v != 0) & (v < under)]
+        if not len(v) or (highest := float(v.amax())) < top:
+            continue
+        count = int((v == highest).sum()) + (count if highest == top else 0)
+        top = highest
+    return top, count
 
 
 @torch.no_grad()
@@ -223,9 +249,9 @@ def _is_unseen(op: Any, gain: Tensor, image: Tensor, share: float) -> bool:
 
 def _source(image: Tensor, width: float) -> Tensor:
     """A Gaussian source of a standard deviation in the middle of images of the same kind."""
-    rows, columns = (torch.arange(n, dtype=torch.float64, device=image.device) - n // 2 for n in image.shape[-2:])
-    source = torch.exp(-(rows[:, None] ** 2 + columns**2) / (2 * width**2))
-    return source.to(image.dtype).expand_as(image)
+    places = (torch.arange(n, dtype=torch.float64, device=image.device) - n // 2 for n in image.shape[-2:])
+    rows, columns = (torch.exp(-(place**2) / (2 * width**2)).to(image.dtype) for place in places)
+    return (rows[:, None] * columns).expand_as(image)
 
 
 def _octave(image: Tensor, k: int, octaves: int) -> Tensor:
@@ -234,9 +260,12 @@ def _octave(image: Tensor, k: int, octaves: int) -> Tensor:
     if image.ndim == 5:
         depth = torch.randn(image.shape[2], 1, 1, generator=torch.Generator().manual_seed(k), dtype=image.real.dtype)
         return _octave(image[:, :, 0], k, octaves)[:, :, None] * depth.to(image.device)
-    rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64, device=image.device) for n in image.shape[-2:])
-    frequency = torch.hypot(rows[:, None], columns) * _FINEST * 2.0 ** (octaves - k)
+    height, width = image.shape[-2:]
+    options: dict[str, Any] = {"dtype": torch.float64, "device": image.device}
+    frequency = torch.hypot(torch.fft.fftfreq(height, **options)[:, None], torch.fft.rfftfreq(width, **options))
+    frequency = frequency * _FINEST * 2.0 ** (octaves - k)
     noise = torch.randn(image[:1].shape, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
-    band = torch.fft.fft2(noise.to(image.device)) * ((frequency > 1) & (frequency <= 2))
-    rows, columns = (torch.hann_window(n, dtype=torch.float64, device=image.device) for n in image.shape[-2:])
-    return (torch.fft.ifft2(band).real * rows[:, None] * columns).to(image.dtype)  # borders hold every frequency
+    band = torch.fft.rfft2(noise.to(image.device, image.real.dtype)) * ((frequency > 1) & (frequency <= 2))
+    rows, columns = (torch.hann_window(n, **options).to(image.real.dtype) for n in (height, width))
+    octave = torch.fft.irfft2(band, s=(height, width)) * (rows[:, None] * columns)  # borders hold every frequency
+    return octave.to(image.dtype)

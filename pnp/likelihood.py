@@ -1,4 +1,4 @@
-"""How data scatter around what an operator gives: likelihoods, pointwise on the data."""
+"""How data scatter around what an operator gives: likelihoods, pointwise on the data; those of counts in counts.py."""
 
 import copy
 import math

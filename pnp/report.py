@@ -21,6 +21,7 @@ from .remarks import (
     drifts,
     is_steep,
     one_level,
+    other_likelihood,
     other_scale,
     out_of_range,
     pixel_scale,
@@ -43,14 +44,15 @@ def report(
     facts, likelihood, denoiser = run.state.facts, problem.fit.likelihood, problem.prior.denoiser
     sigmas = torch.stack([r.sigma / facts.calibration.scale for r in run.history])
     last = run.record(-1)
-    answered, rest, taken = misfit(problem, x)
+    linear = isinstance(problem.fit.op, LinearOperator)
+    unseen = unseen_scales(problem.fit.op, facts.gain, x) if linear else ""
+    of_data = misfit(problem, run.answer()[1])[0]
+    answered, rest, taken = misfit(problem, x)  # last, and once: of volumes these are the largest of all
     told: dict[str, Any] = {"likelihood": type(likelihood).__name__, "noise_std": facts.noise_std}
-    if not isinstance(likelihood, Gaussian):
-        told["noise_std from"] = "mean variance of the data"
-    else:
-        told["noise_std from"] = run.state.source
+    gaussian = isinstance(likelihood, Gaussian)
+    told["noise_std from"] = run.state.source if gaussian else "mean variance of the data"
     told |= {
-        "misfit (root mean square of A x_data - y, per real component)": misfit(problem, run.answer()[1])[0],
+        "misfit (root mean square of A x_data - y, per real component)": of_data,
         "answer misfit": answered,
         "strength": "by expert" if strength is None else strength,
         **({"strength from": facts.why} if facts.why else {}),
@@ -61,8 +63,7 @@ def report(
     }
     if bool(facts.no_mean.any()):
         told["mean of the image"] = "not in the data: set to 0"
-    if isinstance(problem.fit.op, LinearOperator) and (unseen := unseen_scales(problem.fit.op, facts.gain, x)):
-        told["scales"] = unseen
+    told |= {"scales": unseen} if unseen else {}
     if type(likelihood).closed and bool((last.gamma >= facts.gamma_limit).any()):
         told["gamma"] = "capped at 1e4 / norm(A)^2: the data are taken as exact"
     if problem.prior.support is not None:
@@ -158,6 +159,8 @@ def _of_the_data(
     if likelihood.op.field == "radio" and (bright := too_bright(x, noise)):
         told["contrast"] = bright
         alarms.append(bright)
+    if better := other_likelihood(likelihood, problem.fit.y):
+        told["better likelihood"] = better
     if strength is None or not isinstance(likelihood, Gaussian):
         return
     if close := holds_noise(problem, x, noise, float(ratio.amin()), float(torch.as_tensor(strength).min())):

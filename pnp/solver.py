@@ -196,13 +196,13 @@ class Solver(nn.Module):
     def advance(
         self, problem: Problem, state: State, at: Level, damped: bool | None = None, enough: float = 0
     ) -> State:
-        r"""The state after one more iteration, or the mean of both for samples whose residual has grown at constant
-        levels (Krasnoselskii-Mann).
+        r"""The state after one more iteration, or the mean of both where the residual grew at constant levels
+        (Krasnoselskii-Mann).
 
-        A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead them into
-        it, or half of those where the residual stalls (:func:`pnp.state.patience`). The fixed points are the same.
-        ``damped``: whether any sample makes less than whole steps; ``None``: to be found out, by waiting for a device.
-        ``enough``: residual at which the iterations end; denoisers may round as far as it does not show in it.
+        A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead into it,
+        or half of those where the residual stalls (:func:`pnp.state.patience`). Fixed points are the same. ``damped``:
+        whether any sample makes less than whole steps; ``None``: to be found out, by waiting for a device. ``enough``:
+        residual at which the iterations end; denoisers may round as far as it does not show in it.
         """
         settled = state.step >= self.settled
         with rounded(enough / 2 if settled else float("inf")):  # the residual holds it at most twice
@@ -217,8 +217,8 @@ class Solver(nn.Module):
             last = state.residual if state.step > self.settled else torch.full_like(residual, float("inf"))
             pace = torch.where(residual > last, state.pace.clamp(max=0.5), state.pace)
             state, pace = patience(state, residual, pace)
-            if bool((pace < 1).any()) if damped is None else damped:
-                new = blend(pace, state.values, new)
+            if any(slow := [bool(damped)] if damped is not None else (pace < 1).tolist()):
+                new = blend(pace, state.values, new, slow if damped is None else None)
         return state._replace(step=state.step + 1, values=new, residual=residual, pace=pace)
 
     def solve(

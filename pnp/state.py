@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from operators.linalg import column, dot
+from operators.linalg import column
 
 from .calibration import Calibration
 from .problem import Facts
@@ -23,13 +23,20 @@ _AT_ONCE = 2**18  # values of a sample: volumes go in parts
 
 def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None) -> Tensor:
     """Norm of each sample of ``v``, ``less`` another, in its unit, so that squares stay within range, (B,)."""
-    v, less = v.detach(), None if less is None else less.detach()
-    if v[0].numel() > _AT_ONCE:
+    v, less = _numbers(v), None if less is None else _numbers(less)
+    if v.shape[1] > _AT_ONCE:
         both = [v] if less is None else [v, less]
-        parts = zip(*(t.flatten(1).split(_AT_ONCE, 1) for t in both))
+        parts = zip(*(t.split(_AT_ONCE, 1) for t in both))
         return torch.stack([sizes(p[0], unit, *p[1:]) for p in parts]).norm(dim=0)
-    v = (v if less is None else v - less) / column(unit, v)
-    return dot(v, v).sqrt()
+    u = column(unit, v)
+    v = v / u if less is None else v.sub(less).div_(u)
+    return v.square_().sum(1).sqrt()
+
+
+def _numbers(v: Tensor) -> Tensor:
+    """The real numbers of each sample, (B, N)."""
+    v = v.detach()
+    return (torch.view_as_real(v.resolve_conj()) if v.is_complex() else v).flatten(1)
 
 
 def distance(old: tuple[Tensor, ...], new: tuple[Tensor, ...], unit: Tensor) -> Tensor:
@@ -58,14 +65,16 @@ def choose(condition: Tensor, a: T, b: T, known: list[bool] | None = None) -> T:
     return _each(lambda u, v: torch.where(condition.reshape(-1, *[1] * (u.ndim - 1)), u, v), a, b)
 
 
-def blend(share: Tensor, old: T, new: T) -> T:
-    """``old`` + share (``new`` - ``old``) for a share below one of each sample (B,), ``new`` at one."""
+def blend(share: Tensor, old: T, new: T, known: list[bool] | None = None) -> T:
+    """``old`` + share (``new`` - ``old``) for a share below one of each sample (B,), ``new`` at one. ``known``: which
+    shares are below one, where they have been read."""
 
     def between(a: Tensor, b: Tensor) -> Tensor:
         if not (b.is_floating_point() or b.is_complex()):
             return b
         s = column(share, b)
-        return torch.where(s < 1, a + s * (b - a), b)
+        part = a + s * (b - a)
+        return part if known and all(known) else torch.where(s < 1, part, b)
 
     return _each(between, old, new)
 

@@ -34,15 +34,15 @@ def smallest_variance(x: Tensor, noise: Tensor, whole: Tensor | None = None) -> 
     white, bias, found = None, x.new_ones(2, dtype=torch.float64), []
     for i, one in enumerate(x):
         there = None if whole is None else whole[i if len(whole) > 1 else 0]
-        patches = _patches(one, there)
-        if len(patches) < _FEWEST:
+        covariance, count = _covariance(_patches(one, there))
+        if count < _FEWEST:
             found.append(one.new_full((2,), math.inf))
             continue
         if white is None or there is not None:
-            first, second = (_covariance(_patches(n, there)) for n in noise)
+            first, second = (_covariance(_patches(n, there))[0] for n in noise)
             white = _whitening(first)
             bias = _eigenvalues(second, white)
-        found.append((_eigenvalues(_covariance(patches), white) / bias).clamp_min(0).sqrt().to(one.dtype))
+        found.append((_eigenvalues(covariance, white) / bias).clamp_min(0).sqrt().to(one.dtype))
     least, most = torch.stack(found).unbind(1)
     return least, most
 
@@ -60,10 +60,10 @@ def _eigenvalues(covariance: Tensor, white: Tensor) -> Tensor:
     return values[[0, len(values) // 4]]
 
 
-def _patches(x: Tensor, whole: Tensor | None) -> Tensor:
-    """Patches (n, 24) of (C, H, W): but for their means, in an orthonormal basis."""
+def _patches(x: Tensor, whole: Tensor | None) -> list[Tensor]:
+    """Patches (n, 24) of each channel of (C, H, W): but for their means, in an orthonormal basis."""
     if min(x.shape[-2:]) < _SIDE:
-        return x.new_zeros(0, _SIDE**2 - 1)
+        return []
     count = x.shape[0] * (x.shape[-2] - _SIDE + 1) * (x.shape[-1] - _SIDE + 1)
     stride = max(1, math.isqrt(count // _MOST))
     basis, found = _without_mean(_SIDE**2).to(x.device), []
@@ -73,7 +73,7 @@ def _patches(x: Tensor, whole: Tensor | None) -> Tensor:
             counts = F.unfold(whole[k][None, None].double(), _SIDE, stride=stride)[0].mT
             unfolded = unfolded[counts.amin(1) > 0]
         found.append(unfolded @ basis)
-    return torch.cat(found)
+    return found
 
 
 def _without_mean(n: int) -> Tensor:
@@ -82,11 +82,17 @@ def _without_mean(n: int) -> Tensor:
     return torch.linalg.qr(torch.cat((first, torch.eye(n, dtype=torch.float64)[:, : n - 1]), 1)).Q[:, 1:]
 
 
-def _covariance(patches: Tensor) -> Tensor:
-    """Of the half of the patches that varies less."""
-    energy = torch.linalg.vecdot(patches, patches)
-    smooth = patches[energy <= energy.median()]
-    return smooth.mT @ smooth / len(smooth)
+def _covariance(patches: list[Tensor]) -> tuple[Tensor, int]:
+    """Of the half of the patches that varies less, channel by channel, which takes no second copy of them; and how many
+    patches there are."""
+    count = sum(len(some) for some in patches)
+    if not count:
+        return torch.zeros(0), 0
+    energies = [torch.linalg.vecdot(some, some) for some in patches]
+    middle = torch.cat(energies).median()
+    smooth = [some[energy <= middle] for some, energy in zip(patches, energies)]
+    total = torch.stack([some.mT @ some for some in smooth]).sum(0)
+    return total / sum(len(some) for some in smooth), count
 
 
 def smoothest_blocks(x: Tensor, measured: Tensor, *, smooth: float = 0.02) -> Tensor:
