@@ -16,6 +16,7 @@ from .loop import Record as Record
 from .loop import Trainer as Trainer
 from .losses import SURE as SURE
 from .losses import UNSURE as UNSURE
+from .losses import Augmented as Augmented
 from .losses import BlindSpot as BlindSpot
 from .losses import Clamped as Clamped
 from .losses import Equivariant as Equivariant

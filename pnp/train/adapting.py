@@ -4,16 +4,17 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from denoisers.base import Denoiser, as_denoiser
 from operators.base import LinearOperator
 
 from ..analysis.holdout import held_out
-from ..arguments import positive
+from ..arguments import one_of, positive
 from ..likelihood import Gaussian, Likelihood, as_likelihood
 from ..solver import Solver
 from ..solvers.admm import PnPADMM
@@ -68,8 +69,9 @@ def adapt(
     noise_std: float | Tensor | None = None,
     solver: Callable[..., Solver] = PnPADMM,
     split: Split | None = None,
+    learn: Literal["gains", "weights"] = "gains",
     steps: int = 60,
-    rate: float = 1e-4,
+    rate: float | None = None,
     bound: float = 0.1,
     seed: int = 0,
 ) -> Adaptation:
@@ -90,8 +92,10 @@ def adapt(
         noise_std: as solvers have it.
         solver: method, or a function (likelihood, denoiser) that makes it.
         split: which data a part sees; by default as the field has it (:mod:`pnp.train.losses.splits`).
+        learn: ``"gains"``: one factor for each output channel of each layer, since one measurement tells few numbers;
+            ``"weights"``: all of them.
         steps: at most; it ends when four looks in a row were no better.
-        rate: of Adam, in units of the weights.
+        rate: of Adam; default 5e-3 for gains, 1e-4, in units of the weights, for these.
         bound: :math:`\beta`, the largest relative change of the weights.
         seed: of all choices.
 
@@ -114,7 +118,9 @@ def adapt(
         raise TypeError(f"denoiser: {type(original).__name__} has no weights to adapt")
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps: expected at least one, got {steps!r}")
-    rate, bound = positive("rate", rate), positive("bound", bound)
+    one_of("learn", learn, ("gains", "weights"))
+    rate = positive("rate", (5e-3 if learn == "gains" else 1e-4) if rate is None else rate)
+    bound = positive("bound", bound)
     likelihood = as_likelihood(op, noise_std)
     if type(likelihood) is not Gaussian or not isinstance(measured_op(likelihood), LinearOperator):
         raise TypeError(f"op: expected a linear operator with Gaussian noise, got {type(likelihood).__name__}")
@@ -123,9 +129,19 @@ def adapt(
         likelihood = likelihood.known(y)[0]
     if not bool((torch.as_tensor(likelihood.noise_std) > 0).all()):
         raise ValueError("noise_std: data without noise cannot say what is better; give their level")
-    return _Course(original, likelihood, y, solver, split or by_field(measured_op(likelihood)), seed).run(
-        steps, rate, bound
-    )
+    course = _Course(original, likelihood, y, solver, split or by_field(measured_op(likelihood)), learn, seed)
+    return course.run(steps, rate, bound)
+
+
+class _Gain(nn.Module):
+    """A factor for each output channel of a layer."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.change = nn.Parameter(weight.new_zeros(len(weight), *[1] * (weight.ndim - 1)))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * (1 + self.change)
 
 
 class _Solve:
@@ -152,7 +168,7 @@ class _Solve:
 
 class _Course:
     def __init__(
-        self, original: Denoiser, likelihood: Likelihood, y: Tensor, make: Any, split: Split, seed: int
+        self, original: Denoiser, likelihood: Likelihood, y: Tensor, make: Any, split: Split, learn: str, seed: int
     ) -> None:
         self.original, self.likelihood, self.y = original, likelihood, y
         self.op, self.known = measured_op(likelihood), seen(likelihood, y)
@@ -160,9 +176,18 @@ class _Course:
         self.out = {"stop": self.known * (stop & ~judge), "judge": self.known * judge}
         if not all(bool(out.any()) for out in self.out.values()):
             raise ValueError("y: too few data to leave some out")
-        self.learner = copy.deepcopy(original).requires_grad_(True)
-        self.first = [p.detach().clone() for p in self.learner.parameters()]
-        self.size = math.sqrt(sum(float(p.square().sum()) for p in self.first))
+        self.learner = copy.deepcopy(original).requires_grad_(learn == "weights")
+        self.size = math.sqrt(sum(float(p.detach().square().sum()) for p in self.learner.parameters()))
+        self.layers = [m for m in self.learner.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+        self.layers = self.layers if learn == "gains" else []
+        self.gains: list[tuple[Tensor, _Gain]] = []
+        for layer in self.layers:
+            self.gains.append((layer.weight, _Gain(layer.weight)))
+            parametrize.register_parametrization(layer, "weight", self.gains[-1][1])
+        self.learned = [p for p in self.learner.parameters() if p.requires_grad]
+        if not self.learned:
+            raise TypeError(f"denoiser: {type(original).__name__} has no layers to adapt; take learn='weights'")
+        self.start = [p.detach().clone() for p in self.learned]
         rest = ~(stop | judge)
         self.parts: list[tuple[_Solve, Tensor]] = []
         for k in range(_PARTS):
@@ -181,7 +206,7 @@ class _Course:
     def run(self, steps: int, rate: float, bound: float) -> Adaptation:
         looks = self._solve(self.make, self.learner, self.rest)
         best, kept, at, worse = float(self.error(looks.state.x, self.out["stop"])), self.weights(), 0, 0
-        optimizer = torch.optim.Adam(self.learner.parameters(), lr=rate)
+        optimizer = torch.optim.Adam(self.learned, lr=rate)
         every = max(1, min(_PARTS, steps))
         for step in range(1, steps + 1):
             solve, out = self.parts[(step - 1) % _PARTS]
@@ -208,11 +233,11 @@ class _Course:
     # ---- weights
 
     def weights(self) -> list[Tensor]:
-        return [p.detach().clone() for p in self.learner.parameters()]
+        return [p.detach().clone() for p in self.learned]
 
     @torch.no_grad()
     def restore(self, kept: list[Tensor]) -> None:
-        for p, value in zip(self.learner.parameters(), kept):
+        for p, value in zip(self.learned, kept):
             p.copy_(value)
 
     @torch.no_grad()
@@ -220,13 +245,22 @@ class _Course:
         """Draw the weights back to the ball around the shipped ones."""
         moved = self.moved()
         if moved > bound:
-            for p, value in zip(self.learner.parameters(), self.first):
+            for p, value in zip(self.learned, self.start):
                 p.copy_(value + (p - value) * (bound / moved))
 
+    @torch.no_grad()
     def moved(self) -> float:
         """Relative distance from the shipped weights."""
-        far = sum(float((p.detach() - q).square().sum()) for p, q in zip(self.learner.parameters(), self.first))
+        moves = ((w * gain.change for w, gain in self.gains) if self.gains
+                 else (p - q for p, q in zip(self.learned, self.start)))  # fmt: skip
+        far = sum(float(move.square().sum()) for move in moves)
         return math.sqrt(far) / self.size
+
+    def done(self) -> Denoiser:
+        """The adapted denoiser, with plain weights."""
+        for layer in self.layers:
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        return self.learner.requires_grad_(False)
 
     # ---- the end
 
@@ -253,6 +287,5 @@ class _Course:
         moved = self.moved()
         told = f"{gain:+.2f} dB of error in data left out (+- {spread:.2f}), {at} steps, weights moved by {moved:.1%}"
         if change > _SURE * scatter:
-            self.learner.requires_grad_(False)
-            return Adaptation(self.learner, True, gain, spread, at, moved, f"adapted: {told}")
+            return Adaptation(self.done(), True, gain, spread, at, moved, f"adapted: {told}")
         return Adaptation(self.original, False, gain, spread, at, moved, f"kept the original: {told}")

@@ -2,6 +2,7 @@
 
 from .assumptions import doubts_of as doubts_of
 from .assumptions import useless_moves as useless_moves
+from .augmented import Augmented as Augmented
 from .blind_spot import BlindSpot as BlindSpot
 from .equivariant import Equivariant as Equivariant
 from .equivariant import EquivariantSplitting as EquivariantSplitting

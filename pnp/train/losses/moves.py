@@ -89,7 +89,7 @@ def draw_move(kinds: Sequence[str], shape: Sequence[int], g: torch.Generator) ->
 class Moved(LinearOperator):
     """``op`` of moved images, A T: what it would measure if the object had been placed otherwise.
 
-    The field's direct reconstructions (``fbp``, ``modes``) are moved back.
+    The field's direct reconstructions (``fbp``, ``modes``, ``inverse``) are moved back.
 
     >>> from operators import Inpainting
     >>> Moved(Inpainting(torch.eye(2)), Move(shift=(0, 1))).A(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])).tolist()
@@ -130,6 +130,10 @@ class Moved(LinearOperator):
     def modes(self, y: Tensor, **options: Any) -> Tensor:
         """E and B modes, moved back."""
         return self.move.back(self.inner.modes(y, **options))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Kaiser and Squires' map, moved back."""
+        return self.move.back(self.inner.inverse(y))
 
     def norm(self) -> float:
         return self.inner.norm()

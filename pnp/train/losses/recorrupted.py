@@ -1,15 +1,27 @@
 """Data made noisier, and what is left of them as a target: two independent draws of one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ...arguments import positive
+from ...arguments import one_of, positive
 from ...counts import Poisson
 from ...likelihood import Gaussian, Likelihood
-from .measured import Estimator, MeasuredLoss, deviation, measured_op, per_datum, real_count, seen, stream, white
+from .evened import evened
+from .measured import (
+    Estimator,
+    MeasuredLoss,
+    deviation,
+    inner,
+    measured_op,
+    per_datum,
+    real_count,
+    seen,
+    stream,
+    white,
+)
 
 __all__ = ["Noisier2Inverse", "Recorrupted"]
 
@@ -28,15 +40,22 @@ class Recorrupted(MeasuredLoss):
     with probability :math:`\alpha^2 / (1 + \alpha^2)`, in squares of one count. :meth:`answer` takes the mean over
     draws of :math:`y_1`, as the network was trained.
 
+    ``mirrored`` takes the mean with the same draw of the opposite sign: twice the work for far less scatter, so that
+    small :math:`\alpha` can be learned with (:class:`SURE`, with the derivative over a finite step).
+    ``domain="filtered"`` lets the frequencies of the image count alike, as in :class:`Splitting` and :class:`SURE`.
+
     Assumes: Gaussian noise of the level in the likelihood, white unless ``noise`` draws it as it is; or counts.
 
     Args:
         alpha: 0.1 to 2; small values change the network's input little and make the loss noisy.
         noise: ``noise(like, generator)`` draws n' with the covariance of the instrument, correlated noise included;
             the likelihood's level is not used then.
+        mirrored: as above; not for counts.
+        domain: ``"data"``, or ``"filtered"`` (:class:`operators.Radon`, Fourier samples at points).
 
     Raises:
-        ValueError: ``alpha`` is not positive; another kind of noise; a Poisson likelihood whose data are no counts.
+        ValueError: ``alpha`` is not positive; another ``domain`` or kind of noise; counts ``mirrored``; a Poisson
+            likelihood whose data are no counts. TypeError: on use: an operator that ``"filtered"`` does not know.
 
     Pang, Zheng, Quan, Ji 2021, doi:10.1109/CVPR46437.2021.00208; counts: Monroy, Bacca, Tachella 2025,
     arXiv:2412.04648.
@@ -51,28 +70,60 @@ class Recorrupted(MeasuredLoss):
 
     assumes = ("white", "level", "counts")
 
-    def __init__(self, alpha: float = 0.5, *, noise: NoiseDraw | None = None) -> None:
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        *,
+        noise: NoiseDraw | None = None,
+        mirrored: bool = False,
+        domain: Literal["data", "filtered"] = "data",
+    ) -> None:
+        one_of("domain", domain, ("data", "filtered"))
         self.alpha, self.noise = positive("alpha", alpha), noise
+        self.mirrored, self.domain = mirrored, domain
         if noise is not None:
             self.assumes = ()
 
     def __call__(
         self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None
     ) -> Tensor:
+        self.check(likelihood)
         op, known = measured_op(likelihood), seen(likelihood, y)
-        first, second, scale, excess = self._two(y, likelihood, seeds, known)
-        v = op.A(f(first, self._noisier(likelihood)))
-        v = v + likelihood.background.to(v) if isinstance(likelihood, Poisson) else v
+        w, diagonal = (lambda r: r, known) if self.domain == "data" else evened(likelihood, known)
         count = real_count(y, known)
-        return per_datum(known * ((v - second).abs().square() - excess * (2 if y.is_complex() else 1)) * scale, count)
+        if isinstance(likelihood, Poisson):
+            first, second = self._thinned(y, likelihood.photons, seeds)
+            one = 1 / likelihood.photons
+            answer = f(first, self._noisier(likelihood))
+            rest = known * (op.A(answer) + likelihood.background.to(y) - second) / one
+            own = second / (one * self.alpha**2 / (1 + self.alpha**2))
+            return per_datum(inner(rest, w(rest)) - diagonal * own, count)
+        n, unit = self._drawn(y, likelihood, seeds, known)
+        told, squares = self._noisier(likelihood), []
+        for sign in (1, -1) if self.mirrored else (1,):
+            rest = known * (op.A(f(y + sign * self.alpha * n, told)) - y + sign * n / self.alpha) / unit
+            squares.append(inner(rest, w(rest)))
+        value = torch.stack(squares).mean(0)
+        if self.noise is None:  # n is known: its own square is taken off as it is, not as its mean
+            own = n / (unit * self.alpha)
+            value = value - inner(own, w(own)) - count * diagonal
+        return per_datum(value, count)
 
     def answer(self, f: Estimator, y: Tensor, likelihood: Likelihood, *, draws: int = 5, seed: int = 0) -> Tensor:
         """Mean of f over ``draws`` noisier measurements of the data."""
         known, total = seen(likelihood, y), 0.0
         for k in range(draws):
             seeds = [seed + k * len(y) + b for b in range(len(y))]
-            total = total + f(self._two(y, likelihood, seeds, known)[0], self._noisier(likelihood))
+            if isinstance(likelihood, Poisson):
+                first = self._thinned(y, likelihood.photons, seeds)[0]
+            else:
+                first = y + self.alpha * self._drawn(y, likelihood, seeds, known)[0]
+            total = total + f(first, self._noisier(likelihood))
         return torch.as_tensor(total) / draws
+
+    def check(self, likelihood: Likelihood) -> None:
+        if self.mirrored and isinstance(likelihood, Poisson):
+            raise ValueError("mirrored: counts are thinned, which has no opposite; leave it out")
 
     def _noisier(self, likelihood: Likelihood) -> Likelihood:
         """The likelihood of the first of the two."""
@@ -84,23 +135,18 @@ class Recorrupted(MeasuredLoss):
             return Gaussian(likelihood.measured, more * likelihood.deviations)
         return likelihood if likelihood.noise_std is None else likelihood.with_noise(more * likelihood.noise_std)
 
-    def _two(
+    def _drawn(
         self, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], known: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Two measurements, one over the squared unit, and the variance of the second."""
-        if isinstance(likelihood, Poisson):
-            return self._thinned(y, likelihood.photons, seeds)
-        a = self.alpha
+    ) -> tuple[Tensor, Tensor | float]:
+        """Noise as the instrument's, and the unit that errors are counted in."""
         if self.noise is None:
             std = deviation(likelihood, y, type(self).__name__)
-            n = known * std * white(y, seeds)
-            scale = 1 / std.square()
-            return y + a * n, y - n / a, scale, (1 + a**-2) / scale
+            return known * std * white(y, seeds), std
         drawn = torch.stack([self.noise(row, stream(s)) for row, s in zip(y, seeds)])
-        n = known * drawn.to(y)
-        return y + a * n, y - n / a, torch.ones_like(known), torch.zeros_like(known)
+        return known * drawn.to(y), 1.0
 
-    def _thinned(self, y: Tensor, photons: float, seeds: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _thinned(self, y: Tensor, photons: float, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Two measurements of independent counts."""
         counts = photons * y
         whole = counts.round()
         if bool(((counts - whole).abs() > 1e-3 * (1 + counts.abs()) ** 0.5).any()) or bool((whole < 0).any()):
@@ -110,8 +156,7 @@ class Recorrupted(MeasuredLoss):
             torch.binomial(row.cpu(), torch.full_like(row.cpu(), p), stream(seed))
             for row, seed in zip(whole, seeds)
         ]).to(y)  # fmt: skip
-        second = taken / (photons * p)
-        return (whole - taken) / (photons * (1 - p)), second, torch.full_like(y, photons**2), second / (photons * p)
+        return (whole - taken) / (photons * (1 - p)), taken / (photons * p)
 
 
 class Noisier2Inverse(Recorrupted):
@@ -129,9 +174,10 @@ class Noisier2Inverse(Recorrupted):
     Args:
         noise: ``noise(like, generator)``, such as :func:`pnp.train.losses.smeared_noise`.
         alpha: 0.5 to 2.
+        mirrored, domain: as of :class:`Recorrupted`.
 
     Raises:
-        TypeError: ``noise`` is no function. ValueError: ``alpha`` is not positive.
+        TypeError: ``noise`` is no function. ValueError: ``alpha`` is not positive; another ``domain``.
 
     Gruber, Schwab, Gizewski, Haltmeier 2025, arXiv:2503.19468; after Moran, Schmidt, Zhong, Coady 2020,
     doi:10.1109/CVPR42600.2020.01208.
@@ -145,10 +191,17 @@ class Noisier2Inverse(Recorrupted):
 
     assumes = ()
 
-    def __init__(self, noise: NoiseDraw, alpha: float = 1.0) -> None:
+    def __init__(
+        self,
+        noise: NoiseDraw,
+        alpha: float = 1.0,
+        *,
+        mirrored: bool = False,
+        domain: Literal["data", "filtered"] = "data",
+    ) -> None:
         if not callable(noise):
             raise TypeError(f"noise: expected a function (like, generator), got {type(noise).__name__}")
-        super().__init__(alpha, noise=noise)
+        super().__init__(alpha, noise=noise, mirrored=mirrored, domain=domain)
 
 
 def smeared_noise(std: float, *, width: int = 2) -> NoiseDraw:

@@ -6,14 +6,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from operators.compose import Scaled
-from operators.radio.interferometry import RadioInterferometry
-from operators.tomography.fbp import filter_sinogram
-from operators.tomography.radon import Radon
-
 from ...arguments import one_of
 from ...likelihood import Gaussian, Likelihood
-from .measured import Estimator, MeasuredLoss, deviation, measured_op, per_datum, real_count, seen, stream, unit_square
+from .evened import evened
+from .measured import (
+    Estimator,
+    MeasuredLoss,
+    deviation,
+    inner,
+    measured_op,
+    per_datum,
+    real_count,
+    seen,
+    stream,
+    unit_square,
+)
 from .parts import part_of
 from .splits import Split, by_field
 
@@ -147,27 +154,16 @@ class Splitting(MeasuredLoss):
 
 
 def _filtered(v: Tensor, y: Tensor, likelihood: Likelihood, out: Tensor, keep: Tensor) -> Tensor:
-    """Misfit with the frequencies of the image alike."""
-    op = measured_op(likelihood)
-    while isinstance(op, Scaled):
-        op = op.operator
-    if isinstance(op, RadioInterferometry):
-        weights = op.weights("uniform").to(y.real)
-        return misfit(v, y, likelihood, out, shown=keep, weights=weights / weights.mean())
-    even = type(likelihood) is Gaussian and likelihood.deviations is None
-    if not isinstance(op, Radon) or not even or not bool((out == out[..., :1]).all()):
-        raise TypeError(
-            "domain: 'filtered' is for RadioInterferometry, and for whole angles of Radon with one noise level, got "
-            f"{type(op).__name__}"
-        )
-    rest = out * (v - y)
-    one = torch.zeros_like(rest[:1, :1, :1])
-    one[..., one.shape[-1] // 2] = 1
-    peak = filter_sinogram(one, op.detector_spacing, "ram-lak")[..., one.shape[-1] // 2].reshape(())
-    squares, level = rest * filter_sinogram(rest, op.detector_spacing, "ram-lak") / peak, likelihood.noise_std
-    if level is None:
-        return per_datum(squares, out) / unit_square(y, keep * seen(likelihood, y))
-    return per_datum(squares / deviation(likelihood, y, "Splitting").square() - out, out)
+    """Misfit with the frequencies of the image alike; uneven noise is whitened first."""
+    if type(likelihood) is not Gaussian:
+        raise TypeError(f"domain: 'filtered' is for Gaussian noise, got {type(likelihood).__name__}")
+    w, diagonal = evened(likelihood, out)
+    free, count = likelihood.noise_std is None, real_count(y, out)
+    rest = out * (v - y) / (1 if free else deviation(likelihood, y, "Splitting"))
+    squares = inner(rest, w(rest))
+    if free:
+        return per_datum(squares, count) / unit_square(y, keep * seen(likelihood, y))
+    return per_datum(squares - count * diagonal, count)
 
 
 def _direct(op: Any, y: Tensor) -> Tensor:

@@ -1,14 +1,15 @@
 """Stein's unbiased risk estimate: the squared error of an estimator without the image, where noise is known."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ...arguments import positive
+from ...arguments import one_of, positive
 from ...counts import Poisson
 from ...likelihood import Likelihood
+from .evened import evened
 from .measured import Estimator, MeasuredLoss, deviation, inner, measured_op, per_datum, real_count, seen, white
 
 __all__ = ["SURE"]
@@ -25,6 +26,15 @@ class SURE(MeasuredLoss):
     \epsilon`. In squares of :math:`\sigma_n` (:class:`pnp.likelihood.Gaussian`), or of one count
     (:class:`pnp.counts.Poisson`). Uneven noise is whitened first.
 
+    ``domain="filtered"`` lets the frequencies of the image count alike, as in :class:`Splitting`, with the ramp filter
+    or the uniform weights W, of which :math:`w_i` is the diagonal:
+
+    .. math:: \frac1M \Big( \langle h(y) - y, W (h(y) - y) \rangle - \sum_i w_i v_i
+        + 2 \operatorname{tr} (W V\, \partial h) \Big)
+
+    Its expectation is :math:`E \|W^{1/2} (h(y) - A x)\|^2 / M`, about the error of the image. All data are shown and
+    all are the target, so that it scatters less than :class:`Splitting` and networks learn in fewer steps.
+
     Assumes: noise that is independent of datum to datum and of the image, of the level in the likelihood. For counts
     terms of :math:`\gamma^2 \partial_i^2 h_i` are left out, which networks of ReLU do not have. Says nothing of what
     A does not see; :class:`Equivariant` and :class:`Splitting` do.
@@ -32,9 +42,11 @@ class SURE(MeasuredLoss):
     Args:
         gain: :math:`\gamma`, data of one count, of Gaussian noise on counts; a Poisson likelihood has its own.
         step: :math:`\epsilon` in deviations of the noise.
+        domain: ``"data"``, or ``"filtered"`` (:class:`operators.Radon`, Fourier samples at points).
 
     Raises:
-        ValueError: an argument is not positive, or the likelihood has another kind of noise, or no level.
+        ValueError: an argument is not positive, another ``domain``, or the likelihood has another kind of noise, or no
+            level. TypeError: on use: an operator that ``"filtered"`` does not know.
 
     Stein 1981, doi:10.1214/aos/1176345632; random directions: Ramani, Blu, Unser 2008, doi:10.1109/TIP.2008.2001404;
     counts: Luisier, Blu, Unser 2011, doi:10.1109/TIP.2010.2073477, Le Montagner, Angelini, Olivo-Marin 2014,
@@ -50,9 +62,12 @@ class SURE(MeasuredLoss):
 
     assumes = ("white", "level")
 
-    def __init__(self, *, gain: float | None = None, step: float = 0.1) -> None:
+    def __init__(
+        self, *, gain: float | None = None, step: float = 0.1, domain: Literal["data", "filtered"] = "data"
+    ) -> None:
+        one_of("domain", domain, ("data", "filtered"))
         self.gain = None if gain is None else positive("gain", gain)
-        self.step = positive("step", step)
+        self.step, self.domain = positive("step", step), domain
 
     def __call__(
         self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None
@@ -66,11 +81,11 @@ class SURE(MeasuredLoss):
         b = white(y, seeds, signs=True)
         at, near = f(y, likelihood), f(y + moved * b, likelihood)
         h, change = op.A(at) + offset, op.A(near - at)
-        scale = 1 / unit.square()
-        derivative = inner(b, change) * known * variance * scale / torch.where(moved > 0, moved, torch.ones_like(moved))
-        misfit = known * (h - y).abs().square() * scale
-        count = real_count(y, known)
-        return per_datum(misfit - count * variance * scale + 2 * derivative, count)
+        count, v = real_count(y, known), known * variance / unit.square()
+        along = known * b * v * unit / torch.where(moved > 0, moved, torch.ones_like(moved))
+        w, diagonal = (lambda r: r, known) if self.domain == "data" else evened(likelihood, known)
+        rest = known * (h - y) / unit
+        return per_datum(inner(rest, w(rest)) - count * diagonal * v + 2 * inner(w(along), change / unit), count)
 
     def _noise(self, y: Tensor, likelihood: Likelihood, known: Tensor) -> tuple[Tensor, Tensor, Any]:
         """Variance of each datum, unbiased, the unit that errors are counted in, and the background."""

@@ -24,7 +24,7 @@ from ...likelihood import Gaussian
 from ...reconstructor import Reconstructor
 from ..drawing import sample_generator
 from ..images import as_float, squared
-from ..losses import SURE, MeasuredLoss, Noise2Noise, Splitting, angles, blocks, samples
+from ..losses import SURE, Augmented, MeasuredLoss, Noise2Noise, Recorrupted, Splitting, angles, blocks, samples
 from ..muon import Muon
 from ..tasks.base import Drawn, Task
 from ..tasks.self_supervised import NoisyCrops, SelfSupervised
@@ -271,6 +271,10 @@ UNSEEN: tuple[Recipe, ...] = (
         loss=lambda size: Splitting(angles(4), domain="filtered"),
     ),
     _recipe(
+        "ct-recorrupted", measure=_sparse_radon, noise_std=0.5, given="fbp", network=partial(_network, 1),
+        loss=lambda size: Augmented(Recorrupted(0.3, mirrored=True, domain="filtered")),
+    ),
+    _recipe(
         "mri-ssdu", measure=_mask, noise_std=0.03, given="adjoint", network=partial(_network, 2), prepare=random_phase,
         loss=lambda size: Splitting(samples(_SHARE, centre=0), density=sampling_density(size), share=_SHARE),
     ),
@@ -287,6 +291,6 @@ UNSEEN: tuple[Recipe, ...] = (
         batch=8, rate=0.01, clip=0.5, steps=8_000,
     ),
 )  # fmt: skip
-"""A quarter of 60 angles; 40 % of a third of k-space, weighted; 30 % of an hour's visibilities; half of the galaxies.
-Losses are in the data, in units of their noise, with the
-frequencies of the image alike."""
+"""A quarter of 60 angles; all of them with more noise, of images that are turned and mirrored; 40 % of a third of
+k-space, weighted; 30 % of an hour's visibilities; half of the galaxies. Losses are in the data, in units of their
+noise, with the frequencies of the image alike."""

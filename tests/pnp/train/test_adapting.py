@@ -28,10 +28,12 @@ def test_a_prior_that_does_not_fit_gets_better_against_the_truth():
     op = Radon(40, torch.arange(100) * (torch.pi / 100))
     y, prior = gaussian_noise(op.A(x), 0.5, seed=1), spoilt()
     before = [p.clone() for p in prior.parameters()]
-    done = adapt(prior, op, y, noise_std=0.5, steps=8, rate=3e-4)
+    done = adapt(prior, op, y, noise_std=0.5, steps=8, rate=0.02)
     assert done.adapted and done.denoiser is not prior and str(done).startswith("adapted")
     assert done.gain > 2 * done.scatter > 0 and 0 < done.moved < 0.1
     assert all(torch.equal(p, q) for p, q in zip(prior.parameters(), before))
+    names = [[*d.state_dict()] for d in (prior, done.denoiser)]
+    assert names[0] == names[1] and not any(p.requires_grad for p in done.denoiser.parameters())
     errors = [float((PnPADMM(op, d, noise_std=0.5)(y) - x).square().mean()) for d in (prior, done.denoiser)]
     assert errors[1] < 0.8 * errors[0]
 
@@ -39,13 +41,14 @@ def test_a_prior_that_does_not_fit_gets_better_against_the_truth():
 def test_a_prior_that_fits_comes_back():
     prior = DRUNetDenoiser()
     before = [p.clone() for p in prior.parameters()]
-    wild = adapt(prior, OP, Y, noise_std=STD, steps=2, rate=0.3, bound=10.0)
+    wild = adapt(prior, OP, Y, noise_std=STD, learn="weights", steps=2, rate=0.3, bound=10.0)
     assert wild.denoiser is prior and not wild.adapted and "kept the original" in str(wild)
     assert all(torch.equal(p, q) for p, q in zip(prior.parameters(), before))
 
 
-def test_the_bound_holds():
-    done = adapt(spoilt(), OP, Y, noise_std=STD, steps=3, rate=1e-2, bound=1e-3)
+@pytest.mark.parametrize("learn", ["gains", "weights"])
+def test_the_bound_holds(learn):
+    done = adapt(spoilt(), OP, Y, noise_std=STD, learn=learn, steps=3, rate=1e-2, bound=1e-3)
     assert done.moved <= 1e-3 * (1 + 1e-4)
 
 
@@ -56,6 +59,8 @@ def test_bad_arguments():
         adapt(DRUNetDenoiser(), Poisson(Identity((SIDE, SIDE)), 9.0), Y.clamp_min(0))
     with pytest.raises(ValueError, match="steps"):
         adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, steps=0)
+    with pytest.raises(ValueError, match="learn"):
+        adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, learn="biases")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="bound"):
         adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, bound=-1.0)
     with pytest.raises(ValueError, match="without noise"):

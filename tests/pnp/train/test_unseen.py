@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from denoisers.weights import load_weights
 from operators import Identity, Inpainting, Radon, gaussian_noise, random_mask
 from pnp import PnPADMM, Reconstructor
 from pnp.io import Measurement
@@ -87,6 +88,22 @@ def test_a_killed_training_ends_with_the_same_bits(folder, tmp_path):
     train(recipe, folder, tmp_path / "whole", save_every=1, quiet=True)
     ends = [load_checkpoint(tmp_path / name / f"{recipe.name}.pt")["averaged"] for name in ("killed", "whole")]
     assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ct-recorrupted", "shear-split"])
+def test_two_processes_learn_the_same_from_data(name, folder, tmp_path):
+    pytest.importorskip("lightning", reason="needs lightning: pip install 'pnp-imaging[train]'")
+    states = []
+    for devices in ("1", "2"):
+        out = tmp_path / devices
+        command = [sys.executable, "-m", "pnp", "train", name, "--tiny", "--batch", "4", "--precision", "64-true"]
+        command += ["--accelerator", "cpu", "--devices", devices, "--threads", "1", "--out", str(out)]
+        command += ["--data", str(folder)] if name != "shear-split" else []
+        subprocess.run(command, check=True, capture_output=True)
+        states.append(load_weights(str(out / f"{name}-tiny-v1.safetensors"), family="reconstructor")[0])
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.allclose(v, states[1][k], atol=1e-9) for k, v in states[0].items())
 
 
 def measurements(count: int):

@@ -13,6 +13,7 @@ from pnp.likelihood import Gaussian, Huber
 from pnp.train.losses import (
     SURE,
     UNSURE,
+    Augmented,
     BlindSpot,
     Equivariant,
     EquivariantSplitting,
@@ -152,6 +153,51 @@ def test_recorrupted_is_the_risk_at_the_noise_that_is_shown(alpha):
     found = mean_of(Recorrupted(alpha), f, noisy(), Gaussian(IDENTITY, STD))
     assert agrees(found, risk(h, (1 + alpha**2) * STD**2) / STD**2, precision=0.2)
     assert told == [pytest.approx(STD * math.sqrt(1 + alpha**2))]
+
+
+def test_recorrupted_with_both_signs_is_the_same_risk_with_less_scatter():
+    h, alpha, like = smoothing(), 0.3, Gaussian(IDENTITY, STD)
+    both, one = (mean_of(Recorrupted(alpha, mirrored=m), applied(h), noisy(), like) for m in (True, False))
+    assert agrees(both, risk(h, (1 + alpha**2) * STD**2) / STD**2, precision=0.1)
+    assert both[1] < one[1] / 2
+    h, draw = torch.eye(N, dtype=torch.float64) / 2, smeared_noise(STD, width=3)
+    found = mean_of(Noisier2Inverse(draw, mirrored=True), applied(h), image() + torch.zeros(DRAWS, 1, *SHAPE),
+                    Gaussian(IDENTITY))  # fmt: skip
+    x = image().square().mean() / 4
+    assert agrees(found, float(x) + STD**2 * (1 / 4 + 1 + 1), precision=0.1)  # without noise in y: its own two
+
+
+@pytest.mark.parametrize("loss", [SURE(domain="filtered"), Recorrupted(0.5, mirrored=True, domain="filtered")])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_filtered_risks_of_tomography(loss, uneven):
+    op, count = Radon(8, torch.arange(12) * (torch.pi / 12)), 400
+    x, size = image(), math.prod(op.out_shape)
+    std = STD * (torch.linspace(0.5, 2, 12, dtype=torch.float64)[:, None].expand(op.out_shape) if uneven else 1)
+    data = gaussian_noise(op.A(x).expand(count, -1, -1, -1), 1.0, seed=10_000)
+    data = op.A(x) + std * (data - op.A(x))
+    found = mean_of(loss, lambda y, its: 0.9 * op.fbp(y), data, Gaussian(op, std))
+    s = torch.as_tensor(std, dtype=torch.float64).expand(op.out_shape).flatten()
+    unit = torch.diag(s).reshape(size, *op.out_shape)
+    spread = op.A(0.9 * op.fbp(unit)).flatten(1) / s  # whitened error of each unit of whitened noise
+    bias = (op.A(0.9 * op.fbp(op.A(x)) - x)).flatten(1) / s
+    ramp = filter_sinogram(torch.eye(op.out_shape[-1], dtype=torch.float64)[None, None], 1.0, "ram-lak")[0, 0]
+    ramp, grid = ramp / ramp[4, 4], (-1, 12, op.out_shape[-1])
+    more = 1 + loss.alpha**2 if isinstance(loss, Recorrupted) else 1
+    terms = [(r.reshape(grid) * (r.reshape(grid) @ ramp)).sum() for r in (bias, spread)]
+    assert agrees(found, float(terms[0] + more * terms[1]) / size, precision=0.15)
+
+
+def test_filtered_risk_of_counts():
+    op, photons = Radon(8, torch.arange(12) * (torch.pi / 12)), 5.0
+    x, size = image(), math.prod(op.out_shape)
+    rate = op.A(x).clamp_min(0)
+    data = poisson_noise(rate.expand(400, -1, -1, -1), photons, seed=10_000)
+    found = mean_of(SURE(domain="filtered"), lambda y, its: 0.5 * op.fbp(y), data, Poisson(op, photons))
+    unit = torch.diag((rate / photons).flatten().sqrt()).reshape(size, *op.out_shape)
+    ramp = filter_sinogram(torch.eye(op.out_shape[-1], dtype=torch.float64)[None, None], 1.0, "ram-lak")[0, 0]
+    ramp = ramp / ramp[4, 4]
+    terms = [(r * (r @ ramp)).sum() for r in (op.A(0.5 * op.fbp(unit)), op.A(0.5 * op.fbp(rate)) - rate)]
+    assert agrees(found, float(terms[0] + terms[1]) / size * photons**2, precision=0.15)
 
 
 def test_thinned_counts_are_the_risk_of_the_thinned():
@@ -321,6 +367,32 @@ def test_equivariant_splitting_is_splitting_of_moved_images():
     right = torch.stack(errors)
     scatter = math.hypot(found[1], float(right.std() / len(right) ** 0.5))
     assert abs(found[0] - float(right.mean())) < 4 * scatter and 4 * scatter < 0.1 * float(right.mean())
+
+
+def test_augmented_losses_are_those_of_moved_images():
+    """The estimator is shown T^-1 x: one that sees more in it makes another loss, one that follows moves the same."""
+    op, moves, seen_by_f = Identity(SHAPE), ("quarters", "flips"), []
+    like, data = Gaussian(op, STD), noisy(draws=3)
+
+    def f(y, its):
+        image = its.op.A_adjoint(y)  # T^-1 y
+        seen_by_f.append(image)
+        return image * 0.7
+
+    for loss in (SURE(), Recorrupted(mirrored=True), Splitting(samples(0.4, centre=0))):
+        value = Augmented(loss, moves)(f, data, like, range(3))
+        assert torch.allclose(value, loss(f, data, like, range(3)), rtol=1e-5)
+    h = smoothing()
+    found = Augmented(SURE(), moves)(lambda y, its: applied(h)(its.op.A_adjoint(y)), data, like, range(3))
+    for i in range(3):
+        move = draw_move(moves, SHAPE, torch.Generator().manual_seed(((i + 1) * 1_000_003 + 60_029) % 2**63))
+        turned = SURE()(lambda y, its, move=move: move(applied(h)(move.back(y))), data[i : i + 1], like, [i])
+        assert found[i].item() == pytest.approx(turned.item())
+    assert any(not torch.equal(v, seen_by_f[0]) for v in seen_by_f)
+    with pytest.raises(ValueError, match="moves"):
+        Augmented(SURE(), ["turns"])
+    with pytest.raises(ValueError, match="mirrored"):
+        Augmented(Recorrupted(mirrored=True)).check(Poisson(op, 9.0))
 
 
 def test_losses_follow_units():

@@ -9,6 +9,7 @@ from pnp.likelihood import Gaussian
 from pnp.train.losses import (
     SURE,
     UNSURE,
+    Augmented,
     BlindSpot,
     Equivariant,
     EquivariantSplitting,
@@ -41,6 +42,8 @@ CASES = {
     "noisier2inverse": (Noisier2Inverse(smeared_noise(0.2)), TOMOGRAPHY),
     "angles": (Splitting(), TOMOGRAPHY),
     "angles, images": (Splitting(domain="image"), TOMOGRAPHY),
+    "sure, filtered": (SURE(domain="filtered"), TOMOGRAPHY),
+    "augmented": (Augmented(Recorrupted(mirrored=True, domain="filtered")), TOMOGRAPHY),
     "k-space": (Splitting(), FOURIER),
     "visibilities": (Splitting(), SKY),
     "equivariant": (Together((1.0, SURE()), (0.5, Equivariant(["shifts"]))), MASKED),
