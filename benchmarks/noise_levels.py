@@ -7,12 +7,9 @@ trajectories. CT slices and photographs at 30 to 720 angles; skies at 10 to 40 d
 by MeerKAT and the VLA; shear of a simulated map. The goal for every single estimate is 0.8 to 1.3.
 
     python -m benchmarks.noise_levels --data DIR [--fields images mri ct radio shear] [--kinds PART ...] [--images 30]
-        [--worst] [--floor]
+        [--worst]
 
-``--floor``: of masked images and Cartesian k-space whose estimate misses the goal, how well the default solver, told
-the noise level, predicts a tenth of the data from the others: root mean square of what it misses by, noise included,
-and the level that the best tenth of it shows, over the noise level. Where these are multiples of one, nothing that the
-prior knows tells the noise of these data from texture.
+``python -m benchmarks.noise_worlds`` says of data that miss the goal whether their noise can be told from texture.
 """
 
 import math
@@ -49,7 +46,7 @@ from operators import (
     std_from_snr,
     uv_coverage,
 )
-from pnp import PnPADMM, estimate_noise
+from pnp import estimate_noise
 from pnp.train.recipes.fields import ct_slices
 from pnp.train.recipes.unrolled import coil_maps
 
@@ -166,17 +163,6 @@ def shear(data: str | None, count: int) -> Iterator[Case]:
             yield name, op, y if op.measured is None else torch.where(op.measured, y, torch.zeros_like(y)), std
 
 
-def floor(op: LinearOperator, y: Tensor, std: float) -> tuple[float, float]:
-    """Errors of a tenth of the data predicted from the others, per real component, over ``std``: all, best tenth."""
-    assert isinstance(op, Inpainting | MRI)
-    kept = torch.rand(op.mask.shape, generator=torch.Generator().manual_seed(1)) > 0.1
-    fewer = Inpainting(op.mask * kept) if isinstance(op, Inpainting) else MRI(op.mask * kept, op.coil_maps)
-    x = PnPADMM(fewer, noise_std=std).solve(y * kept).x
-    missed = (op.A(x) - y)[((op.mask != 0) & ~kept).expand_as(y)].abs() / std
-    parts, tenth = (2, math.sqrt(-2 * math.log(0.9))) if y.is_complex() else (1, 0.12566)  # of |n|, n of deviation one
-    return float((missed.square().mean() / parts).sqrt()), float(missed.quantile(0.1)) / tenth
-
-
 FIELDS: dict[str, Callable[[str | None, int], Iterator[Case]]] = {
     "images": images, "mri": mri, "ct": ct, "radio": radio, "shear": shear
 }  # fmt: skip
@@ -187,7 +173,6 @@ def main() -> None:
     p = parser(__doc__)
     p.add_argument("--fields", nargs="+", choices=list(FIELDS), default=list(FIELDS))
     p.add_argument("--kinds", nargs="+", default=[""], help="only data whose name holds one of these parts")
-    p.add_argument("--floor", action="store_true", help="how well the default prior predicts data that miss the goal")
     p.add_argument("--worst", action="store_true", help="print every estimate outside of the goal")
     options = p.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
@@ -205,10 +190,6 @@ def main() -> None:
             ratios.setdefault(name, []).append(float(found) / std)
             sources.setdefault(name, set()).add(how)
             missed = not LEAST <= ratios[name][-1] <= MOST
-            if missed and options.floor and isinstance(op, Inpainting | MRI):
-                every, best = floor(op, y, std)
-                print(f"{field}, {name}, noise {std:.3g}: estimate {ratios[name][-1]:.2f}, predicted to {every:.2f}, "
-                      f"the best tenth to {best:.2f}", flush=True)  # fmt: skip
             if options.worst and missed:
                 print(f"{field}, {name}: {float(found):.3g} instead of {std:.3g} ({ratios[name][-1]:.2f}), {how}")
         for name, r in ratios.items():

@@ -4,7 +4,7 @@ In the first world an image has noise of deviation sigma; in the second the same
 (root mean square) are gone, as cameras and JPEG do, has noise of 1.7 sigma, so that the pixels vary as much in both. No
 number is 0.8 to 1.3 times both levels: an estimate that meets that goal in both worlds tells their data apart. A judge
 tries to: a linear discriminant on what is known of the data (quantiles of the residues of smooth blocks, or of
-magnitudes in k-space and its rings; the level that fits what the shipped denoiser leaves; how well the default solver
+magnitudes in k-space and its rings; what the regression of masked photographs says; how well the default solver
 predicts a tenth of the data that it is not shown). It is told both levels, which no estimate is, learns from both
 worlds of all other images and is asked about the two of the one left out; the best of three regularisations counts.
 Its share of errors is the least share of data, over both worlds, for which any estimate of these statistics misses the
@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from denoisers import DRUNetDenoiser
 from operators import MRI, Inpainting, gaussian_noise, poisson_disc, random_columns, random_mask
 from pnp import PnPADMM, estimate_noise
-from pnp.noise_level.denoised import consistent_level
 from pnp.noise_level.patches import smoothest_blocks
+from pnp.noise_level.texture import textured
 
 from .common import data_folder, parser, save, table
 from .noise_levels import LEAST, MOST, SIDE
@@ -67,9 +67,7 @@ def of_photograph(op: Inpainting, y: Tensor, std: float) -> list[float]:
     """Statistics of masked photographs."""
     there = op.measured.expand_as(y)
     blocks = [math.log(float(smoothest_blocks(y, there, smooth=share)) / std) for share in SHARES]
-    level = y.new_tensor([2 * std])
-    left = math.log(float(consistent_level(y, there, there, level)) / std)
-    return [*blocks, left, *predicted(op, y, std)]
+    return [*blocks, math.log(float(textured(y, there)) / std), *predicted(op, y, std)]
 
 
 def of_coil(op: MRI, y: Tensor, std: float) -> list[float]:

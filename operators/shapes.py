@@ -99,6 +99,8 @@ def check_batch(name: str, value: Any, shape: tuple[int, ...], complex_data: boo
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+    if value.layout != torch.strided:
+        raise TypeError(f"{name}: expected a dense tensor, got {value.layout}; convert with {name}.to_dense()")
     expected = ("B", *shape)
     if value.ndim != len(expected):
         hint = "; add the batch axis, for instance x[None]" if value.ndim == len(shape) else ""

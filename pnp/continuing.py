@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from operators.base import LinearOperator
+
 from .arguments import check_devices, check_mode
+from .likelihood import Gaussian
+from .problem import data_gain
 from .state import State, rebuilt
 
 if TYPE_CHECKING:
@@ -33,6 +37,15 @@ def continued(solver: "Solver", state: Any, y: Tensor, x0: Tensor | None = None)
     old, new = state.facts.back.detach(), like.fit.adjoint_image()
     if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
         raise ValueError("state: belongs to other data than y")
+    kind, gaussian = type(solver.likelihood).__name__, isinstance(solver.likelihood, Gaussian)
+    if state.source.isidentifier() and state.source != ("given" if gaussian else kind):
+        raise ValueError(f"state: belongs to data that are {state.source}, not {kind}")
+    op = solver.op
+    if isinstance(op, LinearOperator):  # of the same adjoint image: a mask, and none
+        few, _ = op.few_slices(y)
+        seen = data_gain(few, old[(slice(None), *(slice(n) for n in few.in_shape))])
+        if not torch.allclose(seen, state.facts.gain.detach(), rtol=1e-3):
+            raise ValueError("state: belongs to another operator")
     given = solver.likelihood.noise_std
     if given is not None:
         level = torch.as_tensor(given, dtype=state.facts.noise_std.dtype, device=y.device)

@@ -1,5 +1,6 @@
 """Magnetic resonance imaging along radial, spiral and other trajectories."""
 
+import math
 from collections.abc import Iterator
 from typing import Literal, Unpack
 
@@ -8,13 +9,15 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..doubts import Doubt, Variant
-from ..fourier.nufft import NUFFT, EngineOptions
+from ..fourier.nufft import NUFFT, EngineOptions, check_points
 from ..shapes import Constant, check_batch, constant_like, image_axes
 from .cartesian import check_maps, seen_by
 from .density import density_compensation
 from .mistakes import map_mistakes
 
-__all__ = ["NonCartesianMRI"]
+__all__ = ["NonCartesianMRI", "within_grid"]
+
+_BEYOND = 1.05  # of the image's highest frequency: as delays of gradients move samples
 
 
 class NonCartesianMRI(LinearOperator):
@@ -31,7 +34,7 @@ class NonCartesianMRI(LinearOperator):
         engine: ``eps``, ``backend``, ``threads`` of :class:`NUFFT`.
 
     Raises:
-        TypeError, ValueError: an argument does not fit.
+        TypeError, ValueError: an argument does not fit, or points lie beyond the frequencies that pixels can show.
 
     Pruessmann, Weiger, Boernert, Boesiger 2001, doi:10.1002/mrm.1241.
 
@@ -58,6 +61,7 @@ class NonCartesianMRI(LinearOperator):
         if coil_maps is not None:
             coil_maps = check_maps(coil_maps, self.in_shape[-2:])
             coils = coil_maps.shape[1]
+        points = within_grid(points)
         self.nufft = NUFFT(points, image_shape, channels=coils, norm="ortho", **engine)
         self.register_buffer("coil_maps", coil_maps, persistent=False)
         self.out_shape = (coils, self.nufft.points.shape[1])
@@ -119,3 +123,15 @@ class NonCartesianMRI(LinearOperator):
         x = self.A_adjoint(w.to(y.real.dtype) * y)
         maps = self._maps(x)
         return x if maps is None else x / maps.abs().square().sum(1, keepdim=True).clamp_min(1e-6)
+
+
+def within_grid(points: Constant) -> Tensor:
+    """Points (2, M) in radians per pixel; raise where they are far beyond pi: the sums would take them modulo 2 pi."""
+    points = check_points(points)
+    longest = float(points.detach().abs().max())
+    if longest > _BEYOND * math.pi:
+        raise ValueError(
+            f"points: reach {longest:.4g} > pi radians per pixel, what pixels can show; cycles per field of view times "
+            "2 pi / side are radians per pixel, and samples beyond the image's grid go out"
+        )
+    return points

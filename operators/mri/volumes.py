@@ -13,6 +13,7 @@ from ..fourier.nufft import NUFFT, EngineOptions
 from ..shapes import Constant, as_constant, as_mask, check_precision, constant_like
 from ..slabs import Slabs, each_slab, evenly, places, slab_norm
 from .cartesian import seen_by
+from .noncartesian import within_grid
 
 __all__ = ["StackedMRI", "VolumeMRI"]
 
@@ -162,7 +163,7 @@ class StackedMRI(_Coils):
         if len(image_shape) != 3:
             raise ValueError(f"image_shape: expected (D, H, W), got {image_shape!r}")
         depth, height, width = (int(n) for n in image_shape)
-        self.nufft = NUFFT(points, (height, width), norm="ortho", **engine)
+        self.nufft = NUFFT(within_grid(points), (height, width), norm="ortho", **engine)
         self._set(coil_maps, (depth, height, width), (depth, self.nufft.points.shape[1]))
 
     def _planes(self, function, v: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from .denoised import consistent_level
 from .details import fine_detail
 from .patches import smallest_variance, smoothest_blocks
 from .redundancy import redundancy
+from .texture import textured
 
 __all__ = ["estimate_noise"]
 
@@ -21,7 +22,6 @@ _RAYLEIGH = math.sqrt(-2 * math.log(1 - _QUANTILE))  # that quantile of |n| for 
 _TEXTURE = 1.03  # where patches hold noise alone, a quarter of directions have the least deviation, to 2 %
 _ROUGH = 1.15  # half of the blocks over the smoothest ones: 1.00 to 1.08 of smooth images
 _ALIKE = 0.5  # correlation of neighbours: 0.37 of anti-aliased down-sampling, 0.6 of a Gaussian blur of 0.7 pixels
-_SPARSEST, _SMALLEST = 0.25, 48  # share of pixels, side of an image that a denoiser is asked about
 _SEED = 7_919_004_417  # of nobody's mask
 
 
@@ -32,9 +32,10 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     ===========================  ==========================================================================
     real images, sinograms       fine detail (:func:`.details.fine_detail`) and the least that varies in patches
                                  (:func:`.patches.smallest_variance`); where hardly any patch is whole, residues of
-                                 smooth blocks (:func:`.patches.smoothest_blocks`); of photographs, where patches hold
-                                 texture, or blocks of which a quarter at least is measured, the level that fits what
-                                 the shipped denoiser leaves (:func:`.denoised.consistent_level`)
+                                 smooth blocks (:func:`.patches.smoothest_blocks`); of photographs with texture the
+                                 level that fits what the shipped denoiser leaves (:func:`.denoised.consistent_level`),
+                                 and where pixels are missing what a regression knows of photographs
+                                 (:func:`.texture.textured`)
     everything else              what no image explains (:func:`.redundancy.redundancy`), patches of the adjoint image
                                  relative to those of simulated noise, and of complex data the lowest tenth of their
                                  magnitudes
@@ -94,16 +95,20 @@ def _of_images(op: LinearOperator, y: Tensor, taken: Tensor) -> dict[str, Tensor
         found = {name: torch.where(few, torch.inf, level) for name, level in found.items()}
         found["smooth blocks of the data"] = torch.where(few, blocks, torch.inf)
     least = torch.stack(list(found.values())).amin(0)
-    doubted = ~few & (other > _TEXTURE * patches) & (least > 0)
-    masked = few & (taken.double().mean((1, 2, 3)) > _SPARSEST) & (min(y.shape[-2:]) >= _SMALLEST) & (least > 0)
+    whole = taken.flatten(1).all(1)
+    doubted = ~few & whole & (other > _TEXTURE * patches) & (least > 0)
+    masked = ~whole & (least > 0)
     if bool(masked.any()):
-        doubted = doubted | (masked & (smoothest_blocks(y, varying.expand_as(y), smooth=0.5) > _ROUGH * least))
-    if bool(doubted.any()):
-        doubted = doubted & _gives_photographs(op, y)
-    if bool(doubted.any()):
-        known, counted = (v.expand_as(y)[doubted] for v in (taken, varying))
-        refined = consistent_level(y[doubted], known, counted, least[doubted])
-        found["what a denoiser leaves of the data"] = torch.full_like(least, torch.inf).masked_scatter(doubted, refined)
+        masked = masked & (smoothest_blocks(y, varying.expand_as(y), smooth=0.5) > _ROUGH * least)
+    if bool((doubted | masked).any()):
+        photographs = _gives_photographs(op, y)
+        for which, name, refined in (
+            (doubted & photographs, "what a denoiser leaves of the data", consistent_level),
+            (masked & photographs, "smooth blocks of the data, less the usual texture", lambda v, m, _: textured(v, m)),
+        ):
+            if bool(which.any()):
+                levels = refined(y[which], varying.expand_as(y)[which], least[which])
+                found[name] = torch.full_like(least, torch.inf).masked_scatter(which, levels)
     return found
 
 

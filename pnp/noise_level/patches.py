@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["smallest_variance", "smoothest_blocks"]
+__all__ = ["chi2_quantile", "residues", "smallest_variance", "smoothest_blocks"]
 
 _SIDE = 5
 _MOST = 65_536  # patches that are looked at
@@ -115,16 +115,16 @@ def smoothest_blocks(x: Tensor, measured: Tensor, *, smooth: float = 0.02) -> Te
         if min(one.shape[-2:]) < side:
             found.append(x.new_full((), math.inf))
             continue
-        squares, freedom = _residues(one, there.double(), side, degree)
+        squares, freedom = residues(one, there.double(), side, degree)
         if len(squares) < 5:
             found.append(x.new_full((), math.inf))
             continue
         share = min(max(smooth, 10 / len(squares)), 0.5)
-        found.append((squares / _chi2_quantile(freedom, share)).quantile(share).clamp_min(0).sqrt().to(x.dtype))
+        found.append((squares / chi2_quantile(freedom, share)).quantile(share).clamp_min(0).sqrt().to(x.dtype))
     return torch.stack(found)
 
 
-def _residues(x: Tensor, measured: Tensor, side: int, degree: int) -> tuple[Tensor, Tensor]:
+def residues(x: Tensor, measured: Tensor, side: int, degree: int) -> tuple[Tensor, Tensor]:
     """Sums of squares of each block's residues, and their degrees of freedom."""
     t = torch.linspace(-1, 1, side, dtype=torch.float64, device=x.device)
     rows, columns = (v.flatten() for v in torch.meshgrid(t, t, indexing="ij"))
@@ -144,7 +144,7 @@ def _residues(x: Tensor, measured: Tensor, side: int, degree: int) -> tuple[Tens
     return values.square().sum(1) - (projected * fitted).sum(1), there.sum(1) - basis.shape[1]
 
 
-def _chi2_quantile(freedom: Tensor, probability: float) -> Tensor:
+def chi2_quantile(freedom: Tensor, probability: float) -> Tensor:
     """Wilson, Hilferty 1931, doi:10.1073/pnas.17.12.684: to 2 % for four degrees of freedom."""
     ninth = 2 / (9 * freedom)
     return freedom * (1 - ninth + torch.special.ndtri(torch.full_like(freedom, probability)) * ninth.sqrt()) ** 3

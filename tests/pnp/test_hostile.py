@@ -8,7 +8,17 @@ import pytest
 import torch
 
 from denoisers import WaveletDenoiser
-from operators import MRI, Identity, Inpainting, NonCartesianMRI, Radon, VolumeMRI, random_mask
+from operators import (
+    MRI,
+    Identity,
+    Inpainting,
+    NonCartesianMRI,
+    Radon,
+    StackedMRI,
+    VolumeMRI,
+    radial_trajectory,
+    random_mask,
+)
 from operators.linalg import cg, cg_reports
 from pnp import PnPADMM, Poisson, Stop, Transmission, estimate_noise
 from tests.operators.cases import random
@@ -138,3 +148,35 @@ def test_reports_within_reports():
         cg(lambda v: 2 * v, torch.ones(1, 3))
     cg(lambda v: 2 * v, torch.ones(1, 3))
     assert len(inner) == 1 and len(outer) == 2
+
+
+# ---- what belongs together
+
+
+def test_a_state_of_another_operator_or_likelihood_is_refused():
+    mask = random_mask((16, 16), 0.5)
+    y = mask * random(1, 1, 16, 16).abs()
+    state = PnPADMM(Inpainting(mask), shrink, noise_std=0.1, stop=SOON).solve(y).state
+    with pytest.raises(ValueError, match="state: belongs to another operator"):  # with the same adjoint image
+        PnPADMM(Identity((16, 16)), shrink, noise_std=0.1, stop=SOON).solve(y, state=state)
+    counts = PnPADMM(Poisson(Inpainting(mask), 100.0), shrink, stop=SOON)
+    with pytest.raises(ValueError, match="state: "):
+        counts.solve(y, state=state)
+    with pytest.raises(ValueError, match="state: belongs to data that are Poisson, not Gaussian"):
+        PnPADMM(Inpainting(mask), shrink, noise_std=0.1, stop=SOON).solve(y, state=counts.solve(y).state)
+
+
+def test_trajectories_in_other_units_are_refused():
+    points = radial_trajectory(6, 24)
+    for wrong in (2 * points, points * 24 / (2 * torch.pi), 1.1 * points):
+        with pytest.raises(ValueError, match="points: reach .* > pi radians per pixel"):
+            NonCartesianMRI(wrong, (24, 24))
+    with pytest.raises(ValueError, match="points: reach"):
+        StackedMRI(2 * points, (2, 24, 24))
+    assert NonCartesianMRI(1.02 * points, (24, 24)).out_shape == (1, 144)  # as delays of gradients move them
+
+
+def test_sparse_data_are_named():
+    y = torch.eye(8)[None, None].to_sparse()
+    with pytest.raises(TypeError, match="y: expected a dense tensor, got torch.sparse_coo"):
+        PnPADMM(Identity((8, 8)), shrink, noise_std=0.1).solve(y)
