@@ -22,6 +22,7 @@ PRINTED = {
     "own_denoiser.md": ["torch.Size([1, 1, 48, 48])", "torch.Size([1, 1, 48, 48])", "tensor([1])"],
     "own_method.md": ["converged after"],
     "control.md": ["max_iter 5 10"],
+    "shards.md": ["torch.Size([1, 1, 32, 32])"],
     "how_sure.md": ["converged after"],
     "methods.md": [""],
     "health.md": ["differ"],
