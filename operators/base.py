@@ -102,6 +102,19 @@ class LinearOperator(Operator):
         is none that is known."""
         return None
 
+    def weighted_convolution(self, weights: Tensor) -> Any:
+        """:meth:`convolution` of :math:`A^* W A`."""
+        return None
+
+    def weighted_preconditioner(self, gamma: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """:meth:`preconditioner` of :math:`I + \\gamma A^* W A` for real weights that broadcast to the data: of
+        :meth:`weighted_convolution`, else that of their mean."""
+        near = self.weighted_convolution(weights)
+        if near is not None:
+            return near.preconditioner(gamma)
+        each = weights if weights.ndim > len(self.out_shape) else weights[None]
+        return self.preconditioner(gamma * column(each.flatten(1).mean(1).to(gamma), gamma))
+
     def slabs(self, batch: int) -> Any:
         """Of volumes whose normal operator acts slice by slice: (sample, slices, operator of those slices as a batch of
         images) for slabs of bounded memory. None: of others."""

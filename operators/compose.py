@@ -1,6 +1,7 @@
 """Operators made of operators: products, sums, multiples, adjoints, weights."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -69,6 +70,11 @@ class Compose(Made):
         if isinstance(self.outer, Weighted):
             return self.inner.weighted_normal(x, self.outer.squared())
         return self.inner.A_adjoint(self._between(self.outer.A_adjoint_A(self.inner.A(x))))
+
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor] | None:
+        if not isinstance(self.outer, Weighted):
+            return None
+        return self.inner.weighted_preconditioner(gamma, self.outer.squared())
 
     def _between(self, data: Tensor) -> Tensor:
         # real data inside a complex space: the adjoint of that inclusion takes the real part

@@ -89,6 +89,7 @@ class Sharded(Made):
         self.register_buffer("taken", taken, persistent=False)
         self.register_buffer("seen", seen, persistent=False)
         self._kernels: list[Toeplitz] | None = None
+        self._weighted: tuple[Tensor, int, Toeplitz | None] | None = None
 
     def _told(self, mine: Any) -> list[Any]:
         """What each process says."""
@@ -164,6 +165,17 @@ class Sharded(Made):
             every = all(self._told(own is not None))
             self._kernels = [constant(lambda: Toeplitz(self._summed(own.kernel), real=own.real))] if every else []
         return self._kernels[0] if self._kernels else None
+
+    @torch.no_grad()
+    def weighted_convolution(self, weights: Tensor) -> Toeplitz | None:
+        """The sum of those of the parts, as :meth:`convolution`; that of the last weights is kept."""
+        kept = self._weighted
+        if kept is None or kept[0] is not weights or kept[1] != weights._version:
+            own = self.op.weighted_convolution(self._own(weights))
+            every = all(self._told(own is not None))
+            made = constant(lambda: Toeplitz(self._summed(own.kernel), real=own.real)) if every else None
+            kept = self._weighted = (weights, weights._version, made)
+        return kept[2]
 
     def _forward(self, x: Tensor) -> Tensor:
         return self._gathered(self.op.A(x))

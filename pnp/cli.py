@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         runs[name] = module.run
     options = parser.parse_args(arguments, argparse.Namespace(facts={}))
     try:
-        with warnings.catch_warnings(), _terminable():
+        with warnings.catch_warnings(), _in_a_line(options.command), _terminable():
             if options.quiet:
                 warnings.simplefilter("ignore")
             status = runs[options.command](options)
@@ -66,6 +66,17 @@ def main(arguments: list[str] | None = None) -> None:
     _tell(options, options.facts)
     if status:
         parser.exit(status)
+
+
+@contextmanager
+def _in_a_line(command: str) -> Iterator[None]:
+    """Warnings without the line of code that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"pnp {command}: warning: {' '.join(str(message).split())}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 class _Parser(argparse.ArgumentParser):

@@ -157,6 +157,10 @@ class NUFFT(LinearOperator):
     def convolution(self) -> Toeplitz:
         return self.toeplitz()
 
+    def weighted_convolution(self, weights: Tensor) -> Toeplitz | None:
+        unfit = weights.numel() != self.points.shape[1] or weights.is_inference() or tracked(weights)
+        return None if unfit else self.toeplitz(weights)
+
     # ---- the engine
 
     @property

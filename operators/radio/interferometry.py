@@ -154,6 +154,9 @@ class RadioInterferometry(NUFFT):
     def convolution(self) -> Toeplitz:
         return (self if self.flat is None else self.flat).toeplitz()
 
+    def weighted_convolution(self, weights: Tensor) -> Toeplitz | None:
+        return (super() if self.flat is None else self.flat).weighted_convolution(weights)
+
     def weights(self, scheme: str = "natural", *, robust: float = 0.0, natural: Constant | None = None) -> Tensor:
         """Weights (M,) for :meth:`dirty_image`; see :func:`operators.radio.weighting.visibility_weights`."""
         return visibility_weights(self.points.detach(), self.image_shape, scheme, robust=robust, natural=natural)

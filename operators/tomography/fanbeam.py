@@ -17,7 +17,8 @@ from ..shapes import check_batch, check_precision
 from .angles import check_angles
 from .fbp import continued, warn_of_cut
 from .field_of_view import beyond
-from .radon import Radon, sinc
+from .footprint import sinc
+from .radon import Radon
 from .rebin import even_views, levelled, ray_weights
 from .shifts import check_shift, each_view, mean_shift
 

@@ -16,7 +16,9 @@ from .angles import check_angles
 from .consistency import inconsistent
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
 from .field_of_view import beyond
+from .footprint import disc, sinc
 from .shifts import check_shift, each_view, largest_shift, mean_shift
+from .view_weights import ViewWeights
 
 __all__ = ["Radon", "sinc"]
 
@@ -112,7 +114,7 @@ class Radon(LinearOperator):
         self.out_shape = (channels, len(angles), detector_count)
         self.out_dtype = torch.float32
         self.register_buffer("angles", angles, persistent=False)
-        self.register_buffer("mask", _disc(height, width) if circle else None, persistent=False)
+        self.register_buffer("mask", disc(height, width) if circle else None, persistent=False)
         near = offset.cpu() if isinstance(offset, Tensor) else offset
         self._sample(spacing, each_view(near) / pixel_size, engine)
         if device.type != "cpu":
@@ -133,12 +135,12 @@ class Radon(LinearOperator):
         self.register_buffer("back", back, persistent=False)
         self.register_buffer("weights", self.pixel_size / spacing * footprint * back, persistent=False)
         self._kept: dict[tuple[str, torch.dtype], Tensor] = {}
+        self._views = ViewWeights()
         multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64)
         multiplicity[0] /= 2
         self.register_buffer("multiplicity", multiplicity, persistent=False)
         size = (self.pixel_size / spacing * footprint).square()  # a shift of the detector does not change it
-        gain = (size * multiplicity).flatten()
-        self.register_buffer("gain", gain, persistent=False)
+        self.register_buffer("gain", (size * multiplicity).flatten(), persistent=False)
 
     def _apply(self, fn, recurse: bool = True) -> "Radon":
         exact = {name: buffer for name, buffer in self.named_buffers(recurse=False)}
@@ -147,6 +149,7 @@ class Radon(LinearOperator):
             for name, buffer in exact.items():  # constants stay in double precision
                 setattr(self, name, buffer.to(self.nufft.points.device))
         self._kept.clear()
+        self._views = ViewWeights()
         return self
 
     # ---- the operator
@@ -175,6 +178,16 @@ class Radon(LinearOperator):
 
     def convolution(self) -> Toeplitz:
         return self.nufft.toeplitz(self.gain)
+
+    def weighted_normal(self, x: Tensor, weights: Tensor) -> Tensor:
+        found = self._views(weights, self.gain, self.out_shape) if self.covers else None
+        if found is None or not found[1]:
+            return super().weighted_normal(x, weights)
+        return self._masked(self.nufft.weighted_normal(self._masked(x), found[0]))
+
+    def weighted_convolution(self, weights: Tensor) -> Toeplitz | None:
+        found = self._views(weights, self.gain, self.out_shape)
+        return None if found is None else self.nufft.weighted_convolution(found[0])
 
     def _back(self, weights: Tensor, like: Tensor) -> Tensor:
         return (weights.conj() * self.multiplicity).to(like.dtype)
@@ -282,14 +295,3 @@ class Radon(LinearOperator):
         """Only phases, for frequencies that pixels can show."""
         inside = self.nufft.points.abs().amax(0).reshape(self.back.shape) <= math.pi + 1e-9
         return self.back * (inside & (self.weights != 0))
-
-
-def sinc(k: Tensor) -> Tensor:
-    """Mean of exp(i k t) over a cell of width one."""
-    return torch.sinc(k / (2 * math.pi))
-
-
-def _disc(height: int, width: int) -> Tensor:
-    y = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
-    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
-    return (y[:, None].square() + x.square() <= (min(height, width) / 2) ** 2).double()

@@ -20,6 +20,7 @@ from ..io.provenance import provenance
 from ..io.writing import ending_of, write_images
 from ..many import Job, reconstruct_many
 from ..many.answers import images_of, write_answer
+from ..many.corrections import CORRECTIONS
 from ..many.inputs import measured_files
 from ..many.job import Bench
 from ..many.named import METHODS
@@ -52,6 +53,8 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--reader", nargs="+", metavar="KEY=VALUE", help="options of the format's reader, slices=0:4")
     p.add_argument("--operator", nargs="+", metavar="NAME, KEY=VALUE", help="operator of bare data, Radon, "
                    "FILE.py:NAME; arguments, image_shape=256 angles=@a.npy, in place of the file's")  # fmt: skip
+    p.add_argument("--correct", nargs="+", metavar="NAME", choices=tuple(CORRECTIONS), help="correct the data first: "
+                   "centre (of rotation), stripes; whiten (coils); outliers, weights (of visibilities)")  # fmt: skip
     p.add_argument(
         "--prior", help="a field (natural, ct, mri, radio), shipped weights or a file (default: the field's)"
     )
@@ -121,8 +124,8 @@ _SETTINGS: dict[str, Any] = {
     "files": _several, "out": _words, "reader": _named, "operator": _operator, "prior": _words, "method": _method,
     "strength": strength, "noise": _number, "tolerance": _number, "iterations": _whole, "device": _words,
     "pixel": lambda value: as_pixel(str(value)), "format": _words, "workers": _whole, "cluster": _words,
-    "draws": _whole, "retries": lambda value: _whole(value, 0), "save": _words, "checkpoint": _words,
-    "uncertainty": _words,
+    "correct": _several, "draws": _whole, "retries": lambda value: _whole(value, 0), "save": _words,
+    "checkpoint": _words, "uncertainty": _words,
 }  # fmt: skip
 
 
@@ -151,7 +154,8 @@ def run(given: argparse.Namespace) -> int:
     name = arguments.pop("name", None)
     method = given.method or "admm"
     job = Job(
-        reader=given.reader, operator=name, arguments=arguments, prior=given.prior, method=method,
+        reader=given.reader, operator=name, arguments=arguments, corrections=tuple(given.correct or ()),
+        prior=given.prior, method=method,
         strength=given.strength or 1.0, noise_std=given.noise, device=given.device or "cpu",
         stop=None if not stop else _stop(method, stop),
     )  # fmt: skip
@@ -211,7 +215,7 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
     found, bench = job.read(path), Bench(job)
     with progress(given, None) as callback:
         result = bench.solve(found, checkpoint=given.checkpoint, callback=callback)
-    say(given, result)
+    say(given, _in_options(str(result)))
     told = provenance(result, found.provenance)
     files = write_answer(place, result, told, found, pixel=given.pixel, overwrite=given.force)
     if given.save is not None:
@@ -228,6 +232,11 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
         put(given, file, files=[str(file)])
     put(given, report=json.loads(result.to_json()), provenance=told)
     return 0
+
+
+def _in_options(words: str) -> str:
+    """A report's advice in words of the command line."""
+    return words.replace("Stop(max_iter=...)", "--iterations").replace("operators.check(op)", "`pnp check`")
 
 
 def _check_place(target: Path, data: Path, given: argparse.Namespace) -> None:

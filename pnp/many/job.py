@@ -16,6 +16,7 @@ from ..replay import replay
 from ..result import Result
 from ..solver import Solver
 from ..stopping import Stop
+from .corrections import correction
 from .named import method, operator, prior
 
 __all__ = ["Bench", "Job"]
@@ -30,6 +31,8 @@ class Job:
         operator: name of an operator, ``"Radon"``, ``"FILE.py:NAME"``, instead of the file's; ``None``: that of the
             file.
         arguments: of the operator, in place of the file's or beside them.
+        corrections: of the data, one after the other: ``"centre"``, ``"stripes"``, ``"whiten"``, ``"outliers"``,
+            ``"weights"``.
         prior: a field (``"natural"``, ``"ct"``, ``"mri"``, ``"radio"``), shipped weights, or a weight file.
         method: ``"admm"``, ``"hqs"``, ``"drs"``, ``"pgd"``, ``"fista"``, ``"red"``, ``"pdhg"``, ``"snore"``,
             ``"diffpir"``.
@@ -51,6 +54,7 @@ class Job:
     reader: Mapping[str, Any] = field(default_factory=dict)
     operator: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    corrections: tuple[str, ...] = ()
     prior: str | None = None
     method: str = "admm"
     strength: float | str = 1.0
@@ -61,6 +65,8 @@ class Job:
 
     def __post_init__(self) -> None:
         method(self.method)
+        for name in self.corrections:
+            correction(name)
         if self.prior is not None:
             prior(self.prior)
         if self.operator is not None:
@@ -71,19 +77,26 @@ class Job:
         """The measurement of a file; of bare arrays and images where the job names the operator."""
         if self.operator is None:
             found = open_measurement(path, **self.reader)
-            return replace(found, arguments={**found.arguments, **self.arguments})
+            return self._corrected(path, replace(found, arguments={**found.arguments, **self.arguments}))
         built = operator(self.operator)
         build = built if isinstance(built, type) or not hasattr(built, "A") else _given(built)
         with named(path):
             y = _bare(Path(path))
-        return Measurement(y, build, dict(self.arguments), provenance={"file": Path(path).name, "format": "bare data"})
+        said = {"file": Path(path).name, "format": "bare data"}
+        return self._corrected(path, Measurement(y, build, dict(self.arguments), provenance=said))
+
+    def _corrected(self, path: str | Path, found: Measurement) -> Measurement:
+        with named(path):
+            for name in self.corrections:
+                found = correction(name)(found)
+        return found
 
     def told(self) -> dict[str, Any]:
         """The settings as plain values, by which answers of other settings are known."""
         return {
             name: fingerprint(value) if name in ("reader", "arguments", "solver") or isinstance(value, Stop) else value
             for name, value in ((name, getattr(self, name)) for name in self.__dataclass_fields__)
-            if value not in (None, {})
+            if value not in (None, {}, ())
         }
 
 

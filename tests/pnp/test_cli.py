@@ -12,7 +12,7 @@ import torch
 
 from denoisers import DRUNetDenoiser
 from operators import MRI, Blur, Inpainting, Radon, gaussian_kernel, random_columns, random_mask
-from pnp import PnPADMM, data
+from pnp import Job, PnPADMM, data
 from pnp.cli import main
 from pnp.metrics import psnr
 from pnp.train import load_checkpoint, read_images
@@ -116,6 +116,29 @@ def test_denoise_a_folder_with_a_broken_file(tmp_path, capsys):
 def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, options, word):
     np.savez(tmp_path / "a.npz", y=np.ones((8, 8), "f4"), mask=np.ones((8, 8), "f4"))
     assert word in fails(capsys, "reconstruct", tmp_path / "a.npz", "--out", tmp_path / "x.npy", *options)
+
+
+def test_data_are_corrected_first(tmp_path, capsys):
+    op = Radon(48, torch.linspace(0, math.pi, 41)[:-1], 73, offset=3.0)
+    y = op(CAMERA[..., 8:56, 8:56] * Radon(48, [0.0], circle=True).mask).squeeze().numpy()
+    np.savez(tmp_path / "a.npz", y=y, angles=op.angles.numpy(), size=48)
+    command = ("reconstruct", tmp_path / "a.npz", "--out", tmp_path / "x.npz", "--iterations", "1", "--noise", "0.1")
+    told = json.loads(run(capsys, *command, "--correct", "centre", "--json"))["provenance"]["data"]["corrections"]
+    assert len(told) == 1 and abs(float(told[0].removeprefix("centre of rotation: offset ")) - 3) < 0.2
+    words = fails(capsys, *command, "--correct", "whiten", "--force")
+    assert "a.npz: " in words and "coils" in words
+    assert "invalid choice: 'center'" in fails(capsys, *command, "--correct", "center")
+    with pytest.raises(ValueError, match="correct: expected some of centre, stripes, .* got 'center'"):
+        Job(corrections=("center",))
+
+
+def test_warnings_and_advice_are_those_of_a_command_line(tmp_path):
+    x = CAMERA[0, 0].numpy()
+    np.savez(tmp_path / "a.npz", y=x, mask=np.ones_like(x))
+    command = [sys.executable, "-W", "always", "-m", "pnp", "reconstruct", "a.npz", "--out", "x.npy", "--noise", "9"]
+    words = subprocess.run([*command, "--iterations", "2"], capture_output=True, text=True, cwd=tmp_path).stderr
+    assert "\npnp reconstruct: warning: PnPADMM: the noise in the image" in f"\n{words}" and "job.py" not in words
+    assert "try --iterations larger" in words and "Stop(" not in words
 
 
 ANGLES = torch.linspace(0, 3.1, 60)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from operators import FanBeam, Radon, Weighted, check, gaussian_noise
 from operators.tomography.fbp import angle_weights, filter_sinogram
-from tests.contracts import operator_laws
+from tests.contracts import operator_laws, relative
 
 from .ellipses import image, sinogram
 
@@ -148,6 +148,40 @@ def test_normal_is_toeplitz_where_the_detector_covers():
         op, x = Radon(60, half_circle(50), threads=1), random(2, 1, 60, 60, dtype=dtype)
         composed = op.A_adjoint(op.A(x))
         assert (op.A_adjoint_A(x) - composed).norm() < bound * composed.norm()
+
+
+def test_weights_of_views_keep_the_normal_toeplitz(monkeypatch):
+    op, x = Radon((9, 8), torch.linspace(0, 3, 7), 13), torch.randn(2, 1, 9, 8, dtype=torch.float64)
+    weights = torch.rand(7, 1, dtype=torch.float64)
+    within = op.A_adjoint(weights * op(x))
+    one = Weighted(weights.sqrt()) @ op
+    with monkeypatch.context() as without:
+        without.setattr(Radon, "A", None)
+        assert relative(one.A_adjoint_A(x), within) < 1e-10
+        one.outer.weights.mul_(2)  # in place
+        assert relative(one.A_adjoint_A(x), 4 * within) < 1e-10
+    uneven = torch.rand(1, 7, 13, dtype=torch.float64)
+    assert relative((Weighted(uneven) @ op).A_adjoint_A(x), op.A_adjoint(uneven**2 * op(x))) < 1e-12
+    each = torch.rand(2, 1, 7, 1, dtype=torch.float64)  # of each sample
+    assert relative((Weighted(each, shape=op.out_shape) @ op).A_adjoint_A(x), op.A_adjoint(each**2 * op(x))) < 1e-12
+
+
+def test_weights_of_data_are_solved_as_quickly_as_none(monkeypatch):
+    op = Radon(24, torch.linspace(0, 3.1, 30))
+    weights = torch.exp(-1.5 * torch.rand(op.out_shape, dtype=torch.float64))
+    one, b = Weighted(weights) @ op, torch.randn(1, 1, 24, 24, dtype=torch.float64)
+    gamma, count = 1000 / one.norm() ** 2, []
+    normal = type(one).A_adjoint_A
+    monkeypatch.setattr(type(one), "A_adjoint_A", lambda self, x: count.append(1) or normal(self, x))
+    found = one.solve_normal(b, gamma, rtol=1e-9)
+    some = len(count)
+    columns = op.A(torch.eye(576, dtype=torch.float64).reshape(-1, 1, 24, 24)).flatten(1) * weights.flatten()
+    dense = torch.eye(576, dtype=torch.float64) + gamma * columns @ columns.mT
+    assert relative(found.flatten()[None], torch.linalg.solve(dense, b.flatten())[None]) < 1e-7
+    count.clear()
+    monkeypatch.setattr(type(one), "preconditioner", lambda self, gamma: None)
+    one.solve_normal(b, gamma, rtol=1e-9)
+    assert some < 0.6 * len(count)
 
 
 @settings(max_examples=15, deadline=None)
