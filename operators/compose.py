@@ -60,6 +60,11 @@ class Compose(Made):
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ()
 
+    def finer(self, factor: int) -> LinearOperator:
+        inner = self.inner.finer(factor)
+        assert isinstance(inner, LinearOperator)
+        return self.outer @ inner
+
     def A(self, x: Tensor) -> Tensor:
         return self.outer.A(self.inner.A(x))
 
@@ -131,6 +136,11 @@ class Scaled(Made):
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.operator.doubts(y)
+
+    def finer(self, factor: int) -> LinearOperator:
+        inner = self.operator.finer(factor)
+        assert isinstance(inner, LinearOperator)
+        return self.factor * inner
 
     def A(self, x: Tensor) -> Tensor:
         return self.factor * self.operator.A(x)

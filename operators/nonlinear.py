@@ -76,6 +76,15 @@ class Operator(nn.Module, metaclass=Lasting):
         fit, to see which of them explains it."""
         yield from ()
 
+    def finer(self, factor: int) -> "Operator":
+        """The same measurement of images on pixels ``factor`` times as fine, whose means over blocks are images of this
+        operator.
+
+        Raises:
+            TypeError: what is measured depends on the pixels. ValueError: ``factor`` is not a whole number from 1 on.
+        """
+        raise TypeError(f"{type(self).__name__}: what it measures is its pixels, there are no finer ones")
+
     def first_image(self, y: Tensor) -> Tensor:
         """An image (B, *in_shape) at which the derivative is telling, where solvers begin: zero."""
         real = torch.float64 if y.dtype in (torch.float64, torch.complex128) else torch.float32

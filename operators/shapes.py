@@ -13,6 +13,7 @@ __all__ = [
     "as_mask",
     "check_batch",
     "check_broadcast",
+    "check_factor",
     "check_precision",
     "constant_like",
     "image_axes",
@@ -125,6 +126,13 @@ def check_broadcast(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
         fits = False
     if not fits:
         raise ValueError(f"{name}: shape {tuple(values.shape)} does not broadcast to data {('B', *shape)}")
+
+
+def check_factor(factor: int) -> int:
+    """``factor``, a whole number from 1 on; a ValueError else."""
+    if type(factor) is not int or factor < 1:
+        raise ValueError(f"factor: expected a whole number from 1 on, got {factor!r}")
+    return factor
 
 
 def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:

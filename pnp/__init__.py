@@ -11,6 +11,8 @@ from .counts import PoissonRoots as PoissonRoots
 from .counts import Transmission as Transmission
 from .findings import Health as Health
 from .findings import Verdict as Verdict
+from .finer import FinerGrid as FinerGrid
+from .finer import FinerResult as FinerResult
 from .levels import Expert as Expert
 from .levels import Level as Level
 from .levels import log_schedule as log_schedule

@@ -26,7 +26,7 @@ PRINTED = {
     "how_sure.md": ["converged after"],
     "methods.md": [""],
     "health.md": ["differ"],
-    "strength.md": ["", "", ""],
+    "strength.md": ["", "", "", ""],
     "certificates.md": ["norm"],
     "fields/mri.md": ["PnPADMM", ""],
     "fields/ct.md": ["PnPADMM", "converged"],

@@ -94,7 +94,8 @@ class NUFFT(LinearOperator):
         self.in_dtype = torch.float32 if real else torch.complex64
         self.out_dtype = torch.complex64
         self.scale = 1 / math.sqrt(math.prod(self.image_shape)) if norm == "ortho" else 1.0
-        self.eps, self.backend, self.threads = eps, backend, threads
+        self.eps, self.threads = eps, threads
+        self.backend: Backend = backend
         self._made: dict[Any, tuple[Tensor, int, Any]] = {}  # for the points, in a version of them
 
     def _apply(self, fn: Callable[..., Tensor], recurse: bool = True) -> "NUFFT":
@@ -162,6 +163,11 @@ class NUFFT(LinearOperator):
         return None if unfit else self.toeplitz(weights)
 
     # ---- the engine
+
+    @property
+    def options(self) -> EngineOptions:
+        """``eps``, ``backend`` and ``threads``, as they were given."""
+        return {"eps": self.eps, "backend": self.backend, "threads": self.threads}
 
     @property
     def engine(self) -> str:

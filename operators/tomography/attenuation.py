@@ -38,6 +38,11 @@ class BeerLambert(Operator):
         self.in_shape, self.in_dtype = op.in_shape, op.in_dtype
         self.out_shape, self.out_dtype = op.out_shape, op.out_dtype
 
+    def finer(self, factor: int) -> "BeerLambert":
+        op = self.op.finer(factor)
+        assert isinstance(op, LinearOperator)
+        return BeerLambert(op, self.intensity)
+
     def A(self, x: Tensor) -> Tensor:
         return self.intensity * (-self.op.A(x)).exp()
 

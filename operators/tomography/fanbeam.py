@@ -13,7 +13,7 @@ from ..base import LinearOperator
 from ..doubts import Doubt, Variant
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
-from ..shapes import check_batch, check_precision
+from ..shapes import check_batch, check_factor, check_precision
 from .angles import check_angles
 from .fbp import continued, warn_of_cut
 from .field_of_view import beyond
@@ -198,12 +198,21 @@ class FanBeam(LinearOperator):
         given = {"offset": offset, "centre_offset": centre_offset}
         return self._changed(self.angles, {name: value for name, value in given.items() if value is not None})
 
+    def finer(self, factor: int) -> "FanBeam":
+        line, shifts = self.parallel, {"offset": self.offset, "centre_offset": self.centre_offset}
+        height, width = (check_factor(factor) * n for n in line.image_shape)
+        return FanBeam(
+            (height, width), self.angles.cpu() % (2 * math.pi), self.source_distance, self.detector_distance,
+            self.detector_count, detector_spacing=self.detector_spacing, pixel_size=line.pixel_size / factor,
+            curved=self.curved, **shifts, **self.rays.options,
+        ).to(self.angles.device)  # fmt: skip
+
     def _changed(self, angles: Tensor, shifts: dict[str, float | Tensor]) -> "FanBeam":
         other = copy.copy(self)
         other._buffers, other._modules = dict(self._buffers), dict(self._modules)
         other.angles = angles
         other._place(shifts, len(angles))
-        other._see(angles.cpu(), {name: getattr(self.rays, name) for name in ("eps", "backend", "threads")})
+        other._see(angles.cpu(), self.rays.options)
         return other.to(self.angles.device)
 
     def A(self, x: Tensor) -> Tensor:

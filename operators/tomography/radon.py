@@ -11,7 +11,7 @@ from ..doubts import Doubt
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import Toeplitz, fast_length
 from ..modes import constant, lasting
-from ..shapes import check_batch, image_axes
+from ..shapes import check_batch, check_factor, image_axes
 from .angles import check_angles
 from .consistency import inconsistent
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
@@ -265,18 +265,22 @@ class Radon(LinearOperator):
         True
         """
         other = self._with(self.detector_count, offset)
-        other.angles = self.angles
         if other.length == self.length:
             other.nufft, other.gain = self.nufft, self.gain
         return other
 
-    def _with(self, detector_count: int, offset: float | Tensor) -> "Radon":
-        engine: Any = {name: getattr(self.nufft, name) for name in ("eps", "backend", "threads")}
-        return Radon(
-            self.image_shape, self.angles.cpu() % (2 * math.pi), detector_count, detector_spacing=self.detector_spacing,
-            pixel_size=self.pixel_size, offset=offset.cpu() if isinstance(offset, Tensor) else offset,
-            circle=self.mask is not None, channels=self.in_shape[0], **engine,
+    def finer(self, factor: int) -> "Radon":
+        return self._with(self.detector_count, self.offset, check_factor(factor))
+
+    def _with(self, detector_count: int, offset: float | Tensor, factor: int = 1) -> "Radon":
+        height, width = (factor * n for n in self.image_shape)
+        other = Radon(
+            (height, width), self.angles.cpu() % (2 * math.pi), detector_count, pixel_size=self.pixel_size / factor,
+            detector_spacing=self.detector_spacing, offset=offset.cpu() if isinstance(offset, Tensor) else offset,
+            circle=self.mask is not None, channels=self.in_shape[0], **self.nufft.options,
         ).to(self.angles.device)  # fmt: skip
+        other.angles = self.angles
+        return other
 
     def _covering(self) -> tuple["Radon", slice]:
         """The same with a detector that covers the image, and the place of its own bins there."""

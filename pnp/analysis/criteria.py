@@ -40,7 +40,7 @@ class Criterion:
     """What a search takes; most criteria have no second one."""
 
     def confirm(self, t: Tensor) -> tuple[Tensor, Tensor] | None:
-        """A second criterion at 2^t, less its value at strength one, and its deviation, (B,) each."""
+        """A second criterion at 2^t, which was tried, less its value at strength one, and its deviation, (B,) each."""
         return None
 
 
@@ -62,7 +62,8 @@ class _Simulated(Criterion):
         again = self.op.A(self.truth) + self.noise
         other = facts._replace(back=self.op.A_adjoint(again))
         start = plain.problem(again, other, start=rough_estimate(self.op, other.back, facts.gain))
-        self.fake = Walk(plain, again, other, state._replace(values=plain.init(start), facts=other))
+        begun = state._replace(values=plain.init(start), facts=other)
+        self.fake = Walk(plain, again, other, begun, most=self.real.calls)  # walks alike
         self.data = data
         self.first, self.first_fake = self.real.x, self.fake.x
 
@@ -123,9 +124,7 @@ class Risk(_Simulated):
     def confirm(self, t: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.kind != "risk":
             return None
-        for before, _ in self.fake.tried[len(self.real.tried) :]:  # the way of the simulation, so that both are as far
-            self.real.at(before)
-        return self._stein(self.real.at(t), self.fake.at(t))
+        return self._stein(self.real.at(t), self.fake.nearest(t).x)
 
     def _stein(self, x: Tensor, again: Tensor) -> tuple[Tensor, Tensor]:
         u = column(self.unit, x)

@@ -100,7 +100,7 @@ def _search(criterion: Any, like: Tensor) -> Curve:
     t, v, n = torch.stack(tried), torch.stack(values), torch.stack(noises)
     chosen = torch.where(best == 0, best, _vertex(t, v, best))
     trust = _trust(value, doubt)
-    if bool((chosen * trust != 0).any()) and (second := criterion.confirm(chosen)) is not None:
+    if bool((chosen * trust != 0).any()) and (second := criterion.confirm(best)) is not None:
         trust = trust * _trust(*second)
     chosen = chosen * trust
     chosen = torch.where(chosen.abs() < _LEAST, torch.zeros_like(chosen), chosen)

@@ -1,4 +1,4 @@
-"""A solve at one strength after another, each a few iterations from the nearest state before."""
+"""A solve at one strength after another, each from the nearest state before."""
 
 from typing import Any
 
@@ -6,33 +6,53 @@ import torch
 from torch import Tensor
 
 from ..problem import Facts
-from ..state import State, choose
+from ..state import State, choose, distance
 
 __all__ = ["Walk"]
 
-_SETTLE = 3  # iterations at the last level before the first image counts
-_EACH = 4  # iterations at each further strength
-_LONGEST = 60  # iterations at the last level of answers that have to be there
+_LONGEST = 60  # iterations at the last level, if so many do not converge
+_STEP, _ANSWER = 8, 30  # at a further strength
+_LEFT, _STILL = 0.08, 0.02  # the last change over all of them, and over the tolerance, that end a step
 
 
 class Walk:
     """States of a solve of data ``y`` along strengths 2^t, t of each sample (B,); the first is t = 0.
 
+    At t = 0 iterations end where those of a solve do. At further strengths they end where the last one has changed less
+    than 0.08 of what all of them have: differences between two walks alike need no more.
+
     Args:
         solver: a method with a fixed point.
         state: before the first iteration.
-        ended: whether each strength is iterated until the solver's tolerance is met (60 and 30 times at most), since a
-            comparison needs answers; some iterations do where differences of two walks alike are compared.
+        most: iterations at t = 0.
+        ended: whether further strengths, too, are iterated until the solver's tolerance is met (30 times at most),
+            where answers themselves are compared.
     """
 
-    def __init__(self, solver: Any, y: Tensor, facts: Facts, state: State, *, ended: bool = False) -> None:
+    def __init__(
+        self, solver: Any, y: Tensor, facts: Facts, state: State, *, most: int | None = None, ended: bool = False
+    ) -> None:
         self.solver, self.y, self.facts = solver, y, facts
         self.calls, self.ended = 0, ended
-        zero = torch.zeros_like(facts.gain)
-        self.tried: list[tuple[Tensor, State]] = []
-        self._advance(zero, state, max(solver.settled - 1, 0))
-        self.begun = self.tried.pop()[1]  # where a solve at strength one would be, and cannot have ended
-        self._advance(zero, self.begun, _LONGEST if ended else _SETTLE)
+        one, settled = torch.zeros_like(facts.gain), solver.settled
+        problem = self._problem(one)
+        for _ in range(max(settled - 1, 0)):
+            state = self._next(problem, state)
+        first = last = state
+        going, ends = torch.ones_like(one, dtype=torch.bool), torch.zeros_like(one)
+        count = min(settled + _LONGEST, solver.stop.max_iter) if most is None else most
+        for _ in range(max(count - state.step, 1)):
+            new = self._next(problem, state)
+            last, ends = _either(going, state, last)._replace(step=state.step), torch.where(going, state.step, ends)
+            state = _either(going, new, state)._replace(step=new.step)
+            going = going & ~((new.residual <= solver.stop.tolerance) & (new.step >= settled))
+            if not bool(going.any()):
+                break
+        self.tried: list[tuple[Tensor, State]] = [(one, state)]
+        # where a solve at t = 0 makes its last iteration; of a batch in which one sample ends at once, where all begin
+        unknown = torch.full_like(last.residual, float("inf"))
+        last = last._replace(residual=torch.where(ends <= settled, unknown, last.residual))
+        self.begun = first if bool((ends == first.step).any()) else last
 
     @property
     def x(self) -> Tensor:
@@ -41,7 +61,20 @@ class Walk:
 
     def at(self, t: Tensor) -> Tensor:
         """Image at strengths 2^t, (B, C, ...)."""
-        self._advance(t, self._fresh(self.nearest(t)), _LONGEST // 2 if self.ended else _EACH)
+        problem, state = self._problem(t), self._fresh(self.nearest(t))
+        begun, tolerance = self._point(problem, state), self.solver.stop.tolerance
+        going = torch.ones_like(t, dtype=torch.bool)
+        for _ in range(_ANSWER if self.ended else _STEP):
+            new = self._next(problem, state)
+            state = _either(going, new, state)._replace(step=new.step)
+            enough = torch.full_like(t, tolerance)
+            if not self.ended:
+                moved = distance(begun, self._point(problem, state), problem.unit)
+                enough = torch.maximum(_LEFT * moved, _STILL * enough)
+            going = going & ~(new.residual <= enough)
+            if not bool(going.any()):
+                break
+        self.tried.append((t, state))
         return self.x
 
     def nearest(self, t: Tensor) -> State:
@@ -66,19 +99,15 @@ class Walk:
         ones = torch.ones_like(state.pace)
         return state._replace(residual=never, pace=ones, lowest=never, waited=0 * ones)
 
-    def _advance(self, t: Tensor, state: State, count: int) -> None:
-        facts = self.facts._replace(strength=torch.exp2(t))
-        problem = self.solver.problem(self.y, facts)
-        going = torch.ones_like(t, dtype=torch.bool)
-        for _ in range(count):
-            new = self.solver.advance(problem, state, problem.levels(state.step))
-            state = _either(going, new, state)._replace(step=new.step)
-            self.calls += 1
-            if self.ended and new.step >= self.solver.settled:
-                going = going & ~(new.residual <= self.solver.stop.tolerance)
-                if not bool(going.any()):
-                    break
-        self.tried.append((t, state))
+    def _problem(self, t: Tensor) -> Any:
+        return self.solver.problem(self.y, self.facts._replace(strength=torch.exp2(t)))
+
+    def _point(self, problem: Any, state: State) -> tuple[Tensor, ...]:
+        return self.solver.point(problem, state.values, problem.levels(state.step))
+
+    def _next(self, problem: Any, state: State) -> State:
+        self.calls += 1
+        return self.solver.advance(problem, state, problem.levels(state.step))
 
 
 def _either(condition: Tensor, a: State, b: State) -> State:

@@ -75,7 +75,7 @@ def _alike(keep: Tensor, axis: int) -> bool:
 
 
 def _radon(op: Radon, at: Tensor) -> Radon:
-    engine: Any = {name: getattr(op.nufft, name) for name in ("eps", "backend", "threads")}
+    engine = op.nufft.options
     return Radon(
         op.image_shape, op.angles[at.to(op.angles.device)], op.detector_count, detector_spacing=op.detector_spacing,
         pixel_size=op.pixel_size, offset=op.offset, circle=op.mask is not None, channels=op.in_shape[0], **engine,
@@ -84,7 +84,7 @@ def _radon(op: Radon, at: Tensor) -> Radon:
 
 def _points(op: NUFFT | NonCartesianMRI, at: Tensor) -> NUFFT | NonCartesianMRI:
     nufft = op.nufft if isinstance(op, NonCartesianMRI) else op
-    engine: Any = {name: getattr(nufft, name) for name in ("eps", "backend", "threads")}
+    engine = nufft.options
     points = nufft.points.detach()[:, at.to(nufft.points.device)]
     if isinstance(op, NonCartesianMRI):
         return NonCartesianMRI(points, op.in_shape[-2:], op.coil_maps, **engine)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,108 @@
+"""Tomography of objects that know no pixels: pixels as wide as the detector's bins, and half as wide, averaged.
+
+Slices of patients; data of an image on pixels twice as fine ("coarse", "low dose"), four times as fine with bins that
+are means of four rays ("finer still"), or on the very pixels of the answer ("CT 180"). PSNR of the means over pixels on
+both grids: PnP-ADMM with strength="auto" and at the best of six strengths for the truth, total variation (x >= 0) tuned
+on the truth; and by how much data left out are foretold better on the finer grid, with the deviation of that.
+
+    python -m benchmarks.pixels --data DIR [--images 2] [--size 64] [--problems "CT 180, coarse"]
+"""
+
+import math
+import statistics
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from operators import Radon, gaussian_noise, std_from_snr
+from pnp import PnPADMM, tv_reconstruction
+from pnp.analysis.holdout import Holdout, held_out
+from pnp.finer import block_means
+
+from .common import parser, save, table
+from .strength import TV, score
+from .strength_problems import PROBLEMS, Case, images
+
+
+def _still_finer(big: Tensor, level: float, seed: int) -> Case:
+    """180 views of an image on pixels four times as fine, each bin the mean of four rays."""
+    side = big.shape[-1] // 4
+    angles = torch.arange(180, dtype=torch.float64) * (math.pi / 180)
+    op = Radon(side, angles)
+    rays = Radon(4 * side, angles, 4 * op.detector_count, pixel_size=0.25, detector_spacing=0.25)
+    clean = rays.A(big).unflatten(-1, (-1, 4)).mean(-1)
+    std = float(std_from_snr(clean, level))
+    return Case(op, gaussian_noise(clean, std, seed=seed), std, block_means(big, 4))
+
+
+CASES: dict[str, tuple[tuple[float, ...], Callable[[Tensor, float, int], Case]]] = {
+    "CT 180, finer still": ((20.0, 30.0, 40.0), _still_finer),
+    **{
+        name: (levels, lambda big, level, seed, make=make: make(avg_pool2d(big, 2), level, seed))
+        for name, (field, levels, make) in PROBLEMS.items()
+        if field == "ct"
+    },
+}
+USUAL = ["CT 180, coarse", "CT 180, low dose", "CT 180, finer still", "CT 180"]
+STRENGTHS = [2 ** (k / 2) for k in range(-1, 5)]
+
+
+def measure(case: Case) -> dict[str, float]:
+    """PSNR on both grids, by each method, and what data left out say."""
+    found: dict[str, float] = {}
+    out, runs = held_out(case.op, case.y), []
+    for grid, factor in (("own", 1), ("finer", 2)):
+        op = case.op.finer(factor)
+        solver = PnPADMM(op, noise_std=case.noise_std)
+        runs.append(Holdout(solver, case.y, solver.begin(case.y), out=out))
+        scores = [_score(PnPADMM(op, noise_std=case.noise_std, strength=s)(case.y), case.x) for s in STRENGTHS]
+        auto = PnPADMM(op, noise_std=case.noise_std, strength="auto").solve(case.y)
+        options: dict[str, Any] = {"iterations": 300, "nonnegative": True}
+        tv = [_score(tv_reconstruction(op, case.y, case.noise_std, strength=s, **options), case.x) for s in TV]
+        found |= {f"{grid}, auto": _score(auto.x, case.x), f"{grid}, oracle": max(scores), f"{grid}, TV": max(tv)}
+        found |= {f"{grid}, auto at": float(auto.report["strength"])}
+        found |= {f"{grid}, oracle at": STRENGTHS[scores.index(max(scores))]}
+    better = -runs[1].misfit_from(runs[0].start)
+    return found | {"left out": float(better.sum()), "deviation": float(better.std()) * better.shape[1] ** 0.5}
+
+
+def _score(image: Tensor, x: Tensor) -> float:
+    return float(score(block_means(image, image.shape[-1] // x.shape[-1]), x))
+
+
+def row(name: str, level: float, found: list[dict[str, float]]) -> list[Any]:
+    """Means over images, the largest loss of the automatic strength on the finer grid, and left-out data."""
+    keys = [f"{grid}, {method}" for grid in ("own", "finer") for method in ("auto", "oracle", "TV")]
+    means = [f"{statistics.mean(f[k] for f in found):.2f}" for k in keys]
+    worst = max(f["finer, oracle"] - f["finer, auto"] for f in found)
+    told = ", ".join(f"{f['left out']:.0f} ± {f['deviation']:.0f}" for f in found)
+    return [name, f"{level:g}", *means, f"{worst:.2f}", told]
+
+
+def main() -> None:
+    """Print the table."""
+    p = parser(__doc__)
+    p.add_argument("--problems", nargs="+", choices=list(CASES), default=USUAL)
+    p.add_argument("--size", type=int, default=64, help="pixels of an image's side")
+    options = p.parse_args()
+    warnings.simplefilter("ignore", RuntimeWarning)
+    rows = []
+    pictures = images(options.data, "ct", 2 * options.size, options.images or 2, training=False)  # four times the size
+    for name in options.problems:
+        levels, make = CASES[name]
+        for level in levels:
+            found = [measure(make(x, level, i)) for i, x in enumerate(pictures)]
+            rows.append(row(name, level, found))
+            print(*rows[-1], sep=" | ", flush=True)
+            save(options.save, {f"{name}, {level:g}": found})
+    grids = [f"{grid}: {method}" for grid in ("own pixels", "finer") for method in ("auto", "best strength", "best TV")]
+    head = ["problem", "SNR / dB, photons", *grids, "finer, auto below best: worst", "left out: finer better by"]
+    print("\n" + table(rows, head))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Solves on finer pixels: the operators' finer selves are exact, and the answers are means of the object."""
+
+import math
+
+import pytest
+import torch
+
+from operators import (
+    BeerLambert,
+    FanBeam,
+    Identity,
+    RadioInterferometry,
+    Radon,
+    Weighted,
+    gaussian_noise_snr,
+    uv_coverage,
+)
+from pnp import FinerGrid, PnPADMM, Transmission
+from pnp.finer import block_means
+from pnp.metrics import psnr
+
+ANGLES = torch.arange(24, dtype=torch.float64) * (math.pi / 24)
+WEIGHTS = torch.rand(1, 24, 25, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
+
+
+def _radon(**options) -> Radon:
+    return Radon((16, 12), ANGLES, 25, **options)
+
+
+OPERATORS = {
+    "parallel": lambda: _radon(),
+    "detector finer than pixels, shifted, in mm": lambda: _radon(detector_spacing=0.4, pixel_size=0.5, offset=0.3),
+    "one shift for each view": lambda: _radon(offset=torch.linspace(-1, 1, 24)),
+    "cut off": lambda: Radon((16, 12), ANGLES, 9),
+    "weighted and scaled": lambda: 0.3 * (Weighted(WEIGHTS) @ _radon()),
+    "intensities": lambda: BeerLambert(0.1 * _radon(), 2.0),
+}
+
+
+FANS = {
+    "fan": lambda: FanBeam(20, ANGLES * 2, 30.0, 20.0, 51, pixel_size=0.8, offset=0.4, centre_offset=0.2),
+    "curved fan": lambda: FanBeam((20, 22), ANGLES * 2, 40.0, 20.0, 51, curved=True),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_finer_operator_sees_the_same_in_images_of_larger_pixels(name):
+    op = OPERATORS[name]().double()
+    x = torch.rand(2, *op.in_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for factor in (1, 3):
+        finer = op.finer(factor).double()
+        large = x.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+        torch.testing.assert_close(finer(large), op(x), rtol=0, atol=1e-9 * float(op(x).abs().max()))
+        torch.testing.assert_close(block_means(large, factor), x)
+
+
+@pytest.mark.parametrize("name", FANS)
+def test_a_finer_fan_sees_the_same_in_smooth_images(name):  # its band is that of its pixels
+    op = FANS[name]().double()
+    rows, columns = torch.meshgrid(*[torch.arange(n) for n in op.in_shape[-2:]], indexing="ij")
+    x = torch.exp(-((rows - 9) ** 2 + (columns - 10) ** 2) / 18).double()[None, None]
+    large = x.repeat_interleave(3, -1).repeat_interleave(3, -2)
+    assert float((op.finer(3).double()(large) - op(x)).norm()) < 6e-3 * float(op(x).norm())
+
+
+def test_an_object_without_pixels_gains():
+    fine = torch.zeros(1, 1, 128, 128)
+    rows, columns = torch.meshgrid(*[torch.arange(128) - 63.5] * 2, indexing="ij")
+    for row, column, radius, value in ((0, 0, 50, 0.5), (10, -12, 9.3, 0.5), (-15, 10, 17.7, -0.3), (20, 22, 3.4, 0.4)):
+        fine[..., torch.hypot(rows - row, columns - column) < radius] += value
+    op = Radon(32, torch.arange(40) * (math.pi / 40))
+    y = gaussian_noise_snr(op.finer(4)(fine), 40.0, seed=0)
+    x, solver = block_means(fine, 4), PnPADMM(op)
+    result = FinerGrid(solver).solve(y)
+    assert torch.equal(FinerGrid(solver)(y), result.x) and result.x.shape == x.shape
+    assert torch.equal(block_means(result.fine.x, 2), result.x)
+    assert float(psnr(result.x, x)) > float(psnr(solver(y), x)) + 2
+    torch.testing.assert_close(FinerGrid(solver, 1)(y), solver(y))
+
+
+def test_likelihood_and_settings_are_kept():
+    op = _radon()
+    std = torch.full((1, *op.out_shape), 0.1)
+    whitened = FinerGrid(PnPADMM(op, noise_std=std, strength="auto"), 2).solver
+    assert whitened.strength == "auto" and whitened.op.in_shape == (1, 32, 24)
+    assert torch.equal(whitened.likelihood.deviations, std)
+    counts = FinerGrid(PnPADMM(Transmission(0.1 * op, photons=1e4)), 3).solver
+    assert isinstance(counts.likelihood, Transmission) and counts.op.in_shape == (1, 48, 36)
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: FinerGrid(_radon()), "solver: expected a solver, got Radon"),
+        (lambda: FinerGrid(PnPADMM(Identity((8, 8)))), "Identity: "),
+        (lambda: FinerGrid(PnPADMM(Identity((16, 12)) + Identity((16, 12)))), "Sum: "),
+        (
+            lambda: FinerGrid(PnPADMM(RadioInterferometry(uv_coverage("vla-d"), (16, 16), cell=8.0))),
+            "RadioInterferometry: ",
+        ),
+        (lambda: FinerGrid(PnPADMM(_radon()), 0), "factor: .* got 0"),
+        (lambda: FinerGrid(PnPADMM(_radon()), 1.5), "factor: .* got 1.5"),
+        (lambda: FANS["fan"]().finer(True), "factor: .* got True"),
+    ],
+)
+def test_bad_arguments_are_named(call, word):
+    with pytest.raises((TypeError, ValueError), match=word):
+        call()
