@@ -22,7 +22,9 @@ _NEAR = 0.03  # an excess this small ends the search
 _FIRST = -0.5  # slope of the excess that the first step assumes
 _SHALLOW = -0.25  # where it hardly changes, it says little about where it is zero
 _FARTHEST = -math.log(2)
-_CAUTIOUS = -0.05  # photographs are above -0.01, white texture at -0.03; edges of drawings behind masks at -0.06 to -0.1
+_CAUTIOUS = (
+    -0.05
+)  # photographs are above -0.01, white texture at -0.03; edges of drawings behind masks at -0.06 to -0.1
 _RENEWED = 0.8  # of what stands where nothing is measured
 _DRAWN = 3  # times; fewer leave it too rough, and the level too low; more too smooth, and the level too high
 _REACH = 4  # pixels, of planes
