@@ -14,7 +14,7 @@ from denoisers.base import Denoiser, as_denoiser
 from operators.base import LinearOperator
 
 from ..analysis.holdout import held_out
-from ..arguments import one_of, positive
+from ..arguments import check_values, one_of, positive
 from ..likelihood import Gaussian, Likelihood, as_likelihood
 from ..solver import Solver
 from ..solvers.admm import PnPADMM
@@ -125,6 +125,7 @@ def adapt(
     if type(likelihood) is not Gaussian or not isinstance(measured_op(likelihood), LinearOperator):
         raise TypeError(f"op: expected a linear operator with Gaussian noise, got {type(likelihood).__name__}")
     likelihood.check(y)
+    check_values("y", y)
     if likelihood.noise_std is None:
         likelihood = likelihood.known(y)[0]
     if not bool((torch.as_tensor(likelihood.noise_std) > 0).all()):
@@ -172,7 +173,10 @@ class _Course:
     ) -> None:
         self.original, self.likelihood, self.y = original, likelihood, y
         self.op, self.known = measured_op(likelihood), seen(likelihood, y)
-        stop, judge = (held_out(self.op, y, seed + k).to(y.device) for k in (0, 1))
+        try:
+            stop, judge = (held_out(self.op, y, seed + k).to(y.device) for k in (0, 1))
+        except ValueError as error:
+            raise ValueError(f"y: too few data to leave some out, {tuple(y.shape)}") from error
         self.out = {"stop": self.known * (stop & ~judge), "judge": self.known * judge}
         if not all(bool(out.any()) for out in self.out.values()):
             raise ValueError("y: too few data to leave some out")

@@ -29,6 +29,7 @@ class Augmented(MeasuredLoss):
         moves: of :data:`pnp.train.losses.moves.KINDS`.
 
     Raises:
+        TypeError: ``loss`` is none of data alone.
         ValueError: another kind of move. On use: a turn of images that are not square.
 
     After Sechaud, Scanvic, Barthelemy, Abry, Tachella 2025, arXiv:2510.00929, for any loss.
@@ -43,6 +44,8 @@ class Augmented(MeasuredLoss):
     """
 
     def __init__(self, loss: MeasuredLoss, moves: Sequence[str] = ("quarters", "flips", "rotations")) -> None:
+        if not isinstance(loss, MeasuredLoss):
+            raise TypeError(f"loss: expected one of pnp.train.losses of data alone, got {type(loss).__name__}")
         self.inner, self.moves = loss, tuple(moves)
         self.assumes = loss.assumes
         draw_move(self.moves, (2, 2), torch.Generator())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from denoisers.base import Denoiser
 from operators.image.mask import Identity
 
+from ...arguments import check_values
 from ...io.measurement import Measurement
 from ...likelihood import Gaussian, Likelihood, as_likelihood
 from ...reconstructor import Reconstructor
@@ -52,13 +53,15 @@ class SelfSupervised(Task):
 
     Args:
         measurements: pairs (y, likelihood or operator), y (1, *out_shape), or :class:`pnp.io.Measurement`, whose slices
-            count one by one. Those of one operator (the same object) make batches.
+            count one by one. Those of one operator (the same object) make batches. Samples may have noise levels of
+            their own.
         loss: such as :class:`pnp.train.losses.Splitting`.
         seconds: of each measurement a second one of the same image, for :class:`pnp.train.losses.Noise2Noise`.
         check: look at what the loss assumes in a few measurements, and warn of what they do not show.
 
     Raises:
-        ValueError: there is no measurement; a loss that the likelihood does not fit.
+        ValueError: there is no measurement, or one holds NaN; a noise level below zero; a loss that the likelihood does
+            not fit.
 
     >>> from operators import Inpainting
     >>> from pnp.train.losses import Splitting
@@ -128,8 +131,21 @@ def _one_by_one(measurements: Sequence[Any]) -> list[tuple[Tensor, Likelihood]]:
         y, op = one
         likelihood = made.setdefault(id(op), as_likelihood(op))
         likelihood.check(y)
-        found += [(row[None], likelihood) for row in y]
+        check_values(f"y of measurement {len(found)}", y)
+        if likelihood.noise_std is not None:
+            likelihood.known(y)  # a level that may be
+        found += [(row[None], its) for row, its in zip(y, _each(likelihood, len(y)))]
     return found
+
+
+def _each(likelihood: Likelihood, count: int) -> list[Likelihood]:
+    """The likelihood of each sample: the same, unless they have levels of their own."""
+    std = likelihood.noise_std
+    if isinstance(likelihood, Gaussian) and likelihood.deviations is not None:
+        std = likelihood.deviations
+    if type(likelihood) is not Gaussian or not isinstance(std, Tensor) or not std.ndim or len(std) == 1:
+        return [likelihood] * count
+    return [Gaussian(likelihood.measured, std[i : i + 1]) for i in range(count)]
 
 
 def _slices(m: Measurement) -> list[tuple[Tensor, Likelihood]]:

@@ -1,5 +1,7 @@
 """Adaptation to one measurement: kept only where data left out say so, and better then; the bound; the original."""
 
+import math
+
 import pytest
 import torch
 
@@ -59,6 +61,11 @@ def test_bad_arguments():
         adapt(DRUNetDenoiser(), Poisson(Identity((SIDE, SIDE)), 9.0), Y.clamp_min(0))
     with pytest.raises(ValueError, match="steps"):
         adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, steps=0)
+    with pytest.raises(ValueError, match="NaN"):
+        adapt(DRUNetDenoiser(), OP, torch.full_like(Y, math.nan), noise_std=STD)
+    few = Radon(8, torch.arange(2) * 1.0)
+    with pytest.raises(ValueError, match="too few data to leave some out"):
+        adapt(DRUNetDenoiser(), few, few.A(torch.rand(1, 1, 8, 8)), noise_std=STD)
     with pytest.raises(ValueError, match="learn"):
         adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, learn="biases")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="bound"):

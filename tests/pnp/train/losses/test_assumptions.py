@@ -8,12 +8,13 @@ import torch
 from denoisers import DRUNetDenoiser
 from operators import MRI, Blur, Identity, Inpainting, KaiserSquires, Radon, gaussian_kernel, gaussian_noise
 from operators.noise import poisson_noise
-from pnp import data
+from pnp import Reconstructor, data
 from pnp.counts import Poisson
 from pnp.likelihood import Gaussian
 from pnp.train import NoisyCrops, SelfSupervised
 from pnp.train.losses import (
     SURE,
+    Augmented,
     BlindSpot,
     Equivariant,
     EquivariantSplitting,
@@ -117,3 +118,19 @@ def test_a_task_says_it_once_and_refuses_what_cannot_be():
     task = SelfSupervised([(y, op)], Splitting(), batch=1)
     with pytest.raises(ValueError, match="a denoiser needs it"):
         task.loss(DRUNetDenoiser(None, preset="fast"), task.draw(0, [0]))
+
+
+def test_samples_may_have_levels_of_their_own_and_bad_data_are_named():
+    op, x = Identity((8, 8)), torch.rand(3, 1, 8, 8)
+    levels = torch.tensor([0.1, 0.2, 0.3])
+    for std in (levels, levels.reshape(3, 1, 1, 1).expand(3, 1, 8, 8)):
+        task = SelfSupervised([(x, Gaussian(op, std))], SURE(), batch=2, check=False)
+        found = [float(torch.as_tensor(its.deviation(y)).mean()) for y, its in task.measurements]  # type: ignore[union-attr]
+        assert found == pytest.approx(levels.tolist())
+        assert torch.isfinite(task.loss(Reconstructor(op, torch.nn.Conv2d(1, 1, 1)), task.draw(0, range(2))))
+    with pytest.raises(ValueError, match="measurement 0: holds NaN"):
+        SelfSupervised([(x * torch.nan, Gaussian(op, 0.1))], SURE(), batch=1)
+    with pytest.raises(ValueError, match="noise_std: expected finite values >= 0"):
+        SelfSupervised([(x, Gaussian(op, -0.1))], SURE(), batch=1)
+    with pytest.raises(TypeError, match="of data alone"):
+        Augmented(torch.nn.MSELoss())  # pyright: ignore[reportArgumentType]

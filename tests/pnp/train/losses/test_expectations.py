@@ -383,7 +383,11 @@ def test_augmented_losses_are_those_of_moved_images():
         value = Augmented(loss, moves)(f, data, like, range(3))
         assert torch.allclose(value, loss(f, data, like, range(3)), rtol=1e-5)
     h = smoothing()
-    found = Augmented(SURE(), moves)(lambda y, its: applied(h)(its.op.A_adjoint(y)), data, like, range(3))
+
+    def smooth(y, its):
+        return applied(h)(its.op.A_adjoint(y))
+
+    found = Augmented(SURE(), moves)(smooth, data, like, range(3))
     for i in range(3):
         move = draw_move(moves, SHAPE, torch.Generator().manual_seed(((i + 1) * 1_000_003 + 60_029) % 2**63))
         turned = SURE()(lambda y, its, move=move: move(applied(h)(move.back(y))), data[i : i + 1], like, [i])
