@@ -10,7 +10,7 @@ Image = pytest.importorskip("PIL.Image")
 from benchmarks.paper import page  # noqa: E402
 from benchmarks.paper.__main__ import main  # noqa: E402
 from benchmarks.paper.lofi_trained import _edges  # noqa: E402
-from benchmarks.paper.papers import PAPERS, ROWS  # noqa: E402
+from benchmarks.paper.papers import ABSENT, PAPERS, ROWS  # noqa: E402
 from benchmarks.paper.row import Row, judged, told  # noqa: E402
 
 
@@ -98,7 +98,7 @@ def test_the_page_says_what_is_missing():
 
 
 def test_committed_page_is_that_of_the_committed_figures():
-    assert page.PAGE.read_text() == page.text(PAPERS, page.read(page.RESULTS), page.PICTURES)
+    assert page.PAGE.read_text() == page.text(PAPERS, page.read(page.RESULTS), page.PICTURES, ABSENT)
 
 
 def test_edges_know_their_direction():

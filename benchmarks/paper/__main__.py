@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from . import page
-from .papers import PAPERS, ROWS
+from .papers import ABSENT, PAPERS, ROWS
 from .row import Effort, Row, judged, told
 
 
@@ -76,8 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
         page.write(Path(options.results), found)
         figures = result["figures"]
         print(f"{row.name}: {judged(row, figures)}: {told(row.shown, figures)}", flush=True)
-        Path(options.page).write_text(page.text(PAPERS, found, pictures))
-    Path(options.page).write_text(page.text(PAPERS, found, pictures))
+        Path(options.page).write_text(page.text(PAPERS, found, pictures, ABSENT))
+    Path(options.page).write_text(page.text(PAPERS, found, pictures, ABSENT))
     if not todo and wanted:
         print("nothing to measure: --again measures finished rows", file=sys.stderr)
 

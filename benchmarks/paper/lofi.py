@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from denoisers import Bounded, LoFi, LoFiDenoiser, UNet
+from denoisers import Bounded, LoFi, LoFiDenoiser, TVDenoiser, UNet
 from operators import Inpainting, RadioInterferometry, gaussian_noise_snr, random_mask
 from pnp import PnPADMM
 from pnp.metrics import psnr
@@ -154,6 +154,22 @@ def _radio(effort: Effort) -> Mapping[str, float]:
     return figures
 
 
+def _denoising(effort: Effort) -> Mapping[str, float]:
+    """The shipped LoFi on photographs, which it knows, and on CT slices, which it does not, beside TV at its best."""
+    lofi, tv, figures = LoFiDenoiser(), TVDenoiser(), {}
+    for kind, folder in (("photographs", "bsd68"), ("slices", "ct")):
+        images, count = effort.images(folder).images, effort.some(10)
+        for i in range(count):
+            x = centre(as_float(images[i]), 256)[None]
+            y = noisy(x, 0.15, seed=i)
+            best = max(float(psnr(tv(y, 0.15 * weight), x)) for weight in (0.5, 0.7, 1.0, 1.4))
+            with torch.no_grad():
+                scores = {"noisy": float(psnr(y, x)), "tv": best, "lofi": float(psnr(lofi(y, 0.15), x))}
+            for name, score in scores.items():
+                figures[f"{kind}_{name}"] = figures.get(f"{kind}_{name}", 0.0) + score / count
+    return figures
+
+
 def _continuous(effort: Effort) -> Mapping[str, float]:
     """Denoised at twice the resolution: LoFi asked between pixels, and its pixels enlarged bicubically."""
     denoiser, figures = LoFiDenoiser(), {"lofi": 0.0, "bicubic": 0.0}
@@ -270,6 +286,23 @@ LOFI = [
         "latter.",
         lambda f: (f["lofi"] > max(f["bicubic"] - 0.2, f["input"]), f["lofi"] > f["input"]),
         seconds=10,
+    ),
+    Row(
+        "lofi-denoising",
+        "images of a kind that the training did not have are denoised as well (VIII-A, Fig. 14)",
+        "pictures; faces and bedrooms at σ = 0.15",
+        "shipped LoFi, trained on photographs; ten of BSD68 and ten CT slices, 256², σ = 0.15; TV at the best of four "
+        "weights for each image",
+        _denoising,
+        "photographs: noisy {photographs_noisy:.2f}, TV {photographs_tv:.2f}, LoFi {photographs_lofi:.2f} dB; CT "
+        "slices: {slices_noisy:.2f}, {slices_tv:.2f}, {slices_lofi:.2f} dB",
+        "reproduced: above TV by 0.5 dB on both; same trend: above TV on photographs and 5 dB above the noisy slices.",
+        lambda f: (
+            all(f[f"{kind}_lofi"] > f[f"{kind}_tv"] + 0.5 for kind in ("photographs", "slices")),
+            f["photographs_lofi"] > f["photographs_tv"] and f["slices_lofi"] > f["slices_noisy"] + 5,
+        ),
+        "on slices LoFi is {slices_lofi:.2f} dB where TV has {slices_tv:.2f}.",
+        seconds=30,
     ),
     Row(
         "lofi-inpainting",

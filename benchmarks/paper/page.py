@@ -1,6 +1,7 @@
 """docs/results.md, from the figures that are kept."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from .row import Row, judged, told
@@ -34,8 +35,13 @@ def write(path: Path, found: dict[str, dict]) -> None:
     beside.replace(path)
 
 
-def text(papers: dict[str, list[Row]], found: dict[str, dict], pictures: Path | None = None) -> str:
-    """The page; with the pictures that lie in a folder below it."""
+def text(
+    papers: dict[str, list[Row]],
+    found: dict[str, dict],
+    pictures: Path | None = None,
+    absent: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The page; with the pictures that lie in a folder below it, and claims that have no row, with the reason."""
     parts = [_HEAD, counts(papers, found)]
     for title, rows in papers.items():
         parts.append(f"## {title}\n")
@@ -53,7 +59,9 @@ def text(papers: dict[str, list[Row]], found: dict[str, dict], pictures: Path | 
         parts += ["Rules:", ""]
         parts += [f"- `{row.name}`: {row.rule}" for row in rows]
         parts.append("")
-    return "\n".join(parts)
+    parts.append("## What has no row\n\n| claim | why not |\n|---|---|")
+    parts += [f"| {claim} | {why} |" for claim, why in absent]
+    return "\n".join(parts) + "\n"
 
 
 def line(row: Row, result: dict | None) -> str:
