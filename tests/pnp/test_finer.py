@@ -83,7 +83,7 @@ def test_likelihood_and_settings_are_kept():
     std = torch.full((1, *op.out_shape), 0.1)
     whitened = FinerGrid(PnPADMM(op, noise_std=std, strength="auto"), 2).solver
     assert whitened.strength == "auto" and whitened.op.in_shape == (1, 32, 24)
-    assert torch.equal(whitened.likelihood.deviations, std)
+    assert torch.equal(whitened.likelihood.deviations, std)  # pyright: ignore[reportArgumentType]
     counts = FinerGrid(PnPADMM(Transmission(0.1 * op, photons=1e4)), 3).solver
     assert isinstance(counts.likelihood, Transmission) and counts.op.in_shape == (1, 48, 36)
 
@@ -91,7 +91,7 @@ def test_likelihood_and_settings_are_kept():
 @pytest.mark.parametrize(
     ("call", "word"),
     [
-        (lambda: FinerGrid(_radon()), "solver: expected a solver, got Radon"),
+        (lambda: FinerGrid(_radon()), "solver: expected a solver, got Radon"),  # pyright: ignore[reportArgumentType]
         (lambda: FinerGrid(PnPADMM(Identity((8, 8)))), "Identity: "),
         (lambda: FinerGrid(PnPADMM(Identity((16, 12)) + Identity((16, 12)))), "Sum: "),
         (
@@ -99,7 +99,7 @@ def test_likelihood_and_settings_are_kept():
             "RadioInterferometry: ",
         ),
         (lambda: FinerGrid(PnPADMM(_radon()), 0), "factor: .* got 0"),
-        (lambda: FinerGrid(PnPADMM(_radon()), 1.5), "factor: .* got 1.5"),
+        (lambda: FinerGrid(PnPADMM(_radon()), 1.5), "factor: .* got 1.5"),  # pyright: ignore[reportArgumentType]
         (lambda: FANS["fan"]().finer(True), "factor: .* got True"),
     ],
 )
