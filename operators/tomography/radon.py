@@ -240,9 +240,8 @@ class Radon(LinearOperator):
         y = torch.nn.functional.pad(y, (known.start, wide.detector_count - known.stop))
         y = continued(y, s, known, min(self.image_shape) / 2 * self.pixel_size)
         once = angle_weights(self.angles.cpu(), 2 * math.pi)[:, None]
-        offset = mean_shift(self.offset)
-        low, high = (offset + side * self.detector_count / 2 * self.detector_spacing for side in (-1, 1))
-        y = y * (either + (once - either) * one_sided(s, low, high)).to(y)
+        offset, reach = mean_shift(self.offset), self.detector_count / 2 * self.detector_spacing
+        y = y * (either + (once - either) * one_sided(s, offset - reach, offset + reach)).to(y)
         warn_of_cut(y, known)
         return wide.to(y.device)._backprojected(filter_sinogram(y, self.detector_spacing, filter))
 

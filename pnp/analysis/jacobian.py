@@ -61,7 +61,7 @@ class Tangent:
         y = _repeated(self.y, rows)
         like = solver.problem(y, facts)
         at = like.levels(self.state.step)
-        moving = [name for name, value in values._asdict().items() if value.ndim > 1]
+        moving = [name for name, value in values._asdict().items() if value.ndim > 1 and value.dtype != torch.bool]
         start = tuple(getattr(values, name) for name in moving)
 
         def step(b: Tensor, d: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
