@@ -65,7 +65,7 @@ def test_shipped_denoiser_has_what_its_docstring_promises():
 
 
 def test_denoisers_of_one_level_and_without_derivative():
-    passport = measure_passport(XDnCNNDenoiser(None, level=0.1).eval(), [torch.rand(1, 1, 40, 40)])
+    passport = measure_passport(XDnCNNDenoiser(None, level=0.1).eval(), [torch.rand(1, 1, 24, 24)])
     assert list(passport["gain_dB"]) == ["25.5/255"] and passport["receptive_field"] == 41
     assert "lipschitz" in measure_passport(TVDenoiser(), [torch.rand(1, 1, 24, 24)])["jacobian"]
     still = CallableDenoiser(lambda x, sigma: x.detach())
@@ -148,6 +148,6 @@ def test_drift_is_what_the_solver_does():
 
 
 def test_precision_is_measured_where_there_is_a_choice():
-    passport = measure_passport(DRUNetDenoiser(None, preset="fast").eval(), [torch.rand(1, 1, 64, 64)], solvers=True)
+    passport = measure_passport(DRUNetDenoiser(None, preset="fast").eval(), [torch.rand(1, 1, 32, 32)], solvers=True)
     assert passport["precision"] == {"bfloat16_dB": 0.0}  # untrained: it gives zero
     assert [*passport["drift"]] == ["60 iterations", "1000 iterations"] and len(passport["in_solver"]) == 6
