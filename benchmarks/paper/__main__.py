@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         found, pictures = page.read(Path(options.results)), Path(options.pictures)
     except ValueError as error:
-        p.error(f"--results: {options.results} is no JSON file, or is cut off ({error})")
+        p.error(f"--results: {options.results} is not a JSON file, or is cut off ({error})")
     wanted = [] if options.page_only else [ROWS[name] for name in options.rows or ROWS]
     todo = [row for row in wanted if options.again or row.name not in found]
     if todo and (options.data is None or not Path(options.data).is_dir()):
