@@ -4,7 +4,7 @@
     python -m benchmarks.many --plan
 
 Small measurements are written, each is solved by itself, then all by two workers, Ray's or processes, on this machine:
-one worker is killed (kill -9), later the driver, and the same call goes on. Then one and two workers do some of them
+one worker is killed (kill -9), later the driver, and the same call continues. Then one and two workers do some of them
 undisturbed.
 ``--plan`` measures instead what a slice and a visibility cost, of which docs/many_files.md makes its plans.
 """

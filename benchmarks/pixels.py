@@ -3,7 +3,7 @@
 Slices of patients; data of an image on pixels twice as fine ("coarse", "low dose"), four times as fine with bins that
 are means of four rays ("finer still"), or on the very pixels of the answer ("CT 180"). PSNR of the means over pixels on
 both grids: PnP-ADMM with strength="auto" and at the best of six strengths for the truth, total variation (x >= 0) tuned
-on the truth; and by how much data left out are foretold better on the finer grid, with the deviation of that.
+on the truth; and by how much data left out are predicted better on the finer grid, with the deviation of that.
 
     python -m benchmarks.pixels --data DIR [--images 2] [--size 64] [--problems "CT 180, coarse"]
 """

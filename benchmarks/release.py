@@ -99,7 +99,7 @@ def trial(python: str, artefact: Path, *, low: bool, tests: list[str], keep: boo
             shutil.rmtree(folder)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Build, look into what was built, and try it."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--python", nargs="*", default=[sys.executable], help="interpreters; none: only build and look")
@@ -107,7 +107,9 @@ def main() -> None:
     p.add_argument("--lowest", action="store_true", help="with the lower bounds of pyproject.toml")
     p.add_argument("--tests", nargs="*", default=[], help="tests of the tree, run on the installed packages")
     p.add_argument("--keep", action="store_true", help="do not remove the environments")
-    options = p.parse_args()
+    options = p.parse_args(arguments)
+    if absent := [python for python in options.python if shutil.which(python) is None]:
+        p.error(f"--python: no interpreter {', '.join(absent)}")
     with tempfile.TemporaryDirectory() as folder:
         artefacts = build(Path(folder))
         contents(artefacts)

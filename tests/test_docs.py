@@ -16,7 +16,7 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 
 
-# what each block of a page prints, or has to print; pages that show a few lines take `GIVEN`
+# what each block of a page prints, or has to print; blocks need nothing but those above them
 PRINTED = {
     "own_operator.md": ["converged after", "HalfFourier, images (1, 16, 16), float64: all well", "True\n(64, 64) True"],
     "own_denoiser.md": ["torch.Size([1, 1, 48, 48])", "torch.Size([1, 1, 48, 48])", "tensor([1])"],
@@ -34,19 +34,6 @@ PRINTED = {
     "fields/lensing.md": ["PnPADMM", "ShearSigns(sign=(1, 1)"],
     "fields/photographs.md": ["PnPADMM", ""],
 }
-GIVEN = """
-import pnp
-from pnp import *
-from pnp.analysis import *
-
-truth = pnp.data.sample("camera")[..., 100:132, 180:212]
-op = Inpainting(random_mask((32, 32), keep=0.5, seed=0))
-y = op(gaussian_noise(truth, 0.02, seed=0))
-denoiser = DRUNetDenoiser()
-std_of_each_datum = torch.full((1, 1, 32, 32), 0.02)
-solver = PnPADMM(op, denoiser, noise_std=0.02)
-"""
-OTHER = "result = solver.solve(y)\nPnPADMM(op, denoiser, noise_std=0.03).solve(y).save('other.safetensors')\n"
 SLOW = {"strength.md", "certificates.md"}
 
 
@@ -62,15 +49,13 @@ def _photograph(path):
 
 @pytest.mark.parametrize("page", [pytest.param(p, marks=[pytest.mark.slow] if p in SLOW else []) for p in PRINTED])
 def test_page(page, tmp_path, monkeypatch, capsys):
-    """Its blocks run one after the other, and print what they should."""
+    """Its blocks run one after the other in a fresh Python, as pasted, and print what they should."""
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"torch": torch}
+    names: dict[str, object] = {}
     if page == "fields/photographs.md":
         _photograph(tmp_path / "photo.png")
     found = blocks(page)
     assert len(found) == len(PRINTED[page])
-    if page in ("methods.md", "health.md", "strength.md", "certificates.md"):
-        exec(GIVEN + (OTHER if page == "health.md" else ""), names)
     for number, (code, expected) in enumerate(zip(found, PRINTED[page])):
         exec(compile(code, f"{page}[{number}]", "exec"), names)
         assert expected in capsys.readouterr().out

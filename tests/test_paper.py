@@ -44,7 +44,10 @@ def test_rows_are_measured_once_and_become_a_page(data, tmp_path, capsys):
 
 
 def test_what_the_command_refuses(tmp_path, capsys):
+    (tmp_path / "cut.json").write_text('{"xunit-parameters": {"figu')
     for words, said in (
+        (["xunit-parameters", "--budget", "inf"], "positive number of seconds"),
+        (["--page-only", "--results", str(tmp_path / "cut.json")], "cut.json is not a JSON file, or is cut off"),
         (["no-such-row"], "no row no-such-row"),
         (["xunit-parameters", "--budget", "0"], "positive number of seconds"),
         (["xunit-parameters", "--data", str(tmp_path / "none"), "--results", str(tmp_path / "r")], "no data folder"),

@@ -17,8 +17,11 @@ def test_example(capsys):
     assert "converged after" in said
     labels = [[line.split()[:2] for line in text.splitlines()[1:-1]] for text in (shown, said)]
     assert labels[0] == labels[1]  # the report that the README shows is the one that comes
+    noise = [re.search(r"noise +([\d.]+), (.*)", text) for text in (shown, said)]
+    assert noise[0] and noise[1] and noise[0][2] == noise[1][2]  # by the same estimate
+    assert float(noise[0][1]) == pytest.approx(float(noise[1][1]), rel=0.02)
     dB = [[float(n) for n in re.findall(r"tensor\(\[([\d.]+)", text)] for text in (shown, said)]
-    assert dB[0] == pytest.approx(dB[1], abs=0.1)
+    assert dB[0] == pytest.approx(dB[1], abs=0.02)
 
 
 def test_it_is_short_and_has_a_picture_for_each_field():

@@ -48,3 +48,10 @@ def test_what_a_wheel_lacks_is_named(tmp_path):
             wheel.writestr(name, "")
     with zipfile.ZipFile(tmp_path / "pnp_imaging-0-py3-none-any.whl") as wheel:
         assert release.missing(set(wheel.namelist())) == names[:1]
+
+
+def test_interpreters_that_are_not_there_are_named_before_the_build(capsys, monkeypatch):
+    monkeypatch.setattr(release, "build", lambda folder: pytest.fail("it was built"))
+    with pytest.raises(SystemExit):
+        release.main(["--python", "python9.9"])
+    assert "no interpreter python9.9" in capsys.readouterr().err

@@ -57,13 +57,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     if unknown := set(options.rows) - ROWS.keys():
         p.error(f"no row {', '.join(sorted(unknown))}; --list prints them")
-    if options.budget is not None and not options.budget > 0:
+    if options.budget is not None and not 0 < options.budget < float("inf"):
         p.error(f"--budget: expected a positive number of seconds, got {options.budget:g}")
     if options.list:
         for row in ROWS.values():
             print(f"{row.name:24} {row.seconds:5.0f} s  {row.claim}")
         return
-    found, pictures = page.read(Path(options.results)), Path(options.pictures)
+    try:
+        found, pictures = page.read(Path(options.results)), Path(options.pictures)
+    except ValueError as error:
+        p.error(f"--results: {options.results} is not a JSON file, or is cut off ({error})")
     wanted = [] if options.page_only else [ROWS[name] for name in options.rows or ROWS]
     todo = [row for row in wanted if options.again or row.name not in found]
     if todo and (options.data is None or not Path(options.data).is_dir()):

@@ -12,7 +12,7 @@ __all__ = ["Effort", "Figures", "Row", "judged", "told"]
 
 
 class Figures(dict[str, float]):
-    """Figures by name; one that was not measured, as with a small budget, is no number, and no rule holds of it."""
+    """Figures by name; one that was not measured, as with a small budget, is not a number, and no rule holds for it."""
 
     def __missing__(self, name: str) -> float:
         return float("nan")

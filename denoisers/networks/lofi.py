@@ -148,9 +148,15 @@ class LoFi(nn.Module):
         if coordinates is not None:
             return self._query(field, coordinates)
         grid = pixel_coordinates((image.shape[-2], image.shape[-1]), device=image.device, dtype=image.dtype)
-        chunk = self.chunk_size(field, max_memory)
-        parts = [self._query(field, c) for c in grid.split(chunk)]
-        return rearrange(torch.cat(parts, -1), "b c (h w) -> b c h w", h=image.shape[-2])
+        chunks = grid.split(self.chunk_size(field, max_memory))
+        values = self._query(field, chunks[0])
+        if torch.is_grad_enabled():
+            values = torch.cat((values, *(self._query(field, c) for c in chunks[1:])), -1)
+        elif len(chunks) > 1:  # one tensor for all: small ones between large ones keep the allocator from giving back
+            first, values = values, values.new_empty(*values.shape[:-1], len(grid))
+            for part, c in zip(values.split(len(chunks[0]), -1), chunks):
+                part.copy_(first if c is chunks[0] else self._query(field, c))
+        return rearrange(values, "b c (h w) -> b c h w", h=image.shape[-2])
 
     def chunk_size(self, field: Tensor, max_memory: float) -> int:
         """Number of coordinates that one pass may hold under ``max_memory`` bytes, at least 1."""

@@ -285,10 +285,8 @@ class Radon(LinearOperator):
         """The same with a detector that covers the image, and the place of its own bins there."""
         s, radius = self._bins(), math.hypot(*self.image_shape) / 2 * self.pixel_size
         radius += largest_shift(self.offset - mean_shift(self.offset))
-        left, right = (
-            max(0, math.ceil((radius - reach) / self.detector_spacing + 0.5 - 1e-9))
-            for reach in (-float(s[0]), float(s[-1]))
-        )
+        reach = (-float(s[0]), float(s[-1]))
+        left, right = (max(0, math.ceil((radius - r) / self.detector_spacing + 0.5 - 1e-9)) for r in reach)
         count = fast_length(left + self.detector_count + right, odd=True)
         right = count - left - self.detector_count
         wide = self._with(count, self.offset + (right - left) / 2 * self.detector_spacing)

@@ -1,4 +1,4 @@
-"""Which denoiser fits the data: those are compared by what they foretell of data that were left out."""
+"""Which denoiser fits the data: candidates are compared by how well they predict data that were left out."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -69,7 +69,7 @@ def choose_denoiser(
     seed: int = 0,
     **options: Any,
 ) -> DenoiserChoice:
-    r"""Of several denoisers that which foretells data that were left out best, for each sample.
+    r"""The one of several denoisers that predicts data that were left out best, for each sample.
 
     .. math:: \min_D f(A \hat x_D, y_\mathrm{out}), \quad \hat x_D \text{ from the data left in}
 
@@ -120,7 +120,7 @@ def choose_denoiser(
             difference = each[d, b] - each[int(index[b]), b]
             if float(difference.sum()) < -float(difference.std()) * len(difference) ** 0.5:
                 index[b] = d
-    reason = [f"{_name(denoisers[i])} foretells the data that were left out best" for i in index.tolist()]
+    reason = [f"{_name(denoisers[i])} predicts the data that were left out best" for i in index.tolist()]
     results = {i: solvers[i].solve(y, state=states[i]) for i in sorted({*index.tolist()})}
     noise = each.std(2) * each.shape[2] ** 0.5
     return DenoiserChoice(index, denoisers, each.sum(2), noise, reason, [run.calls for run in runs], results)

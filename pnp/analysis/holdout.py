@@ -1,4 +1,4 @@
-"""Data that are left out of a reconstruction, and how well it foretells them."""
+"""Data that are left out of a reconstruction, and how well it predicts them."""
 
 import math
 from typing import Any

@@ -24,7 +24,7 @@ _WORDS = {
     "risk": "the error of reconstructions of simulated data, confirmed by Stein's estimate",
     "sure": "Stein's estimate of the image's error",
     "simulation": "the error of reconstructions of simulated data",
-    "holdout": "how well data that were left out are foretold",
+    "holdout": "how well data that were left out are predicted",
     "whiteness": "how white the residual is",
     "discrepancy": "whether the residual is as large as the noise",
     "gcv": "generalised cross-validation",

@@ -6,7 +6,7 @@ bare arrays and images where --operator names the operator. Arrays beside y: `ke
 W): MRI, where zeros tell it if there is none, and `maps` are estimated).
 
 One file goes to a file, --out image.nii; many, or folders of them, to a folder, --out answers, each with a JSON beside
-it. The same command goes on after a stop. CONFIG.yaml or CONFIG.toml holds the same options by name, with `files`.
+it. The same command continues after a stop. CONFIG.yaml or CONFIG.toml holds the same options by name, with `files`.
 """
 
 import argparse

@@ -122,7 +122,7 @@ def open(path: str | Path, **options: Any) -> Measurement:
             known = ", ".join(f.name for f in FORMATS)
             image = "an image or array does not say what it was measured by: Measurement(y, operator, arguments), or "
             image = f"{image}--operator on the command line. " if ending(path) else ""
-            raise ValueError(f"{image}of no known format of measured data: {known}")
+            raise ValueError(f"{image}it is in no known format of measured data: {known}")
         _check_options(found, options)
         measurement = found.read(path, **options)
     said = {"file": path.name, "format": found.name, **measurement.provenance}

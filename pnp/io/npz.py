@@ -26,7 +26,7 @@ def read_npz(path: Path) -> Measurement:
         ValueError: an array is missing; it is named.
     """
     if not zipfile.is_zipfile(path):
-        raise ValueError("is no npz file, or is cut off")
+        raise ValueError("is not an npz file, or is cut off")
     with np.load(path, allow_pickle=False) as file:
         if "y" not in file.files:
             answer = "; it is an answer of pnp: pnp view shows it" if "provenance" in file.files else ""

@@ -57,7 +57,7 @@ def reconstruct_many(
     """Reconstruct the measurements of many files, each to a file of the same name in the folder ``out``.
 
     An answer is whole or absent. Beside it ``NAME.json`` says what it was made of, and with which report; what is there
-    already of the same data and settings is left alone. So the same call after a stop, a crash or a kill -9 goes on
+    already of the same data and settings is left alone. So the same call after a stop, a crash or a kill -9 continues
     where it was, and gives the bits that single solves give. A file is claimed by one process at a time, also where
     several calls share a folder. Broken files do not stop the others; files whose process dies are tried again.
 
@@ -179,7 +179,7 @@ def _run(todo: deque[Task], found: Many, setup: Setup, workers: int, cluster: st
                 bar.update()
     except KeyboardInterrupt as stop:
         done = len(found.written) + len(found.before)
-        stop.args = (f"stopped, {done} of {total} files are done; the same call goes on",)
+        stop.args = (f"stopped, {done} of {total} files are done; the same call continues",)
         raise
     finally:
         hands.close()

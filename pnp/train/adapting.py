@@ -75,7 +75,7 @@ def adapt(
     bound: float = 0.1,
     seed: int = 0,
 ) -> Adaptation:
-    r"""A copy of ``denoiser`` whose weights :math:`\theta` fit the measurement y, where that foretells data better.
+    r"""A copy of ``denoiser`` whose weights :math:`\theta` fit the measurement y, where that predicts data better.
 
     .. math:: \min_\theta \sum_k \|A_{\Lambda_k} x_\theta(y_{\Theta_k}) - y_{\Lambda_k}\|^2, \qquad
         \|\theta - \theta_0\| \le \beta \|\theta_0\|
@@ -146,7 +146,7 @@ class _Gain(nn.Module):
 
 
 class _Solve:
-    """A solve of a part of the data, which goes on as weights change."""
+    """A solve of a part of the data, which continues as weights change."""
 
     def __init__(self, solver: Solver, y: Tensor) -> None:
         self.solver = solver
@@ -156,7 +156,7 @@ class _Solve:
         self.go(solver.settled + _SETTLE)
 
     def go(self, count: int, *, tracked: bool = False) -> Tensor:
-        """The image after ``count`` iterations; the state goes on without derivatives."""
+        """The image after ``count`` iterations; the state continues without derivatives."""
         state = self.state
         with torch.set_grad_enabled(tracked):
             for _ in range(count):
@@ -271,7 +271,7 @@ class _Course:
     def judged(self, at: int) -> Adaptation:
         """Compare both, from the same data, on those that had no part in it."""
         if at == 0:
-            words = "kept the original: no step foretold the data left out better"
+            words = "kept the original: no step predicted the data left out better"
             return Adaptation(self.original, False, 0.0, 0.0, 0, 0.0, words)
         again = self._solve(self.make, self.learner, self.rest)
         old = self._solve(self.make, self.original, self.rest)

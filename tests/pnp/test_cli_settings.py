@@ -121,7 +121,9 @@ def test_many_files_on_the_command_line(scan, capsys):
         main(["reconstruct", str(folder), "--out", str(scan.parent / "out"), "--format", ".nii.gz", *QUICK, "--json"])
     told = json.loads(capsys.readouterr().out)
     assert (
-        caught.value.code == 1 and told["before"] == places and "is no npz file" in next(iter(told["failed"].values()))
+        caught.value.code == 1
+        and told["before"] == places
+        and "is not an npz file" in next(iter(told["failed"].values()))
     )
     assert "is for one file" in fails(capsys, "reconstruct", folder, "--out", scan.parent / "o", "--save", "x")
     assert "is a file's name" in fails(capsys, "reconstruct", folder, "--out", scan.parent / "o.png")

@@ -1,4 +1,4 @@
-"""One noisy image: pixels are foretold from their neighbours."""
+"""One noisy image: pixels are predicted from their neighbours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["BlindSpot"]
 
 
 class BlindSpot(MeasuredLoss):
-    r"""Noise2Void: on a lattice pixels are replaced by a neighbour's value, and have to be foretold.
+    r"""Noise2Void: on a lattice pixels are replaced by a neighbour's value, and have to be predicted.
 
     .. math:: \frac{1}{|J|} \|(A f(y_{J^c}))_J - y_J\|^2 - \sigma_n^2
 

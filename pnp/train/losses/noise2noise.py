@@ -1,4 +1,4 @@
-"""Two measurements of the same image: one is foretold from the other."""
+"""Two measurements of the same image: one is predicted from the other."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ class Noise2Noise(MeasuredLoss):
     Assumes: noise of mean zero (in the data's units), independent between the two; of any distribution.
 
     Args:
-        both: the mean of foretelling the second from the first and the first from the second.
+        both: the mean of predicting the second from the first and the first from the second.
 
     Raises:
         ValueError: on use: there is no second measurement.

@@ -1,4 +1,4 @@
-"""How data are divided: which of them an estimator sees, and which it has to foretell."""
+"""How data are divided: which of them an estimator sees, and which it has to predict."""
 
 from collections.abc import Callable
 from typing import Any

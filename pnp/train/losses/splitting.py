@@ -1,4 +1,4 @@
-"""Measurement splitting: a part of the data is foretold from the others."""
+"""Measurement splitting: a part of the data is predicted from the others."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -30,7 +30,7 @@ _KEPT = 16  # operators of parts, which are made once where the same part is dra
 
 
 class Splitting(MeasuredLoss):
-    r"""Data that were held out, against what a reconstruction of the others foretells.
+    r"""Data that were held out, against what a reconstruction of the others predicts.
 
     .. math:: \frac{1}{M_2} \|A_2 f(y_1, A_1) - y_2\|^2 - \sigma_n^2
 

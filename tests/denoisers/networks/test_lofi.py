@@ -76,6 +76,12 @@ def test_chunks_write_every_pixel_and_change_nothing():
     assert whole.shape == (2, 1, 13, 11)
     assert model.chunk_size(torch.cat([image] * 3, 1), 1e6) < 13 * 11
     assert torch.allclose(model(image, max_memory=1e6), whole, atol=1e-12)
+    with torch.no_grad():  # written into one tensor, also under transforms
+        assert torch.allclose(model(image, max_memory=1e6), whole, atol=1e-12)
+        batched = torch.func.vmap(lambda x: model(x, max_memory=1e6))(image[None])
+        moved = torch.func.jvp(lambda x: model(x, max_memory=1e6), (image,), (image,))[1]
+    assert torch.allclose(batched[0], whole, atol=1e-12)
+    assert torch.allclose(moved, torch.func.jvp(model, (image,), (image,))[1], atol=1e-12)
     with pytest.raises(ValueError, match="max_memory"):
         model(image, max_memory=0)
 

@@ -115,7 +115,7 @@ def test_maps_of_a_measured_brain(source):
     rest = (images - maps * (maps.conj() * images).sum(1, keepdim=True)).abs().square().sum(1)
     assert (rest[inside].sum() / strength[inside].sum()).sqrt() < 0.05
     assert (power[inside] > 0.99).float().mean() > 0.98 and bool(((power < 1e-6) | ((power - 1).abs() < 1e-3)).all())
-    # maps that are right foretell samples that took no part; maps that belong to other coils do not
+    # maps that are right predict samples that took no part; maps that belong to other coils do not
     taken = kspace[0].abs().sum(0) > 0
     held = taken & (square == 0) & (torch.rand(230, 180, generator=torch.Generator().manual_seed(0)) < 0.1)
     for chosen, low, high in ((maps, 0.0, 0.4), (maps.roll(1, 1), 0.8, math.inf)):

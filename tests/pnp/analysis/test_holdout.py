@@ -114,7 +114,7 @@ def test_a_mask_of_the_user():
     assert own.index.tolist() == [0]
 
 
-def test_each_sample_gets_the_denoiser_that_foretells_it():
+def test_each_sample_gets_the_denoiser_that_predicts_it():
     """Stripes along rows or columns, and denoisers that average along one of them."""
     side = 32
     stripes = (torch.arange(side) // 4 % 2).float()

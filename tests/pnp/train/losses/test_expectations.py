@@ -272,7 +272,7 @@ def test_splitting_of_k_space():
     density = torch.where(torch.rand(SHAPE, generator=g) < 0.5, 0.4, 0.9).double()
     share, given = 0.4, MRI(torch.ones(SHAPE))
     spectrum = torch.exp(1j * torch.rand(1, 1, *SHAPE, generator=g, dtype=torch.float64))
-    shrunk = 2 * (density - 0.4)  # what is foretold of the unseen: less where it is seldom sampled
+    shrunk = 2 * (density - 0.4)  # what is predicted of the unseen: less where it is seldom sampled
 
     def f(y, its):
         return given.A_adjoint(shrunk * spectrum + 0.5 * y)
@@ -413,7 +413,7 @@ def test_losses_follow_units():
         assert torch.allclose(alone, value, rtol=1e-9)
 
 
-def test_other_likelihoods_are_foretold_by_their_own_measure():
+def test_other_likelihoods_are_predicted_by_their_own_measure():
     h, loss = smoothing(), Splitting(samples(0.4, centre=0))
     like = Huber(IDENTITY, STD)
     data = noisy(draws=2)
