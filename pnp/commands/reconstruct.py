@@ -224,6 +224,8 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
         if target is not None:
             _check_place(Path(target), path, given)
     found, bench = job.read(path), Bench(job)
+    if ending_of(place) in (".png", ".jpg", ".jpeg") and (count := bench.count(found)) > 1:  # before the solve
+        raise ValueError(f"--out: {place}: a picture holds one image, {path.name} has {count}; take .npz, .nii or .tif")
     with progress(given, None) as callback:
         result = bench.solve(found, checkpoint=given.checkpoint, callback=callback)
     say(given, _in_options(str(result)))

@@ -186,6 +186,14 @@ def test_a_name_with_an_ending_of_no_format_is_no_folder(tmp_path, capsys):
     assert run(capsys, *command, f"{tmp_path / 'v1.2'}/", "--quiet") == str(tmp_path / "v1.2" / "a.npz")
 
 
+def test_a_picture_of_several_images_is_refused_before_the_solve(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pnp.many.job.Bench.solve", None)  # none begins
+    np.save(tmp_path / "a.npy", np.ones((3, 8, 8), "c8"))
+    np.save(tmp_path / "mask.npy", np.ones((8, 8), "f4"))
+    command = ("reconstruct", tmp_path / "a.npy", "--operator", "MRI", f"mask=@{tmp_path / 'mask.npy'}", "--out")
+    assert "x.png: a picture holds one image, a.npy has 3" in fails(capsys, *command, tmp_path / "x.png")
+
+
 def test_info_of_an_answer(tmp_path, capsys):
     told = {"method": "PnPADMM", "iterations": 3}
     write_images(tmp_path / "a.npz", [torch.full((1, 4, 6), 3 + 4j)], provenance=told)
