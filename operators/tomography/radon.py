@@ -85,9 +85,8 @@ class Radon(LinearOperator):
         **engine: Unpack[EngineOptions],
     ) -> None:
         super().__init__()
-        self.in_shape = image_axes(
-            (image_shape, image_shape) if isinstance(image_shape, int) else image_shape, channels
-        )
+        shape = (image_shape, image_shape) if isinstance(image_shape, int) else image_shape
+        self.in_shape = image_axes(shape, channels)
         height, width = self.image_shape = self.in_shape[-2:]
         device = angles.device if isinstance(angles, Tensor) else torch.device("cpu")
         angles = check_angles(angles)

@@ -16,6 +16,7 @@ from ..io import Measurement, read_images
 from ..io import open as open_measurement
 from ..replay import saved_card
 from ..train.checkpoint import check_kept, load_checkpoint
+from ..view.content import origin_of
 from .common import put, weight_file
 from .values import from_pairs
 
@@ -41,6 +42,8 @@ def run(given: argparse.Namespace) -> None:
         _solve(given, path, card)
     elif (suffix in (".safetensors", "") and not path.is_dir()) or not path.exists():
         _weights(given, weight_file(given.file))
+    elif suffix == ".npz" and (told := origin_of(path)) is not None:
+        _answer(given, path, told)
     elif suffix == ".pt":
         state = load_checkpoint(given.file)
         check_kept(state)
@@ -67,6 +70,14 @@ def _solve(given: argparse.Namespace, path: Path, card: dict[str, Any]) -> None:
     else:
         put(given, f"{path.name}: a solve that was not finished")
     put(given, solve=told, settings=card["settings"])
+
+
+def _answer(given: argparse.Namespace, path: Path, told: dict[str, Any]) -> None:
+    with np.load(path, allow_pickle=False) as file:
+        x = file["x"]
+    size = f"magnitudes {np.abs(x).min():.4g} to {np.abs(x).max():.4g}" if x.size else "nothing"
+    put(given, f"{path.name}: an answer, x {_described(x)}, {size}")
+    put(given, json.dumps(told, indent=1, ensure_ascii=False), x=_described(x), provenance=told)
 
 
 def _data(given: argparse.Namespace, path: Path) -> None:

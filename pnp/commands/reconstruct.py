@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.provenance import provenance
-from ..io.writing import ending_of, write_images
+from ..io.writing import WRITTEN, ending_of, write_images
 from ..many import Job, reconstruct_many
 from ..many.answers import images_of, write_answer
 from ..many.corrections import CORRECTIONS
@@ -167,6 +167,8 @@ def run(given: argparse.Namespace) -> int:
     for option in ("save", "checkpoint", "uncertainty", "draws"):
         if getattr(given, option) is not None:
             raise ValueError(f"--{option}: is for one file, --out NAME.npz")
+    if root is None and [str(p) for p in paths] == given.data and len(paths) == 1:
+        _check_folder(given.out)
     if ending_of(given.out):
         raise ValueError(f"--out: {given.out} is a file's name, expected a folder for {len(paths)} files")
     found = reconstruct_many(
@@ -181,6 +183,15 @@ def run(given: argparse.Namespace) -> int:
     if given.quiet and found.failed:
         print("\n".join(found.faults), file=sys.stderr)  # errors are not progress
     return 1 if found.failed else 0
+
+
+def _check_folder(out: str) -> None:
+    """Raise where the answer of one file has a name with an ending that no format has, such as ``image.pgn``."""
+    place = Path(out)
+    if place.suffix and not place.is_dir() and not out.endswith(("/", os.sep)):
+        raise ValueError(
+            f"--out: {out}: expected a name that ends with one of {', '.join(sorted(WRITTEN))}; a folder's ends with /"
+        )
 
 
 def _merge(given: argparse.Namespace, path: Path) -> None:
@@ -213,6 +224,8 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
         if target is not None:
             _check_place(Path(target), path, given)
     found, bench = job.read(path), Bench(job)
+    if ending_of(place) in (".png", ".jpg", ".jpeg") and (count := bench.count(found)) > 1:  # before the solve
+        raise ValueError(f"--out: {place}: a picture holds one image, {path.name} has {count}; take .npz, .nii or .tif")
     with progress(given, None) as callback:
         result = bench.solve(found, checkpoint=given.checkpoint, callback=callback)
     say(given, _in_options(str(result)))

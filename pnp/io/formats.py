@@ -121,8 +121,8 @@ def open(path: str | Path, **options: Any) -> Measurement:
         if found is None:
             known = ", ".join(f.name for f in FORMATS)
             image = "an image or array does not say what it was measured by: Measurement(y, operator, arguments), or "
-            image = f"{image}--operator on the command line. " if ending(path) else ""
-            raise ValueError(f"{image}it is in no known format of measured data: {known}")
+            image = f"; {image}--operator on the command line" if ending(path) else ""
+            raise ValueError(f"it is in no known format of measured data: {known}{image}")
         _check_options(found, options)
         measurement = found.read(path, **options)
     said = {"file": path.name, "format": found.name, **measurement.provenance}

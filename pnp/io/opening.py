@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["installed", "named", "package", "within"]
+from operators.shapes import image_axes
+
+__all__ = ["installed", "named", "package", "sides", "within"]
 
 _MISSING = "reading this file needs {}: pip install 'pnp-imaging[{}]'"
 _RATIO, _ALWAYS = 1100, 2**26  # deflate makes at most 1032 bytes of one
@@ -49,6 +51,15 @@ def named(path: str | Path) -> Iterator[None]:
             raise
         words = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"cannot read {path}: {words}") from error
+
+
+def sides(image_shape: int | tuple[int, int]) -> tuple[int, int]:
+    """(H, W) of an image; one number is a square's.
+
+    >>> sides(64), sides((32, 48))
+    ((64, 64), (32, 48))
+    """
+    return image_axes((image_shape, image_shape) if isinstance(image_shape, int) else image_shape)[1:]
 
 
 def within(path: str | Path, shape: Sequence[int], itemsize: int = 1) -> None:

@@ -13,7 +13,7 @@ from operators import KaiserSquires, LensingConvention, bin_shear, shear_signs
 from ..corrections.lensing.calibration import calibrated
 from .hdf5_bounds import within_hdf5
 from .measurement import Measurement
-from .opening import named, package, within
+from .opening import named, package, sides, within
 from .uv_table import table_of
 
 __all__ = ["is_catalogue", "read_shear_catalogue", "shear_columns", "signs_of"]
@@ -29,6 +29,7 @@ _ALIASES = {
     "c2": ("c2", "c_2"),
     "redshift": ("z", "z_phot", "zphot", "z_b", "photo_z", "z_cgal"),
 }  # fmt: skip
+_FITS = (".fits", ".fit", ".fits.gz")
 _DEGREES = {"deg": 1.0, "arcmin": 1 / 60, "arcsec": 1 / 3600, "rad": 180 / math.pi}
 _A_PIXEL, _LARGEST = 4.0, 2048  # galaxies of a pixel, pixels of a side where none are given
 
@@ -37,7 +38,7 @@ def read_shear_catalogue(
     path: str | Path,
     *,
     pixel_scale: float | None = None,
-    image_shape: tuple[int, int] | None = None,
+    image_shape: int | tuple[int, int] | None = None,
     centre: tuple[float, float] | None = None,
     signs: tuple[int, int] | str = "auto",
     calibrate: bool = True,
@@ -51,7 +52,7 @@ def read_shear_catalogue(
 
     Args:
         pixel_scale: arcmin; default: four galaxies a pixel, about.
-        image_shape: (H, W), default: what holds the catalogue.
+        image_shape: (H, W), or an int for a square, default: what holds the catalogue.
         centre: right ascension and declination, degrees, default the middle of the catalogue.
         signs: of e1 and e2, as :class:`operators.LensingConvention` has them; ``"auto"``: those of
             :func:`operators.shear_signs`, where it is sure, else (1, 1).
@@ -84,7 +85,9 @@ def read_shear_catalogue(
             )
         if "redshift" in found:
             said["redshift"] = float(np.nanmean(found["redshift"]))
-        shape, scale = _grid(found["ra"], found["dec"], pixel_scale, image_shape)
+        shape, scale = _grid(
+            found["ra"], found["dec"], pixel_scale, None if image_shape is None else sides(image_shape)
+        )
         centre = centre or _middle(found["ra"], found["dec"])
         binned = bin_shear(found["ra"], found["dec"], (e1, e2), image_shape=shape, pixel_scale=scale,
                            centre=centre, weight=weight)  # fmt: skip
@@ -130,7 +133,7 @@ def _table(path: str | Path) -> dict[str, np.ndarray]:
     name = str(path).lower()
     if name.endswith((".h5", ".hdf5")):
         return _hdf5(path)
-    if not name.endswith((".fits", ".fit", ".fits.gz")):
+    if not name.endswith(_FITS):
         names, values = table_of(path)
         if names is None:
             raise ValueError("expected names of the columns in the first line")
@@ -145,6 +148,12 @@ def _table(path: str | Path) -> dict[str, np.ndarray]:
             if columns:
                 return columns
     raise ValueError("holds no table with columns of numbers")
+
+
+def _fits_names(path: Path) -> list[str]:
+    """Names of the columns, by the headers: a table that ends early is a catalogue, too, and its reader says so."""
+    with package("astropy.io.fits", "lensing").open(path, memmap=False) as file:
+        return [name for unit in file[1:] if not unit.is_image for name in unit.columns.names]
 
 
 def _hdf5(path: str | Path) -> dict[str, np.ndarray]:
@@ -220,7 +229,7 @@ def is_catalogue(path: Path) -> bool:
     False
     """
     try:
-        lower = {n.lower() for n in _table(path)}
+        lower = {n.lower() for n in (_fits_names(path) if path.name.lower().endswith(_FITS) else _table(path))}
     except (OSError, ValueError, TypeError):
         return False
     return all(any(a in lower for a in _ALIASES[what]) for what in ("ra", "dec"))

@@ -119,7 +119,10 @@ def table_of(path: str | Path) -> tuple[list[str] | None, np.ndarray]:
 
 def _numbers(values: np.ndarray) -> np.ndarray:
     if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
-        raise ValueError(f"expected a table of numbers (M, n), got {values.dtype} {values.shape}")
+        raise ValueError(
+            f"expected a table of numbers (M, n), got {values.dtype} {values.shape}; other arrays do not say what they "
+            "were measured by: Measurement(y, operator, arguments), or --operator on the command line"
+        )
     return values.astype(np.float64)
 
 

@@ -14,6 +14,7 @@ from operators import LinearOperator, PrimaryBeam, RadioInterferometry, Weighted
 from operators.radio.wterm import curvature
 
 from .measurement import Measurement
+from .opening import sides
 
 __all__ = ["Visibilities", "measured_visibilities", "sky_operator"]
 
@@ -44,7 +45,7 @@ class Visibilities(Measurement):
 
 def sky_operator(
     uv: Tensor,
-    image_shape: tuple[int, int],
+    image_shape: int | tuple[int, int],
     *,
     cell: float,
     w: Tensor | None = None,
@@ -53,11 +54,13 @@ def sky_operator(
     **options: Any,
 ) -> RadioInterferometry | LinearOperator:
     """The operator of visibilities: :class:`operators.RadioInterferometry`, with w where it turns a phase by more than
-    0.001, after a primary ``beam`` (H, W), before a ``gain`` of each sample, (M,), such as a spectrum's.
+    0.001, after a primary ``beam`` (H, W), before a ``gain`` of each sample, (M,), such as a spectrum's. One number as
+    ``image_shape`` is a square's.
 
     >>> sky_operator(torch.zeros(2, 5), (8, 8), cell=1.0, w=torch.ones(5)).w is None
     True
     """
+    image_shape = sides(image_shape)
     if w is not None:
         tilt = curvature(image_shape, math.radians(cell / 3600))
         if 2 * math.pi * float(w.abs().max()) * float(tilt.abs().max()) < _FLAT:
@@ -73,7 +76,7 @@ def measured_visibilities(
     weights: np.ndarray | None,
     *,
     sigma: str = "part",
-    image_shape: tuple[int, int] | None = None,
+    image_shape: int | tuple[int, int] | None = None,
     cell: float | None = None,
     provenance: Mapping[str, Any] | None = None,
     **columns: np.ndarray,
@@ -85,7 +88,8 @@ def measured_visibilities(
     that are all 1 say nothing of the noise, which is estimated then.
 
     Args:
-        image_shape: (H, W), default 256 x 256. cell: arcsec, default a third of the finest fringe.
+        image_shape: (H, W), or an int for a square, default 256 x 256.
+        cell: arcsec, default a third of the finest fringe.
         columns: time, baseline, frequency, (M,).
 
     Raises:
@@ -111,7 +115,7 @@ def measured_visibilities(
     longest = float(np.abs(uvw[:2]).max())
     if not longest > 0:
         raise ValueError("baselines are all zero")
-    finest, shape = math.degrees(1 / longest) * 3600, image_shape or (_SIDE, _SIDE)
+    finest, shape = math.degrees(1 / longest) * 3600, sides(_SIDE if image_shape is None else image_shape)
     said["finest fringe"] = f"{finest:.3g} arcsec"
     if cell is not None and finest > cell * max(shape):
         warnings.warn(

@@ -158,12 +158,17 @@ class Bench:
         self._op = (key, found.operator())
         return self._op[1]
 
+    def count(self, found: Measurement) -> int:
+        """How many images a solve of the measurement gives."""
+        return len(self._data(found, self.operator(found).out_shape))
+
+    def _data(self, found: Measurement, shape: tuple[int, ...]) -> torch.Tensor:
+        return found.y if self.job.operator is None else _batched(found.y, shape)
+
     def solve(self, found: Measurement, *, checkpoint: str | Path | None = None, callback: Any = None) -> Result:
         """Reconstruct; from a ``checkpoint`` on, where there is one."""
         solver = self.solver(found)
-        y = found.y.to(self.job.device)
-        if self.job.operator is not None:
-            y = _batched(y, solver.op.out_shape)
+        y = self._data(found, solver.op.out_shape).to(self.job.device)
         if checkpoint is not None and Path(checkpoint).exists():
             return replay(checkpoint, solver, y, callback=callback, checkpoint=checkpoint)
         return solver.solve(y, callback=callback, checkpoint=checkpoint)

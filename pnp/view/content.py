@@ -16,7 +16,7 @@ from ..replay import read_saved, saved_card
 if TYPE_CHECKING:
     from ..result import Result
 
-__all__ = ["Content", "Panel", "of_file", "of_result", "with_maps"]
+__all__ = ["Content", "Panel", "of_file", "of_result", "origin_of", "with_maps"]
 
 
 class Panel(NamedTuple):
@@ -77,6 +77,18 @@ def _unfinished(settings: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any
         "method": settings.get("solver", ""), "reason": "not finished", "iterations": len(rows), "findings": [],
         "report": {}, "history": {"step": list(range(1, len(rows) + 1)), **history},
     }  # fmt: skip
+
+
+def origin_of(path: Path) -> dict[str, Any] | None:
+    """The provenance of an answer as ``.npz``; ``None``: the file is another.
+
+    Raises:
+        ValueError: the file is broken; it is named.
+    """
+    with named(path), np.load(path, allow_pickle=False) as file:
+        if not {"x", "provenance"} <= {*file.files}:
+            return None
+        return json.loads(file["provenance"].item() or "{}")
 
 
 def _of_answer(path: Path) -> Content:

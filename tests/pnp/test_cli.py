@@ -14,6 +14,7 @@ from denoisers import DRUNetDenoiser
 from operators import MRI, Blur, Inpainting, Radon, gaussian_kernel, random_columns, random_mask
 from pnp import Job, PnPADMM, data
 from pnp.cli import main
+from pnp.io.writing import write_images
 from pnp.metrics import psnr
 from pnp.train import load_checkpoint, read_images
 
@@ -124,7 +125,7 @@ def test_data_are_corrected_first(tmp_path, capsys):
     np.savez(tmp_path / "a.npz", y=y, angles=op.angles.numpy(), size=48)
     command = ("reconstruct", tmp_path / "a.npz", "--out", tmp_path / "x.npz", "--iterations", "1", "--noise", "0.1")
     told = json.loads(run(capsys, *command, "--correct", "centre", "--json"))["provenance"]["data"]["corrections"]
-    assert len(told) == 1 and abs(float(told[0].removeprefix("centre of rotation: offset ")) - 3) < 0.2
+    assert len(told) == 1 and abs(float(told[0].split(", ")[0].removeprefix("centre of rotation: offset ")) - 3) < 0.2
     words = fails(capsys, *command, "--correct", "whiten", "--force")
     assert "a.npz: " in words and "coils" in words
     assert "invalid choice: 'center'" in fails(capsys, *command, "--correct", "center")
@@ -175,6 +176,30 @@ def test_reconstruct_says_what_is_missing(tmp_path, capsys):
     (tmp_path / "b.npz").write_bytes(b"none")
     for name in ("b.npz", "c.npz", "d.txt"):
         assert name in fails(capsys, "reconstruct", tmp_path / name, "--to", tmp_path / "x.npy")
+
+
+def test_a_name_with_an_ending_of_no_format_is_no_folder(tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", y=np.ones((8, 8), "f4"), mask=np.ones((8, 8), "f4"))
+    command = ("reconstruct", tmp_path / "a.npz", "--iterations", "1", "--noise", "0.1", "--out")
+    assert "a.pgn: expected a name that ends with one of .dcm" in fails(capsys, *command, tmp_path / "a.pgn")
+    assert not (tmp_path / "a.pgn").exists()
+    assert run(capsys, *command, f"{tmp_path / 'v1.2'}/", "--quiet") == str(tmp_path / "v1.2" / "a.npz")
+
+
+def test_a_picture_of_several_images_is_refused_before_the_solve(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pnp.many.job.Bench.solve", None)  # none begins
+    np.save(tmp_path / "a.npy", np.ones((3, 8, 8), "c8"))
+    np.save(tmp_path / "mask.npy", np.ones((8, 8), "f4"))
+    command = ("reconstruct", tmp_path / "a.npy", "--operator", "MRI", f"mask=@{tmp_path / 'mask.npy'}", "--out")
+    assert "x.png: a picture holds one image, a.npy has 3" in fails(capsys, *command, tmp_path / "x.png")
+
+
+def test_info_of_an_answer(tmp_path, capsys):
+    told = {"method": "PnPADMM", "iterations": 3}
+    write_images(tmp_path / "a.npz", [torch.full((1, 4, 6), 3 + 4j)], provenance=told)
+    words = run(capsys, "info", tmp_path / "a.npz")
+    assert words.startswith("a.npz: an answer, x 1 x 1 x 4 x 6 complex64, magnitudes 5 to 5")
+    assert json.loads(run(capsys, "info", tmp_path / "a.npz", "--json"))["provenance"] == told
 
 
 def test_info_and_recipes(noisy, capsys):

@@ -89,10 +89,17 @@ def find_offset(
 
 
 def centred(measurement: Measurement, **options: Any) -> Measurement:
-    """The measurement with the offset that :func:`find_offset` finds; ``options`` are its."""
+    """The measurement with the offset that :func:`find_offset` finds; ``options`` are its.
+
+    The centre of rotation projects to column (D - 1) / 2 - offset / ``detector_spacing`` of a parallel beam's D, which
+    ``provenance`` names, too.
+    """
     of = options.get("of", "offset")
-    offset = find_offset(measurement.operator(), measurement.y, **options)
+    op = measurement.operator()
+    offset = find_offset(op, measurement.y, **options)
     said = f"centre of rotation: {of} {offset:.4g}"
+    if isinstance(op, Radon):
+        said = f"{said}, column {(op.detector_count - 1) / 2 - offset / op.detector_spacing:.1f}"
     return measurement.changed(said, arguments={**measurement.arguments, of: offset})
 
 

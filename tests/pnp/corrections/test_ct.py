@@ -70,6 +70,8 @@ def test_physical_units_and_measurements():
     found = centred(m, within=5.0)
     assert abs(found.arguments["offset"] - 1.6) < 0.05 and abs(found.operator().offset - 1.6) < 0.05
     assert found.provenance["corrections"][0] == "one" and "centre" in found.provenance["corrections"][1]
+    column = float(found.provenance["corrections"][1].rpartition("column ")[2])
+    assert abs(column - (40 - 1.6 / 0.5)) < 0.2  # of 81, from 0: the ray of bin j is at (j - 40) 0.5 + 1.6
     assert "offset" not in m.arguments
 
 

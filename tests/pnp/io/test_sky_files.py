@@ -1,6 +1,7 @@
 """Readers of catalogues, maps and radio images: files of known contents."""
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,20 @@ def test_a_catalogue_finds_its_own_grid(tmp_path):
             opened(tmp_path / "a.fits", **{"ra": "alpha", "e1": "g_1", **options})
     with pytest.raises(ValueError, match=r"a\.fits: e1: no column has a usual name"):
         opened(tmp_path / "a.fits", ra="alpha")
+
+
+def test_a_catalogue_on_a_square_and_one_that_ends_early(tmp_path):
+    write(tmp_path / "a.fits", catalogue())
+    square = opened(tmp_path / "a.fits", image_shape=16)
+    assert square.y.shape == (1, 1, 16, 16) and torch.equal(
+        square.y, opened(tmp_path / "a.fits", image_shape=(16, 16)).y
+    )
+    whole = (tmp_path / "a.fits").read_bytes()
+    (tmp_path / "b.fits").write_bytes(whole[: len(whole) // 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy's, that the file may have been truncated
+        with pytest.raises(ValueError, match=r"b\.fits: (?!of no known format)"):
+            opened(tmp_path / "b.fits")
 
 
 def header(**more):

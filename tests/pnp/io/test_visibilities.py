@@ -140,6 +140,20 @@ def test_tables(tmp_path, name, head, options, order, scale):
     assert torch.equal(turned.arguments["uv"][1], -m.arguments["uv"][1])
 
 
+@pytest.mark.parametrize("shape", [48, (48, 48)])
+def test_one_number_is_a_square_image(tmp_path, shape):
+    np.save(tmp_path / "a.npy", table())
+    by_reader = opened(tmp_path / "a.npy", unit="lambda", image_shape=shape, cell=10.0)
+    by_operator = opened(tmp_path / "a.npy", unit="lambda", cell=10.0).operator(image_shape=shape)
+    assert by_reader.operator().image_shape == by_operator.image_shape == (48, 48)
+
+
+def test_arrays_that_are_no_table_need_an_operator(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((2, 8, 8), "c8"))
+    with pytest.raises(ValueError, match=r"a\.npy: expected a table of numbers .*--operator"):
+        opened(tmp_path / "a.npy")
+
+
 def test_weights_that_say_nothing_are_no_noise(tmp_path):
     values = table()
     values[:, 4] = 1
