@@ -47,7 +47,7 @@ class Augmented(MeasuredLoss):
         if not isinstance(loss, MeasuredLoss):
             raise TypeError(f"loss: expected one of pnp.train.losses of data alone, got {type(loss).__name__}")
         self.inner, self.moves = loss, tuple(moves)
-        self.assumes = loss.assumes
+        self.assumes, self.gain = loss.assumes, loss.gain
         draw_move(self.moves, (2, 2), torch.Generator())
 
     def __call__(

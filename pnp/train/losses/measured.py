@@ -28,6 +28,8 @@ class MeasuredLoss:
     """
 
     assumes: tuple[str, ...] = ()
+    gain: float | None = None
+    """Data of one count, where Gaussian noise comes on top of counts."""
 
     def __call__(self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None):
         """The loss of each sample, (B,).

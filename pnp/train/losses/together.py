@@ -31,6 +31,7 @@ class Together(MeasuredLoss):
             raise ValueError("terms: expected at least one (weight, loss)")
         self.terms = terms
         self.assumes = tuple({name for _, loss in terms for name in loss.assumes})
+        self.gain = next((loss.gain for _, loss in terms if loss.gain is not None), None)
 
     def __call__(
         self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None

@@ -69,6 +69,7 @@ def test_correlated_noise_is_found(name):
         found = doubts_of(loss, y, likelihood)
         assert "correlated noise" in [d.cause for d in found]
         assert "neighbouring columns" in next(d.words for d in found if d.cause == "correlated noise")
+        assert all("noise of the right level" in d.words for d in found if d.cause == "noise level")
     for fine in (Splitting(), Noisier2Inverse(draw)):
         assert causes(fine, y, likelihood) == []
 
@@ -77,6 +78,25 @@ def test_gains_that_are_none_are_found():
     y = poisson_noise(PHOTOGRAPH, 50.0, seed=1)
     assert causes(Recorrupted(), y, Poisson(Identity((SIDE, SIDE)), 50.0)) == []
     assert causes(Recorrupted(), y, Poisson(Identity((SIDE, SIDE)), 70.0)) == ["noise level"]
+
+    assert causes(SURE(), y, Poisson(Identity((SIDE, SIDE)), 100.0)) == ["noise level"]  # whole, but twice as many
+
+
+def test_noise_on_counts_is_judged_with_its_gain():
+    y = gaussian_noise(poisson_noise(PHOTOGRAPH, 1000.0, seed=1), 0.02, seed=2)
+    for loss in (SURE(gain=1e-3), Augmented(SURE(gain=1e-3), ["flips"]), Together((1.0, SURE(gain=1e-3)))):
+        assert causes(loss, y, Gaussian(Identity((SIDE, SIDE)), 0.02)) == []
+    (doubt,) = doubts_of(SURE(gain=1e-2), y, Gaussian(Identity((SIDE, SIDE)), 0.02))
+    assert doubt.cause == "noise level" and "smoothing" in doubt.words
+
+
+def test_details_of_photographs_are_not_taken_for_correlated_noise():
+    """Sinograms of 128 x 128 pixels, where what is there beside the noise is as large as the noise."""
+    image, op = data.sample("camera")[..., 100:228, 180:308], Radon(128, torch.arange(60) * (torch.pi / 60))
+    y = gaussian_noise(op.A(image), 0.25, seed=3)
+    assert "correlated noise" not in causes(Recorrupted(), y, Gaussian(op, 0.25))
+    smeared = op.A(image) + smeared_noise(0.25)(y, torch.Generator().manual_seed(8))
+    assert "correlated noise" in causes(Recorrupted(), smeared, Gaussian(op, 0.25))
 
 
 def test_moves_that_an_operator_is_equivariant_to_are_found():
