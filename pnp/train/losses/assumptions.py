@@ -13,11 +13,12 @@ from operators.doubts import Doubt
 from operators.image.mask import Identity
 from operators.linalg import dot
 
+from ...arguments import check_values
 from ...counts import Poisson
-from ...likelihood import Gaussian, Likelihood
+from ...likelihood import Gaussian, Likelihood, as_likelihood
 from ...noise_level import estimate_noise
 from ...streams import normal
-from .measured import MeasuredLoss, measured_op, seen
+from .measured import MeasuredLoss, check_loss, measured_op, seen
 from .moves import draw_move
 
 __all__ = ["doubts_of", "neighbour_correlation", "useless_moves"]
@@ -29,7 +30,7 @@ _FEW = 5  # counts: the root of fewer has another scatter
 _SMOOTH = 0.25  # share of the blocks that are taken, the smoothest
 
 
-def doubts_of(loss: MeasuredLoss, y: Tensor, likelihood: Likelihood) -> tuple[Doubt, ...]:
+def doubts_of(loss: MeasuredLoss, y: Tensor, likelihood: Any) -> tuple[Doubt, ...]:
     """What ``loss`` assumes and data y (B, ...) or their operator do not show: a noise level that is not the data's,
     noise that neighbours share, counts that are none or scatter otherwise, moves that the operator is equivariant to.
 
@@ -38,8 +39,15 @@ def doubts_of(loss: MeasuredLoss, y: Tensor, likelihood: Likelihood) -> tuple[Do
     >>> y = 0.1 * normal(torch.zeros(1, 1, 64, 64), 0, 0)
     >>> [d.cause for d in doubts_of(SURE(), y, Gaussian(Identity((64, 64)), 0.3))]
     ['noise level']
+
+    Raises:
+        TypeError: ``loss`` is none of data alone. ValueError: y holds NaN, or does not fit the likelihood or operator.
     """
     found: list[Doubt] = []
+    check_loss(loss)
+    check_values("y", y)
+    likelihood = as_likelihood(likelihood)
+    likelihood.check(y)
     op = measured_op(likelihood)
     colour = _colour(y, likelihood) if "white" in loss.assumes and not isinstance(likelihood, Poisson) else []
     if isinstance(likelihood, Poisson):

@@ -88,7 +88,11 @@ class DataRecipe(Recipe):
         """Measurements where all files of the folder are such, else images."""
         found = [] if folder is None else _measurements(Path(folder), recursive=self.recursive)
         if found:
-            return found
+            own, theirs = self._operator(Generator().manual_seed(0)).field, found[0].operator().field
+            if own == theirs:
+                return found
+            if theirs != "natural":  # maps and skies in FITS, which could be denoised, are images here
+                raise ValueError(f"data: {self.name} is for measurements of {own}, these are of {theirs}")
         if folder is not None and self.field is not None:
             return [squared(x, self.size or x.shape[-1]) for x in self.field(Path(folder))]
         images = super().read(folder, skip_broken=skip_broken, whole=whole)
@@ -96,6 +100,11 @@ class DataRecipe(Recipe):
 
     def task(self, images: Sequence[Any]) -> Task:
         if images and isinstance(images[0], Measurement):
+            if self.twice:
+                raise ValueError(
+                    f"data: {self.name} needs two measurements of each image, files hold one; use "
+                    "SelfSupervised(measurements, Noise2Noise(), batch=4, seconds=others)"
+                )
             return SelfSupervised(
                 images, self.loss(images[0].operator().in_shape[-1]), batch=self.batch, seed=self.seed
             )

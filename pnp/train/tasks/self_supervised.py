@@ -19,7 +19,7 @@ from ...solver import Solver
 from ..drawing import USUAL, Drawing, white_noise
 from ..images import numbered_crop
 from ..losses.assumptions import doubts_of
-from ..losses.measured import Estimator, MeasuredLoss, measured_op
+from ..losses.measured import Estimator, MeasuredLoss, check_loss, measured_op
 from ..unrolled import FixedPoint, Unrolled
 from .base import Drawn, Task
 
@@ -60,8 +60,8 @@ class SelfSupervised(Task):
         check: look at what the loss assumes in a few measurements, and warn of what they do not show.
 
     Raises:
-        ValueError: there is no measurement, or one holds NaN; a noise level below zero; a loss that the likelihood does
-            not fit.
+        TypeError: ``loss`` is none of data alone. ValueError: there is no measurement, or one holds NaN; a noise level
+            below zero; a loss that the likelihood does not fit; ``seconds`` that are the same data.
 
     >>> from operators import Inpainting
     >>> from pnp.train.losses import Splitting
@@ -83,12 +83,16 @@ class SelfSupervised(Task):
         seed: int = 0,
     ) -> None:
         super().__init__(batch, _no_criterion, seed=seed)
+        check_loss(loss)
         self.measurements, self.measured_loss = _one_by_one(measurements), loss
         self.seconds = None if seconds is None else _one_by_one(seconds)
         if not self.measurements:
             raise ValueError("measurements: expected at least one")
         if self.seconds is not None and len(self.seconds) != len(self.measurements):
             raise ValueError(f"seconds: {len(self.seconds)} for {len(self.measurements)} measurements")
+        for number, ((y, _), (other, _)) in enumerate(zip(self.measurements, self.seconds or ())):
+            if torch.equal(y, other):
+                raise ValueError(f"seconds: that of measurement {number} holds the same data, noise and all")
         loss.check(self.measurements[0][1])
         said: set[str] = set()
         for y, likelihood in self.measurements[:_LOOKED_AT] if check else ():
@@ -128,6 +132,8 @@ def _one_by_one(measurements: Sequence[Any]) -> list[tuple[Tensor, Likelihood]]:
         if isinstance(one, Measurement):
             found += _slices(one)
             continue
+        if not (isinstance(one, tuple | list) and len(one) == 2 and isinstance(one[0], Tensor)):
+            raise TypeError("measurements: expected pairs, [(y, likelihood or operator), ...], or pnp.io.Measurement")
         y, op = one
         likelihood = made.setdefault(id(op), as_likelihood(op))
         likelihood.check(y)

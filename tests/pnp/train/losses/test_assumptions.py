@@ -1,6 +1,7 @@
 """Wrong assumptions are found and said: noise levels, correlated noise, moves that an operator is equivariant to."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -14,15 +15,23 @@ from pnp.likelihood import Gaussian
 from pnp.train import NoisyCrops, SelfSupervised
 from pnp.train.losses import (
     SURE,
+    UNSURE,
     Augmented,
     BlindSpot,
     Equivariant,
     EquivariantSplitting,
+    Noise2Noise,
     Noisier2Inverse,
     Recorrupted,
     Splitting,
     Together,
+    UnknownNoise,
+    angles,
+    blocks,
+    columns,
     doubts_of,
+    halves,
+    samples,
     smeared_noise,
     useless_moves,
 )
@@ -138,6 +147,37 @@ def test_a_task_says_it_once_and_refuses_what_cannot_be():
     task = SelfSupervised([(y, op)], Splitting(), batch=1)
     with pytest.raises(ValueError, match="a denoiser needs it"):
         task.loss(DRUNetDenoiser(None, preset="fast"), task.draw(0, [0]))
+
+
+def test_what_cannot_be_is_named():
+    op, y = Identity((8, 8)), torch.rand(2, 1, 8, 8)
+    data: Any = [(y, Gaussian(op, 0.1))]
+    task: Any = SelfSupervised
+    together: Any = Together
+    every: Any = angles
+    for wrong, error, words in (
+        (lambda: task(data, SURE, batch=1), TypeError, "the class SURE"),
+        (lambda: task(data, torch.nn.functional.mse_loss, batch=1), TypeError, "of data alone, got function"),
+        (lambda: task(y, SURE(), batch=1), TypeError, "expected pairs"),
+        (lambda: task(data, Noise2Noise(), batch=1, seconds=data), ValueError, "holds the same data"),
+        (lambda: doubts_of(SURE(), y * torch.nan, Gaussian(op, 0.1)), ValueError, "NaN"),
+        (lambda: doubts_of(SURE(), y[0], op), ValueError, "batch axis"),
+        (lambda: together([(1.0, SURE())]), TypeError, "weight, loss"),
+        (lambda: together(SURE()), TypeError, "weight, loss"),
+        (lambda: Equivariant([]), ValueError, "moves"),
+        (lambda: BlindSpot(9)(lambda z, _: z, y, Gaussian(op), [0, 1]), ValueError, "spacing: 9 of 8 x 8"),
+        (lambda: UNSURE(torch.nn.Identity()), TypeError, "UnknownNoise"),
+        (lambda: UNSURE(UnknownNoise(torch.nn.Identity(), 0.1)).check(Poisson(op, 9.0)), ValueError, "Poisson"),
+        (lambda: halves(1), ValueError, "count"),
+        (lambda: every(2.5), ValueError, "groups"),
+        (lambda: blocks(0.2, length=0), ValueError, "length"),
+        (lambda: samples(0.2, centre=-1), ValueError, "centre"),
+        (lambda: columns(0.2, centre=-1), ValueError, "centre"),
+        (lambda: smeared_noise(0.1, width=0), ValueError, "width"),
+    ):
+        with pytest.raises(error, match=words):
+            wrong()
+    assert doubts_of(SURE(), y, op) == ()  # operators do for likelihoods
 
 
 def test_samples_may_have_levels_of_their_own_and_bad_data_are_named():
