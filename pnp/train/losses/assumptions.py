@@ -78,7 +78,7 @@ def _level(y: Tensor, likelihood: Likelihood, gain: float | None, *, alike: bool
     words = f"noise_std: the data look like noise of {ratio:.2g} times the level that is given"
     more = "the loss will reward keeping noise" if ratio > 1 else "the loss will reward smoothing the image away"
     if alike and ratio < 1:
-        more = "so does noise of the right level that neighbours share"
+        more += ", or neighbours share noise of that level"
     return [Doubt("noise level", f"{words}; {more}. UNSURE and Splitting need no level")]
 
 

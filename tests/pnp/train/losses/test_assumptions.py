@@ -78,7 +78,7 @@ def test_correlated_noise_is_found(name):
         found = doubts_of(loss, y, likelihood)
         assert "correlated noise" in [d.cause for d in found]
         assert "neighbouring columns" in next(d.words for d in found if d.cause == "correlated noise")
-        assert all("noise of the right level" in d.words for d in found if d.cause == "noise level")
+        assert all("or neighbours share noise of that level" in d.words for d in found if d.cause == "noise level")
     for fine in (Splitting(), Noisier2Inverse(draw)):
         assert causes(fine, y, likelihood) == []
 
@@ -147,6 +147,19 @@ def test_a_task_says_it_once_and_refuses_what_cannot_be():
     task = SelfSupervised([(y, op)], Splitting(), batch=1)
     with pytest.raises(ValueError, match="a denoiser needs it"):
         task.loss(DRUNetDenoiser(None, preset="fast"), task.draw(0, [0]))
+
+
+def test_noisy_images_of_another_level_are_said():
+    noisy = gaussian_noise(PHOTOGRAPH, STD)[0]
+    settings: dict[str, Any] = {"crop": 32, "batch": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        NoisyCrops([noisy], SURE(), sigmas=(STD, 0.3), **settings)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        NoisyCrops([PHOTOGRAPH[0], PHOTOGRAPH[0]], SURE(), sigmas=(STD, 0.3), **settings)
+    assert [str(w.message).split(":")[0] for w in caught] == ["noise level", "correlated noise"]  # once each
+    assert "smoothing the image away" in str(caught[0].message) and caught[0].filename == __file__
 
 
 def test_what_cannot_be_is_named():
