@@ -171,7 +171,7 @@ def compared(name: str, these: Field, steps: int, count: int | None) -> dict[str
 def main() -> None:
     """Print the tables."""
     p = parser(__doc__)
-    p.add_argument("--fields", nargs="+", default=[*FIELDS])
+    p.add_argument("--fields", nargs="+", default=[*FIELDS], choices=[*FIELDS])
     p.add_argument("--steps", type=int, default=600)
     p.add_argument("--measured", nargs="*", choices=[*CASES], help="measured data instead, judged on data kept out")
     given = p.parse_args()

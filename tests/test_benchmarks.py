@@ -1,6 +1,7 @@
 """What the benchmarks' command lines accept, and what they print that others copy."""
 
 import re
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 import denoisers.weights
 import pnp.train.evaluation
+from benchmarks import self_supervised
 from benchmarks.card import cards
 from benchmarks.common import shipped
 from benchmarks.denoising import knows, make
@@ -74,3 +76,10 @@ def test_coverage_is_that_of_images_left_out(name):
     for kind in ("additive", "multiplicative", "constant"):  # nine images: the largest of their errors
         assert 90 < figures[kind] <= 100 and figures[f"{kind}, least"] <= figures[kind]
     assert figures["constant, width"] == pytest.approx(100) and 0 <= figures["as they come"] <= 100
+
+
+def test_unknown_fields_end_with_a_message(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["self_supervised", "--fields", "CT"])
+    with pytest.raises(SystemExit):
+        self_supervised.main()
+    assert "invalid choice: 'CT'" in capsys.readouterr().err

@@ -61,6 +61,7 @@ class Adaptation:
         return self.reason
 
 
+@torch.enable_grad()
 def adapt(
     denoiser: Any,
     op: Any,
@@ -113,6 +114,8 @@ def adapt(
     >>> done.adapted or "kept" in str(done)
     True
     """
+    if not callable(solver):
+        raise TypeError(f"solver: expected a method such as PnPADMM, or a function, got {solver!r}")
     original = as_denoiser(denoiser)
     if not any(p.is_floating_point() for p in original.parameters()):
         raise TypeError(f"denoiser: {type(original).__name__} has no weights to adapt")

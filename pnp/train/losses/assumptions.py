@@ -10,13 +10,15 @@ from torch.nn import functional as F
 
 from operators.base import LinearOperator
 from operators.doubts import Doubt
+from operators.image.mask import Identity
 from operators.linalg import dot
 
+from ...arguments import check_values
 from ...counts import Poisson
-from ...likelihood import Gaussian, Likelihood
+from ...likelihood import Gaussian, Likelihood, as_likelihood
 from ...noise_level import estimate_noise
 from ...streams import normal
-from .measured import MeasuredLoss, measured_op, seen
+from .measured import MeasuredLoss, check_loss, measured_op, seen
 from .moves import draw_move
 
 __all__ = ["doubts_of", "neighbour_correlation", "useless_moves"]
@@ -24,30 +26,35 @@ __all__ = ["doubts_of", "neighbour_correlation", "useless_moves"]
 _LEVEL = 1.35  # ratio of noise levels from which one of them is wrong
 _COLOUR = 0.1  # difference of the correlation of neighbours from which noise is not white
 _BLOCK = 8  # pixels
+_FEW = 5  # counts: the root of fewer has another scatter
 _SMOOTH = 0.25  # share of the blocks that are taken, the smoothest
 
 
-def doubts_of(loss: MeasuredLoss, y: Tensor, likelihood: Likelihood) -> tuple[Doubt, ...]:
+def doubts_of(loss: MeasuredLoss, y: Tensor, likelihood: Any) -> tuple[Doubt, ...]:
     """What ``loss`` assumes and data y (B, ...) or their operator do not show: a noise level that is not the data's,
-    noise that neighbours share, counts that are none, moves that the operator is equivariant to.
+    noise that neighbours share, counts that are none or scatter otherwise, moves that the operator is equivariant to.
 
     >>> from operators import Identity
     >>> from pnp.train.losses import SURE
     >>> y = 0.1 * normal(torch.zeros(1, 1, 64, 64), 0, 0)
     >>> [d.cause for d in doubts_of(SURE(), y, Gaussian(Identity((64, 64)), 0.3))]
     ['noise level']
+
+    Raises:
+        TypeError: ``loss`` is none of data alone. ValueError: y holds NaN, or does not fit the likelihood or operator.
     """
     found: list[Doubt] = []
+    check_loss(loss)
+    check_values("y", y)
+    likelihood = as_likelihood(likelihood)
+    likelihood.check(y)
     op = measured_op(likelihood)
-    if "level" in loss.assumes and isinstance(op, LinearOperator):
-        found += _level(y, likelihood)
-    if "white" in loss.assumes and not isinstance(likelihood, Poisson):
-        found += _colour(y, likelihood)
-    if isinstance(likelihood, Poisson) and {"level", "counts"} & {*loss.assumes}:
-        counts = likelihood.photons * y
-        if bool(((counts - counts.round()).abs() > 1e-3 * (1 + counts.abs()) ** 0.5).any()):
-            words = "photons * y are no whole numbers: photons is not the gain of these data, or they were processed"
-            found.append(Doubt("noise level", words))
+    colour = _colour(y, likelihood) if "white" in loss.assumes and not isinstance(likelihood, Poisson) else []
+    if isinstance(likelihood, Poisson):
+        found += _counts(y, likelihood) if {"level", "counts"} & {*loss.assumes} else []
+    elif "level" in loss.assumes and isinstance(op, LinearOperator):
+        found += _level(y, likelihood, loss.gain, alike=bool(colour))
+    found += colour
     useless = useless_moves(op, loss.groups(likelihood)) if isinstance(op, LinearOperator) else []
     if useless:
         words = f"the operator sees no more of an image after {', '.join(useless)}: they teach nothing of what it loses"
@@ -55,9 +62,11 @@ def doubts_of(loss: MeasuredLoss, y: Tensor, likelihood: Likelihood) -> tuple[Do
     return tuple(found)
 
 
-def _level(y: Tensor, likelihood: Likelihood) -> list[Doubt]:
+def _level(y: Tensor, likelihood: Likelihood, gain: float | None, *, alike: bool) -> list[Doubt]:
     if type(likelihood) is not Gaussian or likelihood.noise_std is None:
         return []
+    if gain is not None:
+        return _scatter(y, likelihood, gain, likelihood.deviation(y), "noise_std, gain")
     data = likelihood.given(y)
     try:
         found, _ = estimate_noise(likelihood.op, data)  # pyright: ignore[reportArgumentType]
@@ -68,7 +77,36 @@ def _level(y: Tensor, likelihood: Likelihood) -> list[Doubt]:
         return []
     words = f"noise_std: the data look like noise of {ratio:.2g} times the level that is given"
     more = "the loss will reward keeping noise" if ratio > 1 else "the loss will reward smoothing the image away"
+    if alike and ratio < 1:
+        more += ", or neighbours share noise of that level"
     return [Doubt("noise level", f"{words}; {more}. UNSURE and Splitting need no level")]
+
+
+def _counts(y: Tensor, likelihood: Poisson) -> list[Doubt]:
+    counts = likelihood.photons * y
+    if bool(((counts - counts.round()).abs() > 1e-3 * (1 + counts.abs()) ** 0.5).any()):
+        words = "photons * y are no whole numbers: photons is not the gain of these data, or they were processed"
+        return [Doubt("noise level", words)]
+    return _scatter(y, likelihood, 1 / likelihood.photons, torch.zeros((), dtype=y.dtype), "photons")
+
+
+def _scatter(y: Tensor, likelihood: Likelihood, gain: float, std: Any, name: str) -> list[Doubt]:
+    """Noise of variance ``std² + gain y`` in images and sinograms, by a root that makes it one (Anscombe's)."""
+    known = seen(likelihood, y)
+    if y.ndim != 4 or y.is_complex() or float((known * y).sum()) < _FEW * gain * float(known.sum()):
+        return []
+    std = torch.as_tensor(std).to(y)
+    root = 2 / gain * (gain * y + 0.375 * gain**2 + std.square()).clamp_min(0).sqrt()
+    try:
+        found, _ = estimate_noise(Identity((y.shape[-2], y.shape[-1]), channels=y.shape[1]), known * root)
+    except ValueError:  # too few data to tell
+        return []
+    ratio = float(found.median())
+    if not math.isfinite(ratio) or 1 / _LEVEL <= ratio <= _LEVEL:
+        return []
+    words = f"{name}: the data scatter {ratio:.2g} times as much as such counts"
+    more = "the loss will reward keeping noise" if ratio > 1 else "the loss will reward smoothing the image away"
+    return [Doubt("noise level", f"{words}; {more}. Splitting needs no level")]
 
 
 def _colour(y: Tensor, likelihood: Likelihood) -> list[Doubt]:
@@ -84,6 +122,8 @@ def _colour(y: Tensor, likelihood: Likelihood) -> list[Doubt]:
         least = 3 * _COLOUR if noise is None else _COLOUR  # details of an image look like noise of neighbours
         if noise is not None and energy / unit > 2.5 * noise:
             continue
+        if noise is not None and found > expected:  # what is there beside the noise may be details of the image
+            least += (1 - expected) * max(0.0, 1 - unit * noise / energy)
         if abs(found - expected) > max(abs(worst), least):
             worst, where = found - expected, name
     if not where:

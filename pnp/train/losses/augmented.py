@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...likelihood import Likelihood
-from .measured import Estimator, MeasuredLoss, measured_op, stream
+from .measured import Estimator, MeasuredLoss, check_loss, measured_op, stream
 from .moves import Moved, draw_move
 
 __all__ = ["Augmented"]
@@ -44,10 +44,9 @@ class Augmented(MeasuredLoss):
     """
 
     def __init__(self, loss: MeasuredLoss, moves: Sequence[str] = ("quarters", "flips", "rotations")) -> None:
-        if not isinstance(loss, MeasuredLoss):
-            raise TypeError(f"loss: expected one of pnp.train.losses of data alone, got {type(loss).__name__}")
+        check_loss(loss)
         self.inner, self.moves = loss, tuple(moves)
-        self.assumes = loss.assumes
+        self.assumes, self.gain = loss.assumes, loss.gain
         draw_move(self.moves, (2, 2), torch.Generator())
 
     def __call__(

@@ -28,7 +28,7 @@ class BlindSpot(MeasuredLoss):
         spacing: of the lattice J, in pixels, at least 2; its place is random.
 
     Raises:
-        ValueError: ``spacing`` is below 2; on use: data without rows and columns.
+        ValueError: ``spacing`` is below 2; on use: data without rows and columns, or fewer than it.
 
     Krull, Buchholz, Jug 2019, doi:10.1109/CVPR.2019.00223; Batson, Royer 2019, arXiv:1901.11365.
 
@@ -51,6 +51,10 @@ class BlindSpot(MeasuredLoss):
     ) -> Tensor:
         if y.ndim < 4:
             raise ValueError(f"y: BlindSpot needs rows and columns of neighbours, (B, C, H, W), got {tuple(y.shape)}")
+        if min(y.shape[-2:]) < self.spacing:
+            raise ValueError(
+                f"spacing: {self.spacing} of {y.shape[-2]} x {y.shape[-1]} data, some would have no lattice"
+            )
         rows = [self._hidden(row, stream(seed)) for row, seed in zip(y, seeds)]
         replaced, hidden = (torch.stack(parts) for parts in zip(*rows))
         out = hidden * seen(likelihood, y)

@@ -10,7 +10,17 @@ from operators.linalg import column
 
 from ...likelihood import Gaussian, Likelihood
 
-__all__ = ["Estimator", "MeasuredLoss", "deviation", "measured_op", "per_datum", "seen", "stream", "white"]
+__all__ = [
+    "Estimator",
+    "MeasuredLoss",
+    "check_loss",
+    "deviation",
+    "measured_op",
+    "per_datum",
+    "seen",
+    "stream",
+    "white",
+]
 
 Estimator = Callable[[Tensor, Likelihood], Tensor]
 """Data (B, ...) and their likelihood to images (B, C, H, W)."""
@@ -28,6 +38,8 @@ class MeasuredLoss:
     """
 
     assumes: tuple[str, ...] = ()
+    gain: float | None = None
+    """Data of one count, where Gaussian noise comes on top of counts."""
 
     def __call__(self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None):
         """The loss of each sample, (B,).
@@ -47,6 +59,13 @@ class MeasuredLoss:
     def groups(self, likelihood: Likelihood) -> Sequence[Any]:
         """Moves of images that the loss counts on, whose use is looked at once."""
         return ()
+
+
+def check_loss(loss: Any) -> None:
+    """Raise where ``loss`` is none of data alone."""
+    if not isinstance(loss, MeasuredLoss):
+        name = f"the class {loss.__name__}, not SURE() and the like" if isinstance(loss, type) else type(loss).__name__
+        raise TypeError(f"loss: expected one of pnp.train.losses of data alone, got {name}")
 
 
 def measured_op(likelihood: Likelihood) -> Any:

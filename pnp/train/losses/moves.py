@@ -70,9 +70,11 @@ def draw_move(kinds: Sequence[str], shape: Sequence[int], g: torch.Generator) ->
     """A random move of the ``kinds`` in :data:`KINDS`, for images of ``shape`` (..., H, W).
 
     Raises:
-        ValueError: another kind; turns of an image that is not square.
+        ValueError: no kind, or another; turns of an image that is not square.
     """
     height, width = shape[-2:]
+    if isinstance(kinds, str) or not kinds:
+        raise ValueError(f"moves: expected a list of {', '.join(KINDS)}, got {kinds!r}")
     for kind in kinds:
         one_of("moves", kind, KINDS)
         if kind in ("quarters", "rotations") and height != width:

@@ -213,6 +213,8 @@ def smeared_noise(std: float, *, width: int = 2) -> NoiseDraw:
     (True, True)
     """
     std = positive("std", std)
+    if not isinstance(width, int) or width < 1:
+        raise ValueError(f"width: expected at least one, got {width!r}")
 
     def draw(like: Tensor, generator: torch.Generator) -> Tensor:
         n = torch.randn(like.shape, generator=generator, dtype=like.real.dtype)

@@ -20,6 +20,12 @@ def _share(value: float) -> float:
     return float(value)
 
 
+def _centre(value: int) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"centre: expected a number of samples >= 0, got {value!r}")
+    return value
+
+
 def angles(groups: int = 4, *, see: str = "others") -> Split:
     """Every ``groups``-th angle is held out, from a random first one (Noise2Inverse); ``see="one"``: only these are
     seen, and all others held out.
@@ -27,8 +33,8 @@ def angles(groups: int = 4, *, see: str = "others") -> Split:
     Raises:
         ValueError: fewer than two groups; another ``see``. In use: fewer angles than groups.
     """
-    if groups < 2:
-        raise ValueError(f"groups: expected at least two, got {groups}")
+    if not isinstance(groups, int) or groups < 2:
+        raise ValueError(f"groups: expected at least two, got {groups!r}")
     one_of("see", see, ("others", "one"))
 
     def split(op: Any, g: torch.Generator) -> Tensor:
@@ -46,7 +52,7 @@ def angles(groups: int = 4, *, see: str = "others") -> Split:
 def samples(share: float = 0.4, *, centre: int = 4) -> Split:
     """Each sample of k-space, or pixel, is held out with probability ``share``, alike for all coils; a square of
     ``centre`` pixels in the middle is always seen (SSDU)."""
-    share = _share(share)
+    share, centre = _share(share), _centre(centre)
 
     def split(op: Any, g: torch.Generator) -> Tensor:
         height, width = op.out_shape[-2:]
@@ -61,7 +67,7 @@ def samples(share: float = 0.4, *, centre: int = 4) -> Split:
 def columns(share: float = 0.4, *, centre: int = 4) -> Split:
     """Whole columns of k-space, as they are measured: each is held out with probability ``share``; ``centre`` columns
     in the middle are always seen."""
-    share = _share(share)
+    share, centre = _share(share), _centre(centre)
 
     def split(op: Any, g: torch.Generator) -> Tensor:
         width = op.out_shape[-1]
@@ -76,6 +82,8 @@ def blocks(share: float = 0.2, *, length: int = 16) -> Split:
     """Blocks of ``length`` neighbours of data in rows, such as visibilities, are held out with probability ``share``;
     at least one is held out and one seen."""
     share = _share(share)
+    if not isinstance(length, int) or length < 1:
+        raise ValueError(f"length: expected at least one, got {length!r}")
 
     def split(op: Any, g: torch.Generator) -> Tensor:
         count = op.out_shape[-1]
@@ -102,5 +110,7 @@ def halves(count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     >>> len(first), sorted((*first.tolist(), *second.tolist()))
     (3, [0, 1, 2, 3, 4, 5, 6])
     """
+    if not isinstance(count, int) or count < 2:
+        raise ValueError(f"count: expected at least two, got {count!r}")
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return order[: count // 2], order[count // 2 :]

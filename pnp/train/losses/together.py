@@ -16,7 +16,7 @@ class Together(MeasuredLoss):
     """Sum of losses of data with weights, such as ``Together((1, SURE()), (1, Equivariant()))``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none. TypeError: one is no (weight, loss).
 
     >>> from operators import Identity
     >>> from pnp.likelihood import Gaussian
@@ -29,8 +29,12 @@ class Together(MeasuredLoss):
     def __init__(self, *terms: tuple[float, MeasuredLoss]) -> None:
         if not terms:
             raise ValueError("terms: expected at least one (weight, loss)")
+        for term in terms:
+            if not (isinstance(term, tuple) and len(term) == 2 and isinstance(term[1], MeasuredLoss)):
+                raise TypeError(f"terms: expected (weight, loss) each, Together((1, SURE()), ...), got {term!r}")
         self.terms = terms
         self.assumes = tuple({name for _, loss in terms for name in loss.assumes})
+        self.gain = next((loss.gain for _, loss in terms if loss.gain is not None), None)
 
     def __call__(
         self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None

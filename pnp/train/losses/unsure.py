@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...arguments import positive
-from ...likelihood import Likelihood
+from ...likelihood import Gaussian, Likelihood
 from .measured import Estimator, MeasuredLoss, inner, measured_op, per_datum, real_count, seen, white
 
 __all__ = ["UNSURE", "UnknownNoise"]
@@ -64,6 +64,9 @@ class UNSURE(MeasuredLoss):
         level: the module that holds the level, or a function that gives it.
         step: of the derivative, in deviations of the noise.
 
+    Raises:
+        TypeError: ``level`` is another module. ValueError: another likelihood.
+
     Tachella, Davies, Jacques 2025, arXiv:2409.01985.
 
     >>> from operators import Identity
@@ -80,8 +83,16 @@ class UNSURE(MeasuredLoss):
             held = level
             self._level: Callable[[], UnknownNoise] = lambda: held
         else:
+            if isinstance(level, nn.Module) or not callable(level):
+                raise TypeError(f"level: expected UnknownNoise(model, first_guess), got {type(level).__name__}")
             self._level = level
         self.step = positive("step", step)
+
+    def check(self, likelihood: Likelihood) -> None:
+        if type(likelihood) is not Gaussian:
+            raise ValueError(
+                f"likelihood: UNSURE is for Gaussian noise, got {type(likelihood).__name__}; SURE takes counts"
+            )
 
     def __call__(
         self, f: Estimator, y: Tensor, likelihood: Likelihood, seeds: Sequence[int], other: Any = None

@@ -42,8 +42,8 @@ _SHARE = 0.4  # of k-space's samples, which are held out
 class DataRecipe(Recipe):
     """A :class:`pnp.Reconstructor`, or another model of (y, op), that learns from data alone.
 
-    Folders hold measurements (formats of :func:`pnp.io.open`), or images, which are measured once each: what is not in
-    these data the training never sees. Measurements are those of one field; they have no scores.
+    Folders hold measurements of one field (formats of :func:`pnp.io.open`), which have no scores, or images, which are
+    measured once each: what is not in these data the training never sees.
 
     Attributes:
         measure: ``measure(size)`` gives the operator of images, or a function of random numbers that makes one.
@@ -88,7 +88,11 @@ class DataRecipe(Recipe):
         """Measurements where all files of the folder are such, else images."""
         found = [] if folder is None else _measurements(Path(folder), recursive=self.recursive)
         if found:
-            return found
+            own, theirs = self._operator(Generator().manual_seed(0)).field, found[0].operator().field
+            if theirs not in (own, "natural"):  # maps and skies in FITS, which could be denoised, are images here
+                raise ValueError(f"data: {self.name} is for measurements of {own}, these are of {theirs}")
+            if own == theirs:
+                return found
         if folder is not None and self.field is not None:
             return [squared(x, self.size or x.shape[-1]) for x in self.field(Path(folder))]
         images = super().read(folder, skip_broken=skip_broken, whole=whole)
@@ -96,13 +100,14 @@ class DataRecipe(Recipe):
 
     def task(self, images: Sequence[Any]) -> Task:
         if images and isinstance(images[0], Measurement):
-            return SelfSupervised(
-                images, self.loss(images[0].operator().in_shape[-1]), batch=self.batch, seed=self.seed
-            )
+            if self.twice:
+                raise ValueError(f"data: {self.name} needs two measurements of each image; SelfSupervised has seconds")
+            loss = self.loss(images[0].operator().in_shape[-1])
+            return SelfSupervised(images, loss, batch=self.batch, seed=self.seed)
         made = [self.simulated(x, i) for i, x in enumerate(images)]
         seconds = [self.simulated(x, i, again=True) for i, x in enumerate(images)] if self.twice else None
-        size = self.size or images[0].shape[-1]
-        return SelfSupervised(made, self.loss(size), batch=self.batch, seconds=seconds, seed=self.seed)
+        loss = self.loss(self.size or images[0].shape[-1])
+        return SelfSupervised(made, loss, batch=self.batch, seconds=seconds, seed=self.seed)
 
     def simulated(self, x: Tensor, number: int, *, again: bool = False) -> tuple[Tensor, Gaussian]:
         """The measurement of the image ``number``, (1, ...), and its likelihood; ``again``: a second one of it."""
@@ -111,8 +116,7 @@ class DataRecipe(Recipe):
         y = op.A(truth[None])
         seed = int(torch.randint(2**31, (), generator=g)) + int(again)
         noisy = gaussian_noise(y, self.noise_std, seed=seed)
-        likelihood = _likelihood(op, self.noise_std)
-        return (noisy if op.measured is None else torch.where(op.measured, noisy, y)), likelihood
+        return (noisy if op.measured is None else torch.where(op.measured, noisy, y)), _likelihood(op, self.noise_std)
 
     def truth(self, x: Tensor, g: Generator) -> Tensor:
         """What is measured of an image."""

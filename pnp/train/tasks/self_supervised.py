@@ -17,15 +17,16 @@ from ...likelihood import Gaussian, Likelihood, as_likelihood
 from ...reconstructor import Reconstructor
 from ...solver import Solver
 from ..drawing import USUAL, Drawing, white_noise
-from ..images import numbered_crop
+from ..images import as_float, numbered_crop
 from ..losses.assumptions import doubts_of
-from ..losses.measured import Estimator, MeasuredLoss, measured_op
+from ..losses.measured import Estimator, MeasuredLoss, check_loss, measured_op
 from ..unrolled import FixedPoint, Unrolled
 from .base import Drawn, Task
 
 __all__ = ["NoisyCrops", "SelfSupervised", "estimator"]
 
 _LOOKED_AT = 4  # measurements whose assumptions are looked at
+_LARGE = 256  # pixels of an image that are looked at
 
 
 def estimator(model: nn.Module) -> Estimator:
@@ -60,8 +61,8 @@ class SelfSupervised(Task):
         check: look at what the loss assumes in a few measurements, and warn of what they do not show.
 
     Raises:
-        ValueError: there is no measurement, or one holds NaN; a noise level below zero; a loss that the likelihood does
-            not fit.
+        TypeError: ``loss`` is none of data alone. ValueError: there is no measurement, or one holds NaN; a noise level
+            below zero; a loss that the likelihood does not fit; ``seconds`` that are the same data.
 
     >>> from operators import Inpainting
     >>> from pnp.train.losses import Splitting
@@ -83,19 +84,18 @@ class SelfSupervised(Task):
         seed: int = 0,
     ) -> None:
         super().__init__(batch, _no_criterion, seed=seed)
+        check_loss(loss)
         self.measurements, self.measured_loss = _one_by_one(measurements), loss
         self.seconds = None if seconds is None else _one_by_one(seconds)
         if not self.measurements:
             raise ValueError("measurements: expected at least one")
         if self.seconds is not None and len(self.seconds) != len(self.measurements):
             raise ValueError(f"seconds: {len(self.seconds)} for {len(self.measurements)} measurements")
+        for number, ((y, _), (other, _)) in enumerate(zip(self.measurements, self.seconds or ())):
+            if torch.equal(y, other):
+                raise ValueError(f"seconds: that of measurement {number} holds the same data, noise and all")
         loss.check(self.measurements[0][1])
-        said: set[str] = set()
-        for y, likelihood in self.measurements[:_LOOKED_AT] if check else ():
-            for doubt in doubts_of(loss, y, likelihood):
-                if doubt.cause not in said:
-                    warnings.warn(f"{doubt.cause}: {doubt.words}", RuntimeWarning, stacklevel=2)
-                said.add(doubt.cause)
+        _say(loss, self.measurements[:_LOOKED_AT] if check else ())
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         chosen, seeds = [], []
@@ -116,6 +116,16 @@ class SelfSupervised(Task):
         return torch.cat(values).mean()
 
 
+def _say(loss: MeasuredLoss, measurements: Iterable[tuple[Tensor, Likelihood]]) -> None:
+    """Warn once of each cause of doubt."""
+    said: set[str] = set()
+    for y, likelihood in measurements:
+        for doubt in doubts_of(loss, y, likelihood):
+            if doubt.cause not in said:
+                warnings.warn(f"{doubt.cause}: {doubt.words}", RuntimeWarning, stacklevel=3)
+            said.add(doubt.cause)
+
+
 def _no_criterion(x: Tensor, target: Tensor) -> Tensor:
     raise NotImplementedError("a loss of data has no target")
 
@@ -128,6 +138,8 @@ def _one_by_one(measurements: Sequence[Any]) -> list[tuple[Tensor, Likelihood]]:
         if isinstance(one, Measurement):
             found += _slices(one)
             continue
+        if not (isinstance(one, tuple | list) and len(one) == 2 and isinstance(one[0], Tensor)):
+            raise TypeError("measurements: expected pairs, [(y, likelihood or operator), ...], or pnp.io.Measurement")
         y, op = one
         likelihood = made.setdefault(id(op), as_likelihood(op))
         likelihood.check(y)
@@ -168,7 +180,7 @@ class NoisyCrops(Task):
 
     The images have white noise of the lowest of ``sigmas``; noise is added up to a level :math:`\sigma` of them, so
     that the denoiser learns all of these, by a loss of data such as :class:`pnp.train.losses.SURE`, weighted by
-    :math:`\sigma` as in :class:`DenoiseCrops`.
+    :math:`\sigma` as in :class:`DenoiseCrops`. It warns where the noise of a few images is not of that level.
 
     Args:
         images: (C, H, W) each, noisy.
@@ -180,7 +192,7 @@ class NoisyCrops(Task):
 
     >>> from denoisers import DRUNetDenoiser
     >>> from pnp.train.losses import SURE
-    >>> task = NoisyCrops([torch.rand(1, 16, 16)], SURE(), sigmas=(0.1, 0.2), crop=16, batch=2)
+    >>> task = NoisyCrops([0.1 * torch.randn(1, 16, 16)], SURE(), sigmas=(0.1, 0.2), crop=16, batch=2)
     >>> task.loss(DRUNetDenoiser(None, preset="fast"), task.draw(0, [0, 1])).shape
     torch.Size([])
     """
@@ -202,6 +214,8 @@ class NoisyCrops(Task):
             raise ValueError(f"sigmas: expected 0 < that of the images <= highest, got {sigmas}")
         self.images, self.measured_loss, self.sigmas = images, loss, sigmas
         self.crop, self.drawing, self.prepare = crop, drawing, prepare
+        if prepare is None:
+            _say(loss, (_middle(images[i], sigmas[0]) for i in range(min(len(images), _LOOKED_AT))))
 
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         (low, high), noisy, level, seeds = self.sigmas, [], [], []
@@ -221,3 +235,10 @@ class NoisyCrops(Task):
         like = Gaussian(Identity((y.shape[-2], y.shape[-1]), channels=y.shape[1], in_dtype=y.dtype), level)
         value = self.measured_loss(lambda z, its: model(z, its.noise_std), y, like, drawn.target.tolist())
         return (value * level.to(value)).mean()
+
+
+def _middle(image: Tensor, noise_std: float) -> tuple[Tensor, Likelihood]:
+    """The middle of a noisy image, and its likelihood."""
+    top, left = (max(0, (n - _LARGE) // 2) for n in image.shape[-2:])
+    y = as_float(image)[None, :, top : top + _LARGE, left : left + _LARGE]
+    return y, Gaussian(Identity((y.shape[-2], y.shape[-1]), channels=y.shape[1], in_dtype=y.dtype), noise_std)

@@ -54,7 +54,15 @@ def test_the_bound_holds(learn):
     assert done.moved <= 1e-3 * (1 + 1e-4)
 
 
+def test_derivatives_are_taken_where_they_are_switched_off():
+    with torch.no_grad():
+        done = adapt(spoilt(), OP, Y, noise_std=STD, steps=4, rate=0.02)
+    assert done.reason == adapt(spoilt(), OP, Y, noise_std=STD, steps=4, rate=0.02).reason
+
+
 def test_bad_arguments():
+    with pytest.raises(TypeError, match="solver: expected a method such as PnPADMM"):
+        adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, solver="admm")  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="no weights"):
         adapt(TVDenoiser(), OP, Y, noise_std=STD)
     with pytest.raises(TypeError, match="Gaussian"):

@@ -91,6 +91,27 @@ def test_a_killed_training_ends_with_the_same_bits(folder, tmp_path):
 
 
 @pytest.mark.slow
+def test_skies_in_fits_are_images_and_measurements_of_another_field_are_refused(tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    sky = fits.PrimaryHDU(torch.rand(40, 40).numpy(), fits.Header({"BUNIT": "JY/BEAM", "CDELT2": 1e-4}))
+    sky.writeto(tmp_path / "sky.fits")
+    (found,) = RECIPES["radio-split"].tiny().read(tmp_path)
+    assert isinstance(found, torch.Tensor) and found.shape == (1, 32, 32)
+    op = Radon(32, torch.arange(60) * (torch.pi / 60))
+    y = op.A(torch.rand(1, 1, 32, 32))
+    (tmp_path / "scans").mkdir()
+    np.savez(tmp_path / "scans" / "0.npz", y=y[0, 0].numpy(), angles=op.angles.numpy(), size=32, noise_std=0.5)
+    with pytest.raises(ValueError, match="mri-ssdu.* is for measurements of mri, these are of ct"):
+        TINY.read(tmp_path / "scans")
+
+
+def test_one_measurement_of_each_image_makes_no_halves():
+    op = Radon(32, torch.arange(60) * (torch.pi / 60))
+    one = Measurement(op.A(torch.rand(1, 1, 32, 32)), lambda: op, {})  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="two measurements of each image"):
+        RECIPES["shear-split"].tiny().task([one])
+
+
 @pytest.mark.parametrize("name", ["ct-recorrupted", "shear-split"])
 def test_two_processes_learn_the_same_from_data(name, folder, tmp_path):
     pytest.importorskip("lightning", reason="needs lightning: pip install 'pnp-imaging[train]'")
