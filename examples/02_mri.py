@@ -1,11 +1,13 @@
 # %% [markdown]
 # # Accelerated MRI: a measured slice of eight coils
-# The shipped slice was measured with 12 % of its k-space (a Poisson disc around a full centre). Coil sensitivities come
-# from that centre by ESPIRiT; they are zero where there is no object, and periodic: the strip at the lower edge belongs
-# to the upper one.
+# The shipped slice was measured with 12 % of its k-space (a Poisson disc around a full centre). Coil sensitivities
+# come from that centre by ESPIRiT; they are zero where there is no object, and periodic: the strip at the lower edge
+# belongs to the upper one.
 
 # %%
 import os
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -19,25 +21,36 @@ from pnp import (
     Stop,
     data,
     density_compensation,
-    estimate_coil_maps,
     gaussian_noise,
+    io,
     plot,
     radial_trajectory,
 )  # fmt: skip
 
 kspace = data.sample("brain")  # (1, 8, 230, 180), zero frequency in the middle
 kspace = kspace[:, :4] if TINY else kspace
-maps = estimate_coil_maps(kspace)[0]
-mask = (kspace != 0).any(1)[0]
-op = MRI(mask, maps)
+path = Path(tempfile.mkdtemp()) / "brain.cfl"
+path.with_suffix(".hdr").write_text(f"# Dimensions\n1 230 180 {kspace.shape[1]}\n")
+path.write_bytes(kspace[0].permute(1, 2, 0).numpy().tobytes("F"))
+
+# %% [markdown]
+# ## From a file
+# `pnp.io.open` reads what scanners and their tools write: ISMRMRD, twix, fastMRI, or BART's `.cfl`, as the cell above
+# has written it. It tells how the data were measured, and makes the operator: the mask is where k-space is not zero.
+
+# %%
+scan = io.open(path)
+print(scan)
+op = scan.operator()
+kspace, mask, maps = scan.y, scan.arguments["mask"] > 0, scan.arguments["coil_maps"][0]
 print(f"{float(mask.float().mean()):.0%} of k-space measured, {maps.shape[0]} coils")
 plot.show({f"coil {i + 1}": maps[None, i : i + 1].abs() for i in range(4)}, limits=(0, 1), label="sensitivity")
 
 # %% [markdown]
 # There is no truth to compare with. So a tenth of the measured places is held out, the rest is reconstructed by
-# zero-filling, least squares (SENSE, at its best weight of three) and plug-and-play ADMM, and each image has to predict
-# what was held out. Most of the energy lies in the middle of k-space, where the rest is dense: hence the second figure,
-# of the places outside.
+# zero-filling, least squares (SENSE, at its best weight of three) and plug-and-play ADMM, and each image has to
+# predict what was held out. Most of the energy lies in the middle of k-space, where the rest is dense: hence the
+# second figure, of the places outside.
 
 # %%
 held_out = mask & (torch.rand(mask.shape, generator=torch.Generator().manual_seed(0)) < 0.1)

@@ -1,19 +1,21 @@
 # %% [markdown]
 # # Mass mapping: from the shapes of galaxies to the mass
-# Shear is convergence through a filter without a scale. A pixel has a sixth of its noise, so it matters what one knows
-# of the maps: their power (Wiener) and more (a trained prior).
+# Shear is convergence through a filter without a scale. A pixel has a sixth of its noise, so it matters what one
+# knows of the maps: their power (Wiener) and more (a trained prior).
 
 # %%
 import os
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 TINY = bool(os.environ.get("PNP_TINY"))  # seconds instead of minutes, for tests
 DATA = Path(os.environ.get("PNP_DATA", "data"))  # the data sets of the experiments, where there are any
 
 # %%
-from pnp import KaiserSquires, MassDenoiser, PnPADMM, Weighted, gaussian_noise, plot, shape_noise_std
+from pnp import KaiserSquires, MassDenoiser, PnPADMM, Weighted, gaussian_noise, io, plot, shape_noise_std
 from pnp.lensing import (
     LognormalMaps,
     convergence_table,
@@ -24,6 +26,37 @@ from pnp.lensing import (
 )  # fmt: skip
 
 pixel = 0.29  # arcmin
+path, names = DATA / "measured" / "glimpse_cat_3_0.fits", {"e1": "e1n_gal", "e2": "e2n_gal", "unit": "arcmin"}
+if not path.is_file():
+    path, names = Path(tempfile.mkdtemp()) / "galaxies.csv", {}
+    g = torch.Generator().manual_seed(0)
+    true = next(iter(LognormalMaps(1, (64, 64), pixel)))[None]
+    rows, columns = torch.randint(64, (2, 8000), generator=g)
+    shapes = KaiserSquires((64, 64))(true)[0, 0, rows, columns]
+    shapes = shapes + 0.2 * torch.complex(*torch.randn(2, 8000, generator=g))
+    ra, dec = 10 - columns * pixel / 60, (rows - 32) * pixel / 60
+    table = np.stack((ra, dec, shapes.real, shapes.imag), 1)
+    np.savetxt(path, table, delimiter=",", header="ra,dec,e1,e2", comments="")
+
+# %% [markdown]
+# ## From a file
+# A catalogue of galaxies, FITS, CSV or HDF5, becomes shear in pixels with its noise: here one that was simulated for
+# the mapping method GLIMPSE (without the data folder, one that the cell above writes). The signs of east and of the
+# shear's second part are taken from the data where they tell, which these do not: they stay as they are.
+
+# %%
+galaxies = io.open(path, pixel_scale=pixel, **names)
+print(galaxies)
+op = galaxies.operator()
+result = PnPADMM(op, MassDenoiser(), noise_std=galaxies.noise_std).solve(galaxies.y)
+print(result)
+first = wiener_reconstruction(op, galaxies.y, convergence_table(pixel), galaxies.noise_std, rtol=1e-4)
+plot.show({"Wiener": first, "PnP-ADMM": result.x}, label="convergence")
+
+# %% [markdown]
+# ## A simulation, with the truth beside it
+
+# %%
 side = 64 if TINY else 240
 if (DATA / "lensing" / "ktng_kappa360v2.fits").exists():
     kappa = read_map(DATA / "lensing" / "ktng_kappa360v2.fits").map[..., :side, :side]  # a hydrodynamical simulation
@@ -86,9 +119,9 @@ compare(
 
 # %% [markdown]
 # ## Measured shear of the COSMOS field
-# Every pixel has its own noise, infinite where nothing was measured: the Wiener filter takes it as it is, the solver an
-# operator and data divided by it, whose noise is one. B modes hold no lensing: they show the noise. Shear leaves the
-# mean open, so that of the field is taken off.
+# Every pixel has its own noise, infinite where nothing was measured: the Wiener filter takes it as it is, the solver
+# an operator and data divided by it, whose noise is one. B modes hold no lensing: they show the noise. Shear leaves
+# the mean open, so that of the field is taken off.
 
 # %%
 names = ("e1", "e2", "mask")

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 HERE = Path(__file__).parent
-PICTURES = {"02_mri": 2, "03_ct": 2, "04_radio": 1, "05_mass_mapping": 0, "06_photographs": 1}  # for README and site
+PICTURES = {"02_mri": 2, "03_ct": 3, "04_radio": 2, "05_mass_mapping": 1, "06_photographs": 1}  # for README and site
 
 
 def build(source: Path) -> float:
