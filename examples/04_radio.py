@@ -55,7 +55,6 @@ plot.show({"dirty, Jy/beam": dirty.flip(-2), "restored, Jy/beam": images.restore
 # Now with a truth to compare with.
 
 # %%
-
 side = 64 if TINY else 256
 if (DATA / "radio" / "M31_256.fits").exists():
     sky = read_images(DATA / "radio" / "M31_256.fits")[0][None].clamp(min=0)
