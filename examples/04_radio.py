@@ -7,6 +7,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,7 +42,8 @@ if not path.is_file():
 # image the answer is restored: smoothed by the fitted beam, with the residual added. North is up.
 
 # %%
-measured = noise_from_data(io.open(path, image_shape=(64, 64) if TINY else (128, 128), **told))
+measured: Any = io.open(path, image_shape=(64, 64) if TINY else (128, 128), **told)
+measured = noise_from_data(measured)
 op = measured.operator()
 result = PnPADMM(op, noise_std=measured.noise_std).solve(measured.y)
 images = restored(op, measured.y, result.x, natural=1 / measured.noise_std.flatten() ** 2)

@@ -50,7 +50,8 @@ print(galaxies)
 op = galaxies.operator()
 result = PnPADMM(op, MassDenoiser(), noise_std=galaxies.noise_std).solve(galaxies.y)
 print(result)
-first = wiener_reconstruction(op, galaxies.y, convergence_table(pixel), galaxies.noise_std, rtol=1e-4)
+std = torch.as_tensor(galaxies.noise_std)  # infinite where there are none
+first = wiener_reconstruction(op, galaxies.y, convergence_table(pixel), std, rtol=1e-4)
 plot.show({"Wiener": first, "PnP-ADMM": result.x}, label="convergence")
 
 # %% [markdown]
