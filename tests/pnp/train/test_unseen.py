@@ -112,6 +112,7 @@ def test_one_measurement_of_each_image_makes_no_halves():
         RECIPES["shear-split"].tiny().task([one])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ct-recorrupted", "shear-split"])
 def test_two_processes_learn_the_same_from_data(name, folder, tmp_path):
     pytest.importorskip("lightning", reason="needs lightning: pip install 'pnp-imaging[train]'")
