@@ -4,7 +4,7 @@
 
 w-term: planes, the relative error of visibilities of 64 x 64 random pixels in double and single precision, without the
 w-term, and the adjoint's. Weights: the largest relative difference from weights counted as WSClean does. Tables: the
-mock disc of galario's quickstart (1 mm) and the ringed disc of frank's tutorial, each from its file by PnP-ADMM with
+disc of galario's quickstart (1 mm) and the ringed disc of frank's tutorial, each from its file by PnP-ADMM with
 the default prior; the noise that the data show over that of their weights (in Jy where these are all 1), the misfit in
 units of the noise, the flux of the image, the residual's RMS over the peak of the restored image.
 """
