@@ -37,8 +37,8 @@ if not path.is_file():
 # %% [markdown]
 # ## From a file
 # `pnp.io.open` reads UVFITS, measurement sets and tables of visibilities: here galario's example of a disc of dust
-# around a young star at a wavelength of 1 mm (its source does not say whether it was measured), without units, which are
-# told (without the data folder the cell above writes another
+# around a young star at a wavelength of 1 mm (its source does not say whether it was measured), without units, which
+# are told (without the data folder the cell above writes another
 # table). Weights of tables are often right up to a factor, so the noise is taken from the data. Beside the dirty
 # image the answer is restored: smoothed by the fitted beam, with the residual added. North is up.
 
