@@ -1,4 +1,5 @@
-"""A default solve on one core, today's and the first edition's, beside deepinv's DPIR with today's network.
+"""A default solve on one core, today's, also accelerated, and the first edition's, beside deepinv's DPIR with today's
+network.
 
 Problems of :data:`pnp.train.in_solver.PROBLEMS` on the first images of BSD68, centre 256 x 256, noise level known. The
 first edition: LoFi, sigma over 24 levels, no relaxation, no half steps, a tolerance of 0.001 (its code gives the same
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from denoisers import DRUNetDenoiser, LoFiDenoiser
 from operators import to_deepinv
-from pnp import PnPADMM, Stop
+from pnp import Anderson, PnPADMM, Stop
 from pnp.solver import Solver
 from pnp.train.in_solver import PROBLEMS, measured
 
@@ -27,7 +28,7 @@ from .common import data_folder, parser, save, table
 from .reconstruction import score
 from .rivals import Counted, settings
 
-FIRST, TODAY, DPIR = "first edition", "today", "deepinv DPIR"
+FIRST, TODAY, FASTER, DPIR = "first edition", "today", "today, Anderson", "deepinv DPIR"
 Figures = tuple[float, float, float]
 
 
@@ -51,8 +52,13 @@ def busy(function: Any) -> tuple[Any, float]:
 def compare(op: Any, y: Tensor, x: Tensor, std: float, priors: dict[str, Any]) -> dict[str, Figures]:
     """PSNR, calls and seconds of each method."""
     out: dict[str, Figures] = {}
-    for name, method in ((FIRST, FirstEdition), (TODAY, PnPADMM)):
-        result, seconds = busy(lambda: method(op, priors[name], noise_std=std).solve(y))  # noqa: B023
+    solvers: dict[str, Solver] = {
+        FIRST: FirstEdition(op, priors[FIRST], noise_std=std),
+        TODAY: PnPADMM(op, priors[TODAY], noise_std=std),
+        FASTER: Anderson(PnPADMM(op, priors[TODAY], noise_std=std)),
+    }
+    for name, solver in solvers.items():
+        result, seconds = busy(lambda: solver.solve(y))  # noqa: B023
         out[name] = score(result.x, x), float(len(result.history)), seconds
     counted, physics = Counted(priors[TODAY]), to_deepinv(op)
     for name, make in settings(counted, std):
@@ -85,11 +91,12 @@ def main() -> None:
             every.append(compare(op, y, x, PROBLEMS[problem].noise_std, priors))
         medians = {name: [middle(f[name][k] for f in every) for k in range(3)] for name in every[0]}
         ratios = [middle(f[name][2] / f[TODAY][2] for f in every) for name in (FIRST, DPIR)]
+        ratios.append(middle(f[FIRST][2] / f[FASTER][2] for f in every))
         told = [f"{m[0]:.2f}, {m[1]:.0f} calls, {m[2]:.2f} s" for m in medians.values()]
         rows.append([problem, *told, *(f"{r:.1f}" for r in ratios)])
         print(rows[-1], flush=True)
         save(options.save, {f"speed, {problem}": {**medians, "ratios": ratios}})
-    print(table(rows, ["problem", *medians, f"{FIRST} / {TODAY}", f"{DPIR} / {TODAY}"]))
+    print(table(rows, ["problem", *medians, f"{FIRST} / {TODAY}", f"{DPIR} / {TODAY}", f"{FIRST} / Anderson"]))
 
 
 if __name__ == "__main__":
