@@ -29,6 +29,7 @@ from .reconstruction import score
 from .rivals import Counted, settings
 
 FIRST, TODAY, FASTER, DPIR = "first edition", "today", "today, Anderson", "deepinv DPIR"
+RATIOS = ((FIRST, TODAY), (DPIR, TODAY), (FIRST, FASTER))  # of seconds
 Figures = tuple[float, float, float]
 
 
@@ -90,13 +91,12 @@ def main() -> None:
             op, y = measured(problem, x, seed=i)
             every.append(compare(op, y, x, PROBLEMS[problem].noise_std, priors))
         medians = {name: [middle(f[name][k] for f in every) for k in range(3)] for name in every[0]}
-        ratios = [middle(f[name][2] / f[TODAY][2] for f in every) for name in (FIRST, DPIR)]
-        ratios.append(middle(f[FIRST][2] / f[FASTER][2] for f in every))
+        ratios = [middle(f[one][2] / f[other][2] for f in every) for one, other in RATIOS]
         told = [f"{m[0]:.2f}, {m[1]:.0f} calls, {m[2]:.2f} s" for m in medians.values()]
         rows.append([problem, *told, *(f"{r:.1f}" for r in ratios)])
         print(rows[-1], flush=True)
         save(options.save, {f"speed, {problem}": {**medians, "ratios": ratios}})
-    print(table(rows, ["problem", *medians, f"{FIRST} / {TODAY}", f"{DPIR} / {TODAY}", f"{FIRST} / Anderson"]))
+    print(table(rows, ["problem", *medians, *(f"{one} / {other}" for one, other in RATIOS)]))
 
 
 if __name__ == "__main__":

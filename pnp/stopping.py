@@ -6,8 +6,7 @@ __all__ = ["MESSAGES", "Stop"]
 
 MESSAGES = {
     "converged": "the fixed-point residual fell below the tolerance",
-    "max_iter": "the iterations ran out before the residual fell below the tolerance; try Stop(max_iter=...) larger, "
-    "or Anderson(solver), which may need far fewer",
+    "max_iter": "the iterations ran out before the residual fell below the tolerance; try Stop(max_iter=...) larger",
     "stopped": "the callback asked to stop",
     "diverged": "the iterates grew without bound; the best finite one is returned. Try a larger strength, check the "
     "operator with operators.check(op), and whether noise_std is in the units of y",

@@ -249,7 +249,6 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
 
 def _in_options(words: str) -> str:
     """A report's advice in words of the command line."""
-    words = words.replace(", or Anderson(solver), which may need far fewer", "")  # no option takes it
     return words.replace("Stop(max_iter=...)", "--iterations").replace("operators.check(op)", "`pnp check`")
 
 
