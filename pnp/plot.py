@@ -274,7 +274,8 @@ def _draw_spectrum(axis: Any, rest: Tensor | None) -> None:
         half = power[1 : n // 2]
         bins = max(1, len(half) // 24)
         half = half[: len(half) // bins * bins].reshape(-1, bins).mean(1)
-        axis.semilogy((torch.arange(len(half)) + 0.5) * bins / n, half.clamp_min(1e-6), label=f"axis {a + 1} of y")
+        middles = (torch.arange(len(half), device="cpu") + 0.5) * bins / n
+        axis.semilogy(middles, half.clamp_min(1e-6), label=f"axis {a + 1} of y")
     axis.axhline(1.0, color="gray", lw=0.8, ls="--")
     axis.set_xlabel("cycles per sample", fontsize=8)
     if len(axes) > 1:

@@ -134,6 +134,30 @@ def test_small_files_and_functions(path):
                 assert len(arguments) - 1 <= 8, node.lineno
 
 
+MADE = {"arange", "empty", "eye", "fftfreq", "full", "linspace", "logspace", "ones", "rand", "randint", "randn",
+        "randperm", "rfftfreq", "tensor", "tril_indices", "triu_indices", "zeros"}  # fmt: skip
+
+
+def without_device(text: str) -> set[str]:
+    """Calls that make a tensor on whichever device is the default."""
+    calls = (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute))
+    unnamed = (c for c in calls if not any(k.arg in ("device", None) for k in c.keywords))
+    names = {ast.unparse(c.func) for c in unnamed}
+    return {n for n in names if n in {f"torch.{m}" for m in MADE} | {f"torch.fft.{m}" for m in MADE}}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_tensors_name_their_device(path):
+    """``torch.set_default_device("cuda")`` moves what a user makes, not constants that are beside data on the CPU."""
+    if path.parent != ROOT / "denoisers" / "networks" and path != ROOT / "denoisers" / "trained" / "lofi.py":
+        assert not without_device(path.read_text()), "parameters of networks alone follow the default device"
+
+
+def test_a_tensor_without_device_is_seen():
+    text = "torch.fft.fftfreq(3), torch.zeros(2), torch.ones(1, device=x.device), x.zeros(1), torch.rand(1, **like)"
+    assert without_device(text) == {"torch.fft.fftfreq", "torch.zeros"}
+
+
 def test_import_loads_nothing_heavy():
     # the command for the time it costs: python -m benchmarks.import_time
     code = "import sys, torch; before = set(sys.modules); import pnp; print(*(set(sys.modules) - before))"

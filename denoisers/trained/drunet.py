@@ -152,7 +152,7 @@ class DRUNetDenoiser(Denoiser):
         rounds = self._rounds(x, level)
         if not any(rounds) or all(rounds):
             return self._at(x, level, half=rounds[0])
-        out, chosen = torch.empty_like(x), torch.tensor(rounds)
+        out, chosen = torch.empty_like(x), torch.tensor(rounds, device="cpu")
         for half in (True, False):  # each as it would be alone
             out[chosen == half] = self._at(x[chosen == half], level[chosen == half], half=half)
         return out
@@ -242,9 +242,9 @@ def rounding(x: Tensor, level: Tensor) -> Tensor:
 def _trial(channels: int, like: Tensor, side: int = 48) -> tuple[Tensor, Tensor]:
     """Stripes, edges and noise at three levels, always the same."""
     level = like.new_tensor([0.1, 0.2, 0.3])
-    rows = torch.linspace(0, 1, side)
+    rows = torch.linspace(0, 1, side, device="cpu")
     image = ((6 * rows[:, None]).sin() + (9 * rows).cos() > 0.5) / 2 + rows / 2
-    noise = torch.randn(3, channels, side, side, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(3, channels, side, side, generator=torch.Generator().manual_seed(0), device="cpu")
     return image.to(like) + level[:, None, None, None] * noise.to(like), level[:, None, None, None]
 
 

@@ -36,15 +36,15 @@ def held_out(op: Operator, y: Tensor, seed: int = 0) -> Tensor:
     if op.field == "ct" and len(shape) >= 2:
         views = shape[-2]
         count = max(1, round(_SHARE * views))
-        first = float(torch.rand((), generator=generator))
-        chosen = torch.zeros(views, 1, dtype=torch.bool)
+        first = float(torch.rand((), generator=generator, device="cpu"))
+        chosen = torch.zeros(views, 1, dtype=torch.bool, device="cpu")
         chosen[[int((i + first) * views / count) for i in range(count)]] = True
     elif len(shape) <= 2:
         count = math.prod(shape[-1:])
-        blocks = torch.rand(-(-count // _BLOCK), generator=generator) < _SHARE
+        blocks = torch.rand(-(-count // _BLOCK), generator=generator, device="cpu") < _SHARE
         chosen = blocks.repeat_interleave(_BLOCK)[:count]
     else:
-        chosen = torch.rand(shape[1:], generator=generator) < _SHARE
+        chosen = torch.rand(shape[1:], generator=generator, device="cpu") < _SHARE
     out = chosen.to(y.device).expand(1, *shape)
     left = (measured_of(op, y[:1]) & out).sum()
     if int(left) < _GROUPS:

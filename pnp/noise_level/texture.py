@@ -65,7 +65,9 @@ def curve(x: Tensor, measured: Tensor) -> tuple[Tensor, Tensor] | None:
 
 def describe(f: Tensor) -> Tensor:
     """What the correction is linear in, of (..., n) that :func:`curve` tells."""
-    steep = f[..., [2, 3, 5, 9, 13, 14]]  # at 5, 10 and 50 %, of small blocks at 5 %, the contrast, the share
+    steep = f[
+        ..., torch.tensor([2, 3, 5, 9, 13, 14], device=f.device)
+    ]  # at 5, 10 and 50 %, of small blocks at 5 %, the contrast, the share
     products = steep[..., :, None] * steep[..., None, :]
-    rows, columns = torch.triu_indices(steep.shape[-1], steep.shape[-1])
+    rows, columns = torch.triu_indices(steep.shape[-1], steep.shape[-1], device="cpu")
     return torch.cat((torch.ones_like(f[..., :1]), f, products[..., rows, columns]), -1)

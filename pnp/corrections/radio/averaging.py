@@ -62,11 +62,11 @@ def _averaged(measured: Visibilities, keys: Tensor, turned: Tensor | None, said:
     w = noise[0, 0].double() ** -2
     group = keys.unique(dim=1, return_inverse=True)[1]
     count = int(group.max()) + 1
-    total = torch.zeros(count, dtype=torch.float64).index_add_(0, group, w)
+    total = torch.zeros(count, dtype=torch.float64, device="cpu").index_add_(0, group, w)
     sign = torch.ones_like(w) if turned is None else torch.where(turned, -1.0, 1.0).double()
 
     def mean(values: Tensor) -> Tensor:
-        sums = torch.zeros(*values.shape[:-1], count, dtype=torch.float64)
+        sums = torch.zeros(*values.shape[:-1], count, dtype=torch.float64, device="cpu")
         return sums.index_add_(-1, group, values.double() * w) / total
 
     y = measured.y
@@ -77,7 +77,9 @@ def _averaged(measured: Visibilities, keys: Tensor, turned: Tensor | None, said:
         arguments["gain"] = mean(arguments["gain"])
     columns = {k: mean(v) for k, v in measured.columns.items() if k in ("time", "frequency")}
     if "baseline" in measured.columns and turned is None:
-        first = torch.zeros(count, dtype=torch.long).scatter_(0, group, measured.columns["baseline"].long())
+        first = torch.zeros(count, dtype=torch.long, device="cpu").scatter_(
+            0, group, measured.columns["baseline"].long()
+        )
         columns["baseline"] = first
     std = total.rsqrt().float()[None, None]
     said = f"{said}: {y.shape[-1]:,} to {count:,}"
