@@ -13,6 +13,7 @@ from .details import fine_detail
 from .patches import smallest_variance, smoothest_blocks
 from .redundancy import redundancy
 from .texture import textured
+from .weighted import evenly_weighted
 
 __all__ = ["estimate_noise"]
 
@@ -44,7 +45,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     What is not noise makes each of them err on the high side, so the least counts. Texture of a pixel's size in images
     of which few pixels are measured, and details that data without redundancy hold up to their border (one coil), can
     double it, see ``python -m benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not
-    change does not count.
+    change does not count. Weights of real data are smoothed, see :func:`.weighted.evenly_weighted`.
     Volumes that are measured slice by slice are judged by some of their slices.
     Data that are multiples of a step, as counts and bytes are, have at least the noise of rounding, step / sqrt(12).
 
@@ -67,7 +68,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     else:
         y = torch.where(taken, y, torch.zeros_like(y))
     if y.ndim in (4, 5) and not y.is_complex():
-        found = _of_images(op, _real_slices(y), _real_slices(taken))
+        found = _of_images(op, _real_slices(evenly_weighted(op, y)), _real_slices(taken))
     else:
         found = _of_data(op, y, taken)
     levels, which = torch.stack(list(found.values())).min(0)

@@ -15,11 +15,13 @@ from operators import (
     NonCartesianMRI,
     RadioInterferometry,
     Radon,
+    Weighted,
     gaussian_kernel,
     gaussian_noise,
     poisson_disc,
     radial_trajectory,
     random_mask,
+    transmission_noise,
     uv_coverage,
 )
 from pnp import LoFiDenoiser, PnPADMM, Stop, data, estimate_noise
@@ -116,6 +118,43 @@ def test_visibilities_of_point_sources(array, snr):
     found, how = estimate_noise(op, gaussian_noise(clean, std, seed=0))
     assert bool((0.9 * std < found).all()) and bool((found < 1.2 * std).all()), found / std
     assert how == "what no image explains"
+
+
+def disc(photons: float, seed: int) -> tuple[Radon, torch.Tensor]:
+    """Projections of a disc, whose chords are known, that lets 3 % of the photons through its middle."""
+    op = Radon(96, torch.arange(60) * (math.pi / 60))
+    t = torch.arange(op.out_shape[-1]) - (op.out_shape[-1] - 1) / 2
+    chords = 2 * (40.0**2 - t**2).clamp_min(0).sqrt() * (3.5 / 80)
+    return op, transmission_noise(chords.expand(1, *op.out_shape), photons, seed=seed)
+
+
+@pytest.mark.parametrize("photons", [3e2, 1e3, 1e4, 1e5])
+def test_weights_that_carry_noise(photons):
+    op, y = disc(photons, 0)
+    root = photons**0.5 * (-y / 2).exp()  # of the counts
+    white = Weighted(root[0]) @ op
+    assert estimate_noise(white, root * y)[0].item() == pytest.approx(1, rel=0.08)
+    assert estimate_noise(3 * white, 3 * root * y)[0].item() == pytest.approx(3, rel=0.08)
+    kept = root * (torch.rand(root.shape, generator=torch.Generator().manual_seed(1)) > 0.1)
+    assert estimate_noise(Weighted(kept) @ op, kept * y)[0].item() == pytest.approx(1, rel=0.15)
+    both, other = torch.cat((root, 2 * root)), torch.cat((y, disc(photons, 5)[1]))
+    assert estimate_noise(Weighted(both) @ op, both * other)[0].tolist() == pytest.approx([1, 2], rel=0.08)
+
+
+def test_weights_that_carry_none():
+    g = torch.Generator().manual_seed(0)
+    uneven = 0.5 * 4 ** torch.rand(1, 128, 128, generator=g)
+    y = gaussian_noise(uneven * photo(), 0.1, seed=1)
+    assert estimate_noise(Weighted(uneven) @ Identity((128, 128)), y)[0].item() == pytest.approx(0.1, rel=0.2)
+
+
+def test_counts_whose_noise_is_given_are_not_told_that_it_is_too_large():
+    op, y = disc(1e3, 0)
+    std = (y / 2).exp() / 1e3**0.5
+    result = PnPADMM(op, lambda x, sigma: x, noise_std=std, stop=Stop(max_iter=2)).solve(y)
+    health = result.health
+    assert health is not None and next(f for f in health.findings if f.topic == "noise").level == "fine"
+    assert health.measured.estimate == pytest.approx(1, rel=0.2)
 
 
 @pytest.mark.parametrize("coils", [2, 4])
