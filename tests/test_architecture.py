@@ -89,6 +89,36 @@ def test_imports_point_one_way(path):
         assert ours <= allowed, "solvers know no concrete operator or network"
 
 
+def private(text: str, package: tuple[str, ...]) -> set[str]:
+    """Underscored names of this project's other modules that a file of ``package`` takes: from x import _y, x._y."""
+
+    def hidden(name: str) -> bool:
+        return name.startswith("_") and not name.startswith("__")
+
+    tree, found, modules = ast.parse(text), set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            place = [*base, *(node.module or "").split(".")] if node.module else base
+            if place[0] in ("operators", "denoisers", "pnp"):
+                found |= {".".join([*place, alias.name]) for alias in node.names if hidden(alias.name)}
+                folder = ROOT.joinpath(*place)
+                modules |= {
+                    alias.asname or alias.name
+                    for alias in node.names
+                    if (folder / f"{alias.name}.py").is_file() or (folder / alias.name).is_dir()
+                }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and hidden(node.attr) and ast.unparse(node.value) in modules:
+            found.add(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_underscored_names_stay_in_their_files(path):
+    assert private(path.read_text(), path.relative_to(ROOT).parts[:-1]) == set()
+
+
 def test_the_rules_see_what_they_forbid():
     text = """
 from typing import TYPE_CHECKING
@@ -112,6 +142,15 @@ def late():
     assert imports(text, ("pnp",), at_import=True) == first
     assert imports(text, ("pnp",)) == first | {"deepinv", "finufft", "operators.mri"}
     assert imports("from ..solver import Solver", ("pnp", "train")) == {"pnp.solver"}
+    text = """
+from __future__ import annotations
+from torch.nn import _reduction
+from ..plot import _mine, show
+from .. import metrics, __version__
+from operators.modes import _theirs as theirs
+metrics._hidden(show._asdict())
+"""
+    assert private(text, ("pnp", "io")) == {"pnp.plot._mine", "operators.modes._theirs", "metrics._hidden"}
 
 
 def test_every_file_is_packaged():
