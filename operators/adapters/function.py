@@ -43,7 +43,8 @@ class FunctionOperator(LinearOperator):
 
     Raises:
         ValueError: no ``adjoint`` for a function that autograd does not see through, such as one in numpy.
-        TypeError: the function takes neither tensors nor arrays.
+            Later, where it or its adjoint gives another shape than batches of data or images.
+        TypeError: the function takes neither tensors nor arrays; or gives integers.
 
     >>> op = FunctionOperator(lambda x: x[..., ::2], in_shape=(1, 2, 4))
     >>> op.out_shape, op.A_adjoint(torch.ones(1, 1, 2, 2))[0, 0, 0].tolist()
@@ -69,7 +70,7 @@ class FunctionOperator(LinearOperator):
         check_precision("x", x)
         if self._language == "torch":
             with exact(x):
-                return self.function(x)
+                return cast(self._checked("function", self.function(x), len(x), self._out_shape), x, None)
         return linear_map(x, partial(self._call, self.function, None), partial(self._call, self.adjoint, True))
 
     def A_adjoint(self, y: Tensor) -> Tensor:
@@ -78,30 +79,52 @@ class FunctionOperator(LinearOperator):
         check_precision("y", y)
         if self._language == "torch":
             with exact(y):
-                return cast(self.adjoint(y), y, self.in_dtype.is_complex)
+                back = self._checked("adjoint", self.adjoint(y), len(y), self.in_shape)
+                return cast(back, y, self.in_dtype.is_complex)
         return linear_map(y, partial(self._call, self.adjoint, True), partial(self._call, self.function, None))
 
     def _call(self, function: Function | None, to_image: bool | None, value: Tensor) -> Tensor:
         assert function is not None  # checked at the start for what autograd does not see through
         result = _numpy(function, value) if self._language == "numpy" else function(value)
+        name, shape = ("adjoint", self.in_shape) if to_image else ("function", self._out_shape)
+        result = self._checked(name, result, len(value), shape)
         return cast(result, value, self.in_dtype.is_complex if to_image else None)
+
+    @staticmethod
+    def _checked(name: str, value: Any, batch: int, shape: tuple[int, ...] | None) -> Tensor:
+        """``value`` if it is a batch of that size, and of that shape where it is known."""
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: expected a tensor, it gave {type(value).__name__}")
+        expected = (batch, *(value.shape[1:] if shape is None else shape))
+        if value.ndim < 2 or tuple(value.shape) != expected:
+            wanted = (batch, "...") if shape is None else expected
+            raise ValueError(
+                f"{name}: expected {wanted} for a batch of {batch}, it gave {tuple(value.shape)}; it takes and gives "
+                "batches, whose first axis is theirs"
+            )
+        if not (value.is_floating_point() or value.is_complex()):
+            raise TypeError(f"{name}: expected floating point values, it gave {value.dtype}")
+        return value
 
     def _probe(self) -> str:
         """torch: differentiable; opaque: tensors without a graph; numpy: arrays."""
-        x = torch.zeros(1, *self.in_shape, dtype=self.in_dtype, device=self._device())
+        x = torch.zeros(2, *self.in_shape, dtype=self.in_dtype, device=self._device())  # of one a lost axis looks right
+        y = None
         try:
             with torch.enable_grad():
                 y = self.function(x.clone().requires_grad_())
-            if isinstance(y, Tensor):
-                return "torch" if y.requires_grad else "opaque"
         except (TypeError, RuntimeError, AttributeError, ValueError) as error:
             first: Exception | None = error
         else:
             first = None
+        if isinstance(y, Tensor):
+            self._checked("function", y, 2, None)
+            return "torch" if y.requires_grad else "opaque"
         try:
-            _numpy(self.function, x)
+            y = _numpy(self.function, x)
         except (TypeError, RuntimeError, AttributeError, ValueError) as error:
             raise TypeError(
                 f"function: failed on a tensor and on an array of shape {tuple(x.shape)}: {first or error}"
             ) from error
+        self._checked("function", y, 2, None)
         return "numpy"

@@ -12,6 +12,7 @@ from operators.adapters.incoming import DeepinvOperator, as_operator
 from operators.adapters.matrix import MatrixOperator
 from operators.compose import Weighted
 from operators.doctor.check import check
+from pnp import PnPADMM
 from tests.contracts import (
     adjoint_law,
     algebra_law,
@@ -318,3 +319,41 @@ def test_astras_projector_is_its_own_matrix():
     x = torch.rand(2, 1, 8, 8)
     assert np.allclose(op(x).numpy(), x.flatten(1).numpy() @ matrix.T, atol=1e-5)
     assert np.allclose(op.A_adjoint(op(x)).flatten(1).numpy(), op(x).numpy() @ matrix, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("adjoint", "words"),
+    [
+        (lambda y: y, r"adjoint: expected \(3, 1, 4, 4\) for a batch of 3, it gave \(3, 1, 4, 2\)"),
+        (
+            lambda y: torch.cat((y, y), -1)[:1],
+            r"adjoint: expected \(3, 1, 4, 4\) for a batch of 3, it gave \(1, 1, 4, 4\)",
+        ),
+        (lambda y: torch.cat((y, y), -1).sum(0), r"adjoint: expected .*, it gave \(1, 4, 4\)"),
+        (lambda y: torch.cat((y, y), -1).long(), "adjoint: expected floating point values, it gave torch.int64"),
+        (lambda y: [y], "adjoint: expected a tensor, it gave list"),
+    ],
+)
+def test_adjoints_of_another_shape_are_named(adjoint, words):
+    class Thin:
+        in_shape, A, A_adjoint = (1, 4, 4), staticmethod(thin), staticmethod(adjoint)
+
+    for op in (as_operator(Thin()), as_operator(thin, in_shape=(1, 4, 4), adjoint=adjoint)):
+        with pytest.raises((ValueError, TypeError), match=words):
+            op.A_adjoint(torch.ones(3, 1, 4, 2))
+    with pytest.raises((ValueError, TypeError), match=words.partition(" it gave")[0].replace("3", "[0-9]")):
+        PnPADMM(Thin(), lambda x, sigma: x, noise_std=0.1).solve(torch.ones(3, 1, 4, 2))
+
+
+@pytest.mark.parametrize("language", [torch, np])
+def test_functions_that_lose_the_batch_are_named(language):
+    for function in (lambda x: x[0], lambda x: x.sum(), lambda x: x.reshape(-1)):
+        call = function if language is torch else lambda x, f=function: np.asarray(f(np.asarray(x)))
+        with pytest.raises(ValueError, match="function: expected .* for a batch of 2, it gave"):
+            as_operator(call, in_shape=(1, 4, 4), adjoint=lambda y: y)
+
+
+def test_functions_keep_the_precision_of_their_images():
+    table = torch.linspace(0, 1, 4, dtype=torch.float64)
+    op = as_operator(lambda x: table * x, in_shape=(1, 4, 4))
+    assert op.A(torch.ones(1, 1, 4, 4)).dtype == op.A_adjoint(torch.ones(1, 1, 4, 4)).dtype == torch.float32
