@@ -55,8 +55,8 @@ def drawing(side: int, g: torch.Generator) -> Tensor:
     return ((x - x.min()) / (x.max() - x.min()).clamp_min(1e-6))[None, None]
 
 
-def examples(data: str | None, count: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-    """What is known of an example, the logarithm of the right correction, and whether it is a photograph."""
+def masked(data: str | None, count: int) -> Iterator[tuple[Tensor, Tensor, float, int]]:
+    """Data (1, 1, H, W), mask (1, H, W), noise level, and whether they are of a photograph."""
     folder, g = data_folder(data, "bsds400_color"), torch.Generator().manual_seed(0)
     for i in range(_FIRST, min(_FIRST + count, len(folder))):
         for k in range(_EACH):
@@ -64,9 +64,15 @@ def examples(data: str | None, count: int) -> Iterator[tuple[Tensor, Tensor, int
             keep, std, side = 0.05 * 19**a, 0.005 * 60**b, 192 if c < 0.7 else 96
             x = folder[i][None, :1, 64 : 64 + side, 64 : 64 + side] if k % 2 else drawing(side, g)
             mask = random_mask((side, side), keep, seed=_EACH * i + k)[None]
-            found = curve((mask * gaussian_noise(x, std, seed=_EACH * i + k))[0], mask)
-            if found is not None:
-                yield describe(found[1]), math.log(std) - found[0], k % 2
+            yield mask * gaussian_noise(x, std, seed=_EACH * i + k), mask, std, k % 2
+
+
+def examples(data: str | None, count: int) -> Iterator[tuple[Tensor, Tensor, int]]:
+    """What is known of an example, the logarithm of the right correction, and whether it is a photograph."""
+    for y, mask, std, photograph in masked(data, count):
+        found = curve(y[0], mask)
+        if found is not None:
+            yield describe(found[1]), math.log(std) - found[0], photograph
 
 
 def fitted(known: Tensor, wanted: Tensor, ridge: float) -> Tensor:

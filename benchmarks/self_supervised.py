@@ -8,6 +8,7 @@ the sky best, Kaiser-Squires.
 
     python -m benchmarks.self_supervised --data DIR [--fields ct mri radio shear] [--steps 600]
     python -m benchmarks.self_supervised --data DIR --measured [tooth brain disc COSMOS]     (self_supervised_measured)
+    python -m benchmarks.self_supervised --data DIR --measured M87 [--fold 0]          (self_supervised_radio)
 """
 
 import statistics
@@ -34,6 +35,8 @@ from pnp.train.recipes.mass import PIXEL
 from .common import parser, save, table
 from .self_supervised_measured import CASES, measured
 from .self_supervised_measured import HEAD as MEASURED_HEAD
+from .self_supervised_radio import FOLDS, m87
+from .self_supervised_radio import HEAD as RADIO_HEAD
 
 SIDE, SEED = 64, 7
 
@@ -173,14 +176,18 @@ def main() -> None:
     p = parser(__doc__)
     p.add_argument("--fields", nargs="+", default=[*FIELDS], choices=[*FIELDS])
     p.add_argument("--steps", type=int, default=600)
-    p.add_argument("--measured", nargs="*", choices=[*CASES], help="measured data instead, judged on data kept out")
+    p.add_argument(
+        "--measured", nargs="*", choices=[*CASES, "M87"], help="measured data instead, judged on data kept out"
+    )
+    p.add_argument(
+        "--fold", type=int, default=0, choices=range(FOLDS), help="of M87: which quarter of the scans judges"
+    )
+    p.add_argument("--figures", help="folder for pictures, of M87")
     given = p.parse_args()
     if given.data is None:
         raise SystemExit("no data folder; pass --data or set PNP_DATA")
     if given.measured is not None:
-        rows = [row for name in given.measured or CASES for row in measured(name, Path(given.data))]
-        print(table(rows, MEASURED_HEAD))
-        save(given.save, {"self-supervised, measured": rows})
+        _measured(given.measured or [*CASES, "M87"], given)
         return
     rows = []
     for name in given.fields:
@@ -189,6 +196,19 @@ def main() -> None:
         save(given.save, {f"self-supervised, {name}": found})
         print(table([rows[-1]], ["field", *HEAD]), flush=True)
     print(table(rows, ["field", *HEAD]))
+
+
+def _measured(names: list[str], given: Any) -> None:
+    """Print the tables of measured data."""
+    data = Path(given.data)
+    rows = [row for name in names if name in CASES for row in measured(name, data)]
+    if rows:
+        print(table(rows, MEASURED_HEAD))
+        save(given.save, {"self-supervised, measured": rows})
+    if "M87" in names:
+        rows = m87(data, given.fold, given.figures)
+        print(table(rows, RADIO_HEAD))
+        save(given.save, {f"self-supervised, M87, fold {given.fold}": rows})
 
 
 HEAD = ("direct", "smoothed", "shipped prior", "supervised", "self-supervised", "CPU seconds, supervised",

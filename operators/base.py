@@ -180,7 +180,7 @@ class LinearOperator(Operator):
     def norm(self) -> float:
         """Largest singular value, in double precision, from a fixed random image."""
         kind = torch.complex128 if self.in_dtype.is_complex else torch.float64
-        x = torch.randn(1, *self.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind)
+        x = torch.randn(1, *self.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind, device="cpu")
         with torch.no_grad():
             return power_norm(self.A_adjoint_A, x.to(self._device()))
 

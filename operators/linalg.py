@@ -189,7 +189,7 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float = 1e-
     >>> round(power_norm(lambda v: 9 * v, torch.ones(1, 2)), 4)
     3.0
     """
-    v, old, beta, top = x / column(dot(x, x).sqrt(), x), torch.zeros_like(x), torch.zeros(1), 0.0
+    v, old, beta, top = x / column(dot(x, x).sqrt(), x), torch.zeros_like(x), torch.zeros(1, device="cpu"), 0.0
     diagonal: list[Tensor] = []
     off: list[Tensor] = []
     for _ in range(max_iter):

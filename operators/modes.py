@@ -140,7 +140,7 @@ def constant(make: Callable[[], Made]) -> Made:
     if _functorch.maybe_current_level() is None:
         uncompiled(run)
     else:
-        _Outside.apply(torch.zeros(()), run)
+        _Outside.apply(torch.zeros((), device="cpu"), run)
     return made[0]
 
 

@@ -44,7 +44,7 @@ def _standard_normal(y: Tensor, seed: int) -> Tensor:
     for b in range(y.shape[0]):
         g = torch.Generator().manual_seed(seed + b)
         shape = (*y.shape[1:], 2) if y.is_complex() else y.shape[1:]
-        n = torch.randn(shape, generator=g, dtype=y.real.dtype)
+        n = torch.randn(shape, generator=g, dtype=y.real.dtype, device="cpu")
         rows.append(torch.view_as_complex(n) if y.is_complex() else n)
     return torch.stack(rows).to(y.device)
 

@@ -82,7 +82,7 @@ class Sharded(Made):
         self.out_shape = tuple(shape)
         taken = seen = None
         if any(known for *_, known, _ in every):
-            own = torch.ones(1, *op.out_shape, dtype=torch.bool) if op.measured is None else op.measured
+            own = torch.ones(1, *op.out_shape, dtype=torch.bool, device="cpu") if op.measured is None else op.measured
             taken = self._gathered(own.expand(-1, *op.out_shape).to(torch.uint8)).bool()
         if all(known for *_, known in every) and op.support is not None:
             seen = self._summed(op.support.expand(-1, *op.in_shape).float()) > 0

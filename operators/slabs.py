@@ -50,5 +50,6 @@ def evenly(depth: int, count: int) -> list[int]:
 @torch.no_grad()
 def slab_norm(slabs: Slabs, shape: tuple[int, ...], device: torch.device) -> float:
     """Largest singular value of an operator of complex slices of ``shape`` (C, H, W), in double precision."""
-    start = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.complex128).to(device)
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(1, *shape, generator=generator, dtype=torch.complex128, device="cpu").to(device)
     return max(power_norm(op.A_adjoint_A, start.repeat(s.stop - s.start, 1, 1, 1)) for _, s, op in slabs)

@@ -1,6 +1,7 @@
 """Several measurements of one image."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,8 @@ class Stack(Made):
         if all(mask is None for mask in masks):
             return None
         batch = max(1 if mask is None else len(mask) for mask in masks)
-        every = [torch.ones(1, n, dtype=torch.bool) if m is None else m.flatten(1) for m, n in zip(masks, self.sizes)]
+        ones = partial(torch.ones, dtype=torch.bool, device="cpu")
+        every = [ones(1, n) if m is None else m.flatten(1) for m, n in zip(masks, self.sizes)]
         device = next(mask.device for mask in masks if mask is not None)
         return torch.cat([mask.to(device).expand(batch, -1) for mask in every], 1)
 

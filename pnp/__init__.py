@@ -22,6 +22,7 @@ from .likelihood import Gaussian as Gaussian
 from .likelihood import Huber as Huber
 from .likelihood import Likelihood as Likelihood
 from .noise_level import estimate_noise as estimate_noise
+from .noise_level import noise_doubt as noise_doubt
 from .problem import Problem as Problem
 from .progress import ProgressBar as ProgressBar
 from .reconstructor import Reconstructor as Reconstructor

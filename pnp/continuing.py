@@ -35,6 +35,9 @@ def continued(solver: "Solver", state: Any, y: Tensor, x0: Tensor | None = None)
     check_mode(solver.denoiser)
     like = solver.problem(y, state.facts)
     old, new = state.facts.back.detach(), like.fit.adjoint_image()
+    if new.dtype != old.dtype:
+        began = old.real.dtype.to_complex() if y.is_complex() else old.real.dtype
+        raise ValueError(f"state: was made from data of {began}, but y is of {y.dtype}; continue it with y.to({began})")
     if new.shape != old.shape or not bool((new - old).abs().max() <= 1e-4 * old.abs().max()):
         raise ValueError("state: belongs to other data than y")
     kind, gaussian = type(solver.likelihood).__name__, isinstance(solver.likelihood, Gaussian)

@@ -13,6 +13,7 @@ from operators.doubts import Doubt
 from .diagnosis import explain
 from .health import Measured
 from .likelihood import Gaussian
+from .noise_level.doubt import is_unsure
 from .problem import Problem
 from .stopping import MESSAGES
 
@@ -85,7 +86,10 @@ def _of_noise(problem: Problem, run: "Run", m: Measured) -> Verdict:
         return Verdict("noise", "fine", f"{type(problem.fit.likelihood).__name__} statistics of the data")
     level = _numbers(run.state.facts.noise_std)
     if run.state.source != "given":
-        return Verdict("noise", "fine", f"{level}, estimated: {run.state.source}")
+        seen = f"{level}, estimated: {run.state.source}"
+        if is_unsure(run.state.source):
+            return Verdict("noise", "look", seen, "noise level", "give noise_std where it is known")
+        return Verdict("noise", "fine", seen)
     if math.isnan(m.estimate):
         return Verdict("noise", "fine", f"{level}, given")
     seen = f"{level}, given; the data look like {m.estimate:.3g} times as much"

@@ -77,13 +77,17 @@ def measure(problem: Problem, ratio: Tensor, rest: Tensor, taken: Tensor, *, giv
     y = likelihood.as_data(facts.y).detach()
     noise = likelihood.noise_std if isinstance(likelihood, Gaussian) else None
     values = torch.nan_to_num(ratio, nan=math.inf, posinf=math.inf).tolist()
-    usable = noise is not None and bool((torch.as_tensor(noise) > 0).all())
-    estimate = _estimate(likelihood.op, y, torch.as_tensor(noise), max(values)) if given and usable else math.nan
+    usable = noise is not None and bool((torch.as_tensor(noise, device=y.device) > 0).all())
+    estimate = (
+        _estimate(likelihood.op, y, torch.as_tensor(noise, device=y.device), max(values))
+        if given and usable
+        else math.nan
+    )
     parts = 2 if y.is_complex() else 1
     unknowns = facts.back[0].numel() * (2 if facts.back.is_complex() else 1)
     count = max(int(taken[0].sum()), 1) * parts
     tiny = torch.finfo(rest.real.dtype).tiny
-    scale = torch.as_tensor(noise).expand(len(rest)) if usable else rest.abs().flatten(1).amax(1)
+    scale = torch.as_tensor(noise, device=y.device).expand(len(rest)) if usable else rest.abs().flatten(1).amax(1)
     scaled = rest.div_(column(scale.clamp_min(tiny), rest))
     known = likelihood.op.measured
     holes = 0.0 if known is None else float((y == 0)[known.expand_as(y)].double().mean())
@@ -258,13 +262,14 @@ def _octave(image: Tensor, k: int, octaves: int) -> Tensor:
     """Noise (1, C, H, W) of the k-th octave of wavelengths, coarsest first; in volumes the same in all slices, each
     with a random factor, so that the noise is white through them."""
     if image.ndim == 5:
-        depth = torch.randn(image.shape[2], 1, 1, generator=torch.Generator().manual_seed(k), dtype=image.real.dtype)
+        generator = torch.Generator().manual_seed(k)
+        depth = torch.randn(image.shape[2], 1, 1, generator=generator, dtype=image.real.dtype, device="cpu")
         return _octave(image[:, :, 0], k, octaves)[:, :, None] * depth.to(image.device)
     height, width = image.shape[-2:]
     options: dict[str, Any] = {"dtype": torch.float64, "device": image.device}
     frequency = torch.hypot(torch.fft.fftfreq(height, **options)[:, None], torch.fft.rfftfreq(width, **options))
     frequency = frequency * _FINEST * 2.0 ** (octaves - k)
-    noise = torch.randn(image[:1].shape, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
+    noise = torch.randn(image[:1].shape, generator=torch.Generator().manual_seed(k), dtype=torch.float64, device="cpu")
     band = torch.fft.rfft2(noise.to(image.device, image.real.dtype)) * ((frequency > 1) & (frequency <= 2))
     rows, columns = (torch.hann_window(n, **options).to(image.real.dtype) for n in (height, width))
     octave = torch.fft.irfft2(band, s=(height, width)) * (rows[:, None] * columns)  # borders hold every frequency

@@ -77,7 +77,7 @@ def falling(
 
     @cache
     def values(step: int) -> tuple[Tensor, Tensor]:
-        now = torch.as_tensor(sigma(step))
+        now = torch.as_tensor(sigma(step), device=scale.device)
         return now * scale, torch.minimum(now**2 / weight, limit)
 
     return lambda step: Level(step, *values(min(step, max(steps - 1, 1))))
@@ -97,7 +97,8 @@ def log_schedule(start: Number, end: Number, steps: int) -> Callable[[int], Numb
     [1.0, 0.1, 0.01, 0.01, 0.01]
     """
     for name, value in (("start", start), ("end", end)):
-        if not bool(torch.as_tensor(value > 0).all()):
+        positive = value > 0
+        if not (bool(positive.all()) if isinstance(positive, Tensor) else positive):
             raise ValueError(f"{name}: expected positive values, got {value}")
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")

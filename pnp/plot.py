@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .metrics import psnr, ssim
+from .panels import as_picture, colour_bar, draw, pyplot, range_of
 
 if TYPE_CHECKING:
     from .result import Result
@@ -17,53 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["plot_curve", "plot_result", "show"]
 
 _SMALLEST = 7  # side of the window of SSIM
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'pnp-imaging[examples]'") from error
-    return plt
-
-
-def _picture(name: str, x: Tensor) -> Tensor:
-    """First sample as (1 | 3, H, W) in double precision: complex by magnitude, many channels by their norm."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name}: expected a torch.Tensor, got {type(x).__name__}")
-    if x.ndim != 4 or x.numel() == 0:
-        raise ValueError(f"{name}: expected images (B, C, H, W), got {tuple(x.shape)}")
-    first = x[0].detach().cpu()
-    first = first.abs() if first.is_complex() else first
-    first = first if first.shape[0] in (1, 3) else first.norm(dim=0, keepdim=True)
-    return first.double()
-
-
-def _limits(*pictures: Tensor) -> tuple[float, float]:
-    """Lowest and highest finite intensity, apart from each other also for a constant picture."""
-    values = torch.cat([picture.flatten() for picture in pictures])
-    finite = values[torch.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
-    return (low, high) if high > low else (low - (abs(low) or 1.0) / 2, low + (abs(low) or 1.0) / 2)
-
-
-def _draw(axis: Any, picture: Tensor, limits: tuple[float, float], cmap: Any = "gray") -> Any:
-    """The picture; what a colour bar is made of, where it is not in colour."""
-    axis.set_axis_off()
-    if picture.shape[0] == 3:
-        axis.imshow(((picture - limits[0]) / (limits[1] - limits[0])).clamp(0, 1).permute(1, 2, 0).numpy())
-        return None
-    return axis.imshow(picture[0].numpy(), cmap=cmap, vmin=limits[0], vmax=limits[1])
-
-
-def _bar(figure: Any, axes: Any, drawn: Any, pictures: list[Tensor], label: str) -> None:
-    """A colour bar at the end of a row, with arrows where pictures leave its range."""
-    low, high = _limits(*pictures)
-    ends = (low < drawn.get_clim()[0], high > drawn.get_clim()[1])
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(ends, "neither")
-    bar = figure.colorbar(drawn, ax=axes, extend=extend, shrink=0.9, aspect=16, pad=0.01)
-    bar.ax.tick_params(labelsize=7)
-    bar.set_label(label, fontsize=8)
 
 
 def _scores(picture: Tensor, base: Tensor, limits: tuple[float, float]) -> str:
@@ -104,11 +58,11 @@ def show(
         ImportError: matplotlib is missing; the message names the extra.
         ValueError: no images, or not (B, C, H, W), or of another shape than ``ref``. TypeError: not tensors.
     """
-    pictures = {title: _picture(f"images[{title!r}]", x) for title, x in images.items()}
+    pictures = {title: as_picture(f"images[{title!r}]", x) for title, x in images.items()}
     if not pictures:
         raise ValueError("images: expected at least one, got none")
-    base = None if ref is None else _picture("ref", ref)
-    shown = limits or _limits(*([base] if base is not None else pictures.values()))
+    base = None if ref is None else as_picture("ref", ref)
+    shown = limits or range_of(*([base] if base is not None else pictures.values()))
     if not shown[0] < shown[1]:
         raise ValueError(f"limits: expected two numbers, the lower first, got {limits}")
     panels = dict(pictures)
@@ -116,16 +70,16 @@ def show(
         for title, picture in pictures.items():
             if picture.shape != base.shape:
                 raise ValueError(f"images[{title!r}]: {tuple(picture.shape)}, but ref has {tuple(base.shape)}")
-        scored = {f"{title}\n{_scores(p, base, _limits(base))}": p for title, p in pictures.items()}
+        scored = {f"{title}\n{_scores(p, base, range_of(base))}": p for title, p in pictures.items()}
         panels = {"reference": base, **scored}
     rows, (height, width) = 1 if base is None else 2, next(iter(panels.values())).shape[1:]
     size = (2.6 * len(panels) + 0.7, rows * 2.6 * height / width + 0.5)
-    figure, axes = _pyplot().subplots(rows, len(panels), figsize=size, squeeze=False, layout="constrained")
+    figure, axes = pyplot().subplots(rows, len(panels), figsize=size, squeeze=False, layout="constrained")
     for axis, (title, picture) in zip(axes[0], panels.items(), strict=True):
-        drawn = _draw(axis, picture, shown, cmap)
+        drawn = draw(axis, picture, shown, cmap)
         axis.set_title(title, fontsize=9)
     if drawn is not None:
-        _bar(figure, axes[0], drawn, list(panels.values()), label)
+        colour_bar(figure, axes[0], drawn, list(panels.values()), label)
     if base is not None:
         axes[1, 0].set_axis_off()
         _draw_errors(figure, axes[1], [(picture - base).abs() for picture in pictures.values()], shown)
@@ -139,8 +93,8 @@ def _draw_errors(figure: Any, axes: Any, errors: list[Tensor], limits: tuple[flo
     means = [error.mean(0, keepdim=True) for error in errors]
     best = min(float(torch.nan_to_num(m).flatten().sort().values[int(0.95 * (m.numel() - 1))]) for m in means)
     largest = max((limits[1] - limits[0]) / 10, best)
-    drawn = [_draw(axis, mean, (0.0, largest), "magma") for axis, mean in zip(axes[1:], means, strict=True)]
-    _bar(figure, axes, drawn[-1], means, "absolute error")
+    drawn = [draw(axis, mean, (0.0, largest), "magma") for axis, mean in zip(axes[1:], means, strict=True)]
+    colour_bar(figure, axes, drawn[-1], means, "absolute error")
 
 
 def plot_curve(
@@ -155,7 +109,7 @@ def plot_curve(
 
     ``names``: of what was tried, if it is not the strength.
     """
-    figure, axis = _pyplot().subplots(figsize=(5, 3.4), layout="constrained")
+    figure, axis = pyplot().subplots(figsize=(5, 3.4), layout="constrained")
     for (tried, value, noise), choice in zip(curves, chosen.tolist(), strict=True):
         order = tried.argsort()
         x, y, spread = (v[order].detach().cpu().numpy() for v in (tried, value, noise))
@@ -179,7 +133,7 @@ def plot_result(result: "Result", *, reference: Tensor | None = None, path: str 
     With a ``reference`` of the image's shape the picture has its range, and the title PSNR and SSIM. Volumes
     (B, C, D, H, W) are shown by their three middle planes, signals as lines.
     """
-    figure = _pyplot().figure(figsize=(12, 6.6), layout="constrained")
+    figure = pyplot().figure(figsize=(12, 6.6), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(2.2, 1))
     axes = top.subplots(2, 3, width_ratios=(1.25, 1, 1))
     grid = axes[0, 0].get_gridspec()
@@ -224,13 +178,13 @@ def _draw_answer(axis: Any, result: "Result", reference: Tensor | None) -> None:
     elif first.ndim == 4:
         first = (first.abs() if first.is_complex() else first).double()
         first = first if first.shape[0] in (1, 3) else first.norm(dim=0, keepdim=True)
-        _draw(axis, _planes(first), _limits(first))
+        draw(axis, _planes(first), range_of(first))
     else:
-        picture = _picture("result.x", result.x)
-        base = picture if reference is None else _picture("reference", reference)
+        picture = as_picture("result.x", result.x)
+        base = picture if reference is None else as_picture("reference", reference)
         if reference is not None:
-            title += f"\n{_scores(picture, base, _limits(base))}"
-        drawn = _draw(axis, picture, _limits(base))
+            title += f"\n{_scores(picture, base, range_of(base))}"
+        drawn = draw(axis, picture, range_of(base))
         if drawn is not None:
             axis.figure.colorbar(drawn, ax=axis, shrink=0.7, aspect=24, pad=0.01).ax.tick_params(labelsize=7)
     axis.set_title(title + (", magnitude" if result.x.is_complex() else ""), fontsize=9)
@@ -274,7 +228,8 @@ def _draw_spectrum(axis: Any, rest: Tensor | None) -> None:
         half = power[1 : n // 2]
         bins = max(1, len(half) // 24)
         half = half[: len(half) // bins * bins].reshape(-1, bins).mean(1)
-        axis.semilogy((torch.arange(len(half)) + 0.5) * bins / n, half.clamp_min(1e-6), label=f"axis {a + 1} of y")
+        middles = (torch.arange(len(half), device="cpu") + 0.5) * bins / n
+        axis.semilogy(middles, half.clamp_min(1e-6), label=f"axis {a + 1} of y")
     axis.axhline(1.0, color="gray", lw=0.8, ls="--")
     axis.set_xlabel("cycles per sample", fontsize=8)
     if len(axes) > 1:

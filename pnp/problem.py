@@ -94,7 +94,9 @@ def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
         ValueError: the data of their sum are not the sum of their data.
     """
     generator = torch.Generator().manual_seed(0)
-    signs = [torch.randint(2, like.shape[1:], generator=generator).to(like.real) * 2 - 1 for _ in range(2)]
+    signs = [
+        torch.randint(2, like.shape[1:], generator=generator, device="cpu").to(like.real) * 2 - 1 for _ in range(2)
+    ]
     first, second = (op.A(s.to(like.dtype).expand_as(like)) for s in signs)
     wrong = op.A((signs[0] + 3 * signs[1]).to(like.dtype).expand_as(like)) - first - 3 * second
     square = dot(first, first) + dot(second, second)
@@ -110,7 +112,8 @@ def data_coverage(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
     128 x 128 pixels, 0.2 for a Gaussian blur of 1.6 pixels. From one random sign per pixel; what conjugate gradients
     leave counts by its square.
     """
-    signs = torch.randint(2, like.shape[1:], generator=torch.Generator().manual_seed(0)).to(like.real) * 2 - 1
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, like.shape[1:], generator=generator, device="cpu").to(like.real) * 2 - 1
     signs = signs.to(like.dtype).expand_as(like)
     rest = op.solve_normal(signs, 1 / (0.3 * gain), rtol=0.1)
     return (1.3 * (1 - dot(signs, rest) / signs[0].numel())).clamp(0, 1)

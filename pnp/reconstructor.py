@@ -256,7 +256,7 @@ def _channels(shift: Tensor, seen: Tensor) -> Tensor:
 def describe(op: LinearOperator) -> dict[str, Any]:
     """What an operator is, in plain values: kind, shapes, and how large it makes a few fixed images (probes)."""
     kind = torch.complex128 if op.in_dtype.is_complex else torch.float64
-    x = torch.randn(4, *op.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind)
+    x = torch.randn(4, *op.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind, device="cpu")
     device = next((t.device for t in (*op.buffers(), *op.parameters())), x.device)
     with torch.no_grad():
         y = torch.cat([op.A(one[None].to(device)) for one in x])

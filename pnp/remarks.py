@@ -104,7 +104,7 @@ def other_likelihood(likelihood: Likelihood, y: Tensor) -> str:
     op = likelihood.op
     if not (isinstance(likelihood, Poisson) and isinstance(op, LinearOperator)) or bool(likelihood.background.any()):
         return ""
-    x = torch.rand(1, *op.in_shape, generator=torch.Generator().manual_seed(0)).to(y)
+    x = torch.rand(1, *op.in_shape, generator=torch.Generator().manual_seed(0), device="cpu").to(y)
     squares = op.A(x.square())
     if bool(((squares - op.A(x).square()).abs() > 1e-5 * squares.abs().amax()).any()):
         return ""

@@ -88,7 +88,8 @@ def save(
     rows = [torch.stack((r.residual, r.sigma, r.gamma)) for r in run.history]
     kept = {
         "state": run.state.to_dict(), "reasons": run.reasons, "bound": run.bound, "best": list(run.best),
-        "best_residual": run.best_residual, "rows": torch.stack(rows) if rows else torch.zeros(0), "x0": x0,
+        "best_residual": run.best_residual, "rows": torch.stack(rows) if rows else torch.zeros(0, device="cpu"),
+        "x0": x0,
         "answer": answer,
     }  # fmt: skip
     card = {"format": _FORMAT, "kind": "pnp solve", "settings": settings, "tree": _packed(kept, tensors, "solve"),

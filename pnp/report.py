@@ -124,7 +124,7 @@ def _of_the_denoiser(
         told["intensities"] = spread
         alarms.append(spread)
     if end is not None:
-        single = one_level(denoiser, float(torch.as_tensor(end, dtype=torch.float64).max()))
+        single = one_level(denoiser, float(torch.as_tensor(end, dtype=torch.float64, device="cpu").max()))
         told |= {"level": single} if single else {}
     if denoiser.caution and "max_iter" in run.reasons:
         told["convergence"] = denoiser.caution
@@ -163,6 +163,8 @@ def _of_the_data(
         told["better likelihood"] = better
     if strength is None or not isinstance(likelihood, Gaussian):
         return
-    if close := holds_noise(problem, x, noise, float(ratio.amin()), float(torch.as_tensor(strength).min())):
+    if close := holds_noise(
+        problem, x, noise, float(ratio.amin()), float(torch.as_tensor(strength, device="cpu").min())
+    ):
         told["noise in the answer"] = close
         alarms += [] if "strength from" in told else [close]  # what data have chosen needs no advice

@@ -241,6 +241,8 @@ def _check_sizes(state: State) -> None:
             raise ValueError(f"kept: expected {name} as a number of each sample, {kind}, got {got}")
         if bool(value.isnan().any()) or (name not in endless and not bool(value.isfinite().all())):
             raise ValueError(f"kept: {name} holds NaN or infinite values")
+    if state.facts.back.real.dtype != state.residual.dtype:
+        raise ValueError(f"kept: back is of {state.facts.back.dtype}, but residual of {state.residual.dtype}")
     for name, value in (("gain", state.facts.gain), ("scale", state.facts.calibration.scale)):
         if not bool((value > 0).all()):
             raise ValueError(f"kept: expected {name} > 0")

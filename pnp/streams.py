@@ -18,10 +18,10 @@ def normal(like: Tensor, seed: int, step: int) -> Tensor:
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
     shape = like.shape[1:]
     if like.is_complex():
-        parts = torch.randn(*shape, 2, generator=generator, dtype=torch.float64).to(like.real.dtype)
+        parts = torch.randn(*shape, 2, generator=generator, dtype=torch.float64, device="cpu").to(like.real.dtype)
         noise = torch.view_as_complex(parts)
     else:
-        noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(like.dtype)
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").to(like.dtype)
     return noise.to(like.device).expand_as(like)
 
 

@@ -22,14 +22,14 @@ def _resizer(size: int, scale: float) -> Tensor:
     """Matrix (ceil(size scale), size) of one axis: a kernel as wide as a new pixel where it shrinks, mirrored ends."""
     out = math.ceil(size * scale)
     stretch = min(scale, 1.0)
-    centres = (torch.arange(out, dtype=torch.float64) + 0.5) / scale - 0.5
+    centres = (torch.arange(out, dtype=torch.float64, device="cpu") + 0.5) / scale - 0.5
     reach = math.ceil(2 / stretch) + 1
-    taps = centres.floor().long()[:, None] + torch.arange(-reach, reach + 1)
+    taps = centres.floor().long()[:, None] + torch.arange(-reach, reach + 1, device="cpu")
     weights = _cubic(stretch * (centres[:, None] - taps))
     weights = weights / weights.sum(1, keepdim=True)
     taps = taps.remainder(2 * size)  # half-sample mirror: ... 1 0 | 0 1 ... n-1 | n-1 n-2 ...
     taps = torch.where(taps < size, taps, 2 * size - 1 - taps)
-    return torch.zeros(out, size, dtype=torch.float64).scatter_add_(1, taps, weights)
+    return torch.zeros(out, size, dtype=torch.float64, device="cpu").scatter_add_(1, taps, weights)
 
 
 def imresize(x: Tensor, scale: float) -> Tensor:

@@ -89,6 +89,36 @@ def test_imports_point_one_way(path):
         assert ours <= allowed, "solvers know no concrete operator or network"
 
 
+def private(text: str, package: tuple[str, ...]) -> set[str]:
+    """Underscored names of this project's other modules that a file of ``package`` takes: from x import _y, x._y."""
+
+    def hidden(name: str) -> bool:
+        return name.startswith("_") and not name.startswith("__")
+
+    tree, found, modules = ast.parse(text), set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            place = [*base, *(node.module or "").split(".")] if node.module else base
+            if place[0] in ("operators", "denoisers", "pnp"):
+                found |= {".".join([*place, alias.name]) for alias in node.names if hidden(alias.name)}
+                folder = ROOT.joinpath(*place)
+                modules |= {
+                    alias.asname or alias.name
+                    for alias in node.names
+                    if (folder / f"{alias.name}.py").is_file() or (folder / alias.name).is_dir()
+                }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and hidden(node.attr) and ast.unparse(node.value) in modules:
+            found.add(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_underscored_names_stay_in_their_files(path):
+    assert private(path.read_text(), path.relative_to(ROOT).parts[:-1]) == set()
+
+
 def test_the_rules_see_what_they_forbid():
     text = """
 from typing import TYPE_CHECKING
@@ -112,6 +142,15 @@ def late():
     assert imports(text, ("pnp",), at_import=True) == first
     assert imports(text, ("pnp",)) == first | {"deepinv", "finufft", "operators.mri"}
     assert imports("from ..solver import Solver", ("pnp", "train")) == {"pnp.solver"}
+    text = """
+from __future__ import annotations
+from torch.nn import _reduction
+from ..plot import _mine, show
+from .. import metrics, __version__
+from operators.modes import _theirs as theirs
+metrics._hidden(show._asdict())
+"""
+    assert private(text, ("pnp", "io")) == {"pnp.plot._mine", "operators.modes._theirs", "metrics._hidden"}
 
 
 def test_every_file_is_packaged():
@@ -132,6 +171,30 @@ def test_small_files_and_functions(path):
             if node.name == "__init__":
                 arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
                 assert len(arguments) - 1 <= 8, node.lineno
+
+
+MADE = {"arange", "empty", "eye", "fftfreq", "full", "linspace", "logspace", "ones", "rand", "randint", "randn",
+        "randperm", "rfftfreq", "tensor", "tril_indices", "triu_indices", "zeros"}  # fmt: skip
+
+
+def without_device(text: str) -> set[str]:
+    """Calls that make a tensor on whichever device is the default."""
+    calls = (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute))
+    unnamed = (c for c in calls if not any(k.arg in ("device", None) for k in c.keywords))
+    names = {ast.unparse(c.func) for c in unnamed}
+    return {n for n in names if n in {f"torch.{m}" for m in MADE} | {f"torch.fft.{m}" for m in MADE}}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_tensors_name_their_device(path):
+    """``torch.set_default_device("cuda")`` moves what a user makes, not constants that are beside data on the CPU."""
+    if path.parent != ROOT / "denoisers" / "networks" and path != ROOT / "denoisers" / "trained" / "lofi.py":
+        assert not without_device(path.read_text()), "parameters of networks alone follow the default device"
+
+
+def test_a_tensor_without_device_is_seen():
+    text = "torch.fft.fftfreq(3), torch.zeros(2), torch.ones(1, device=x.device), x.zeros(1), torch.rand(1, **like)"
+    assert without_device(text) == {"torch.fft.fftfreq", "torch.zeros"}
 
 
 def test_import_loads_nothing_heavy():

@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,10 +15,13 @@ from benchmarks import self_supervised
 from benchmarks.card import cards
 from benchmarks.common import shipped
 from benchmarks.denoising import knows, make
+from benchmarks.self_supervised_radio import with_flux
 from benchmarks.superres import scores
 from benchmarks.uncertainty import HEAD, SHEAR, row, run
 from denoisers import XSRCNN, SRResNet
 from pnp import data
+from pnp.corrections.radio import remove_gains
+from pnp.io.visibilities import measured_visibilities
 from pnp.superres import luma, superres_inputs, superres_psnr
 
 
@@ -83,3 +87,13 @@ def test_unknown_fields_end_with_a_message(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         self_supervised.main()
     assert "invalid choice: 'CT'" in capsys.readouterr().err
+
+
+def test_the_total_flux_has_no_gain():
+    uvw, numbers = np.arange(9.0).reshape(3, 3) + 1, np.array([2**16 + 2, 2**16 + 3, 2 * 2**16 + 3])
+    m = measured_visibilities(uvw, np.ones(3), np.full(3, 4.0), cell=1e3, baseline=numbers, scan=np.full(3, 5))
+    found = with_flux(m)
+    assert found.operator()(torch.ones(1, 1, 256, 256))[0, 0, -1].real.item() == pytest.approx(256**2, rel=1e-5)
+    found = remove_gains(found, torch.full((1, 4), 2.0))  # of antennas 0 to 3
+    assert torch.allclose(found.y.real.flatten(), torch.tensor([0.25, 0.25, 0.25, 0.6]))
+    assert torch.allclose(torch.as_tensor(found.noise_std).flatten(), torch.tensor([0.125, 0.125, 0.125, 0.01]))

@@ -37,7 +37,7 @@ class PowerTable(torch.nn.Module):
             raise ValueError("power, pixel_scale: expected positive finite values")
         self.register_buffer("ell", ell)
         self.register_buffer("power", power)
-        self.register_buffer("pixel_scale", torch.tensor(float(pixel_scale), dtype=torch.float64))
+        self.register_buffer("pixel_scale", torch.tensor(float(pixel_scale), dtype=torch.float64, device="cpu"))
         self._grids: dict[tuple[int, int], Tensor] = {}
 
     def variances(self, image_shape: tuple[int, int]) -> Tensor:

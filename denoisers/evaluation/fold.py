@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..modes import is_plain
-from ..networks.mixer import _Along
-from ..networks.superres import _Skip
+from ..networks.mixer import Along
+from ..networks.superres import Skip
 from ..networks.xunit import Gaussian, XUnit
 from .layers import Affine, FewOutputs, FoldedXUnit, InstanceNorm, Perceptron
 from .strips import nhwc
@@ -20,7 +20,7 @@ __all__ = ["Folded", "folded"]
 _FRESH = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, XUnit, nn.ReLU, nn.LeakyReLU, nn.PReLU)
 _CHAINS = (
     nn.Sequential.forward,
-    _Skip.forward,
+    Skip.forward,
 )  # what runs its members one after the other, and keeps none of what they give
 
 
@@ -75,7 +75,7 @@ def _fold_chain(chain: nn.Sequential) -> None:
             members.append(nn.LeakyReLU(module.negative_slope, inplace=True))
         elif own and type(module) is nn.PReLU and module.num_parameters == 1:
             members.append(nn.LeakyReLU(float(module.weight), inplace=True))
-        elif type(module) is _Along and (whole := _perceptron(module.inner.children(), module.axis)):
+        elif type(module) is Along and (whole := _perceptron(module.inner.children(), module.axis)):
             members.append(whole)
         else:
             _fold(module)
@@ -91,7 +91,7 @@ def _fold_chain(chain: nn.Sequential) -> None:
 def _fold(model: nn.Module) -> None:
     if isinstance(model, nn.Sequential) and type(model).forward in _CHAINS:
         _fold_chain(model)
-    elif type(model) is not _Along:  # which reads its perceptron's layers one by one
+    elif type(model) is not Along:  # which reads its perceptron's layers one by one
         for child in model.children():
             _fold(child)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..modes import is_plain
-from ..networks.drunet import DRUNet, _ResBlock, _Scale
+from ..networks.drunet import DRUNet, ResBlock, Scale
 from .precision import has_bfloat16
 
 __all__ = ["joins", "joined"]
@@ -36,7 +36,7 @@ def joined(net: DRUNet, x: Tensor) -> Tensor:
     """
     net.check(x)
     z = _along(net.head, nn.functional.pixel_unshuffle(x, net.unshuffle))
-    body = cast(_Scale, net.body)
+    body = cast(Scale, net.body)
     features = _scale(body, z, keep=True)
     if not body.around:
         features = features.add_(z)
@@ -47,7 +47,7 @@ def _along(conv: nn.Conv2d, x: Tensor, then: str = "none") -> Tensor:
     return _conv(x, conv.weight, None, conv.padding, conv.stride, conv.dilation, 1, then, [], "")
 
 
-def _block(block: _ResBlock, x: Tensor, *, keep: bool) -> Tensor:
+def _block(block: ResBlock, x: Tensor, *, keep: bool) -> Tensor:
     """A residual block, in place unless its input is to be kept."""
     first, _, last = block.res
     hidden = _along(cast(nn.Conv2d, first), x, "relu")
@@ -55,15 +55,15 @@ def _block(block: _ResBlock, x: Tensor, *, keep: bool) -> Tensor:
     return _conv.binary(hidden, x, *rest) if keep else _conv_into.binary(x, hidden, *rest)
 
 
-def _scale(scale: _Scale, z: Tensor, *, keep: bool) -> Tensor:
+def _scale(scale: Scale, z: Tensor, *, keep: bool) -> Tensor:
     """A scale and all coarser ones; ``z`` is overwritten unless it is to be kept."""
     keep = keep or scale.around
     x = z
     for number, block in enumerate(scale.encode):
-        x = _block(cast(_ResBlock, block), x, keep=keep and number == 0)
+        x = _block(cast(ResBlock, block), x, keep=keep and number == 0)
     if scale.coarser is not None:
-        below = scale.up(_scale(cast(_Scale, scale.coarser), _along(scale.down, x), keep=False))
+        below = scale.up(_scale(cast(Scale, scale.coarser), _along(scale.down, x), keep=False))
         x = below if scale.around else x.add_(below)
         for block in scale.decode:
-            x = _block(cast(_ResBlock, block), x, keep=False)
+            x = _block(cast(ResBlock, block), x, keep=False)
     return x.add_(z) if scale.around else x

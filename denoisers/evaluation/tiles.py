@@ -93,7 +93,8 @@ def run_blended(function: Callable[[Tensor], Tensor], x: Tensor, side: tuple[int
     tops, lefts = (_starts(n, s, overlap) for n, s in zip(padded.shape[-2:], side, strict=True))
     if len(tops) == len(lefts) == 1:
         return function(padded)[..., :height, :width]
-    ramps = (torch.arange(1, s + 1).minimum(torch.arange(s, 0, -1)).clamp(max=max(overlap, 1)).to(x) for s in side)
+    lines = (torch.arange(1, s + 1, device="cpu") for s in side)
+    ramps = (line.minimum(line.flip(0)).clamp(max=max(overlap, 1)).to(x) for line in lines)
     weight = torch.outer(*ramps)
     total, weights = torch.zeros_like(padded), torch.zeros_like(padded[:1, :1])
     for top in tops:

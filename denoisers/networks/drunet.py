@@ -8,15 +8,19 @@ from torch import Tensor, nn
 
 from ..weights.filling import mismatch
 
-__all__ = ["DRUNet"]
+__all__ = ["DRUNet", "ResBlock", "Scale"]
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
 
 
-class _ResBlock(nn.Module):
-    """x + conv(relu(conv(x))), nearly the identity before training."""
+class ResBlock(nn.Module):
+    """x + conv(relu(conv(x))), nearly the identity before training.
+
+    >>> ResBlock(4)(torch.zeros(1, 4, 8, 8)).shape
+    torch.Size([1, 4, 8, 8])
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -28,19 +32,23 @@ class _ResBlock(nn.Module):
         return x + self.res(x)
 
 
-class _Scale(nn.Module):
-    """Residual blocks around all coarser scales, (B, width, H, W) to the same; the coarsest scale is blocks only."""
+class Scale(nn.Module):
+    """Residual blocks around all coarser scales, (B, width, H, W) to the same; the coarsest scale is blocks only.
+
+    >>> Scale((4, 8), blocks=1, skips="within")(torch.zeros(1, 4, 8, 8)).shape
+    torch.Size([1, 4, 8, 8])
+    """
 
     def __init__(self, widths: Sequence[int], blocks: int, skips: str) -> None:
         super().__init__()
         width, around = widths[0], skips == "around"
         self.around = around
-        self.encode = nn.Sequential(*(_ResBlock(width) for _ in range(blocks)))
-        self.coarser = _Scale(widths[1:], blocks, skips) if len(widths) > 1 else None
+        self.encode = nn.Sequential(*(ResBlock(width) for _ in range(blocks)))
+        self.coarser = Scale(widths[1:], blocks, skips) if len(widths) > 1 else None
         if len(widths) > 1:
             self.down = nn.Conv2d(width, widths[1], 2, stride=2, bias=False)
             self.up = nn.ConvTranspose2d(widths[1], width, 2, stride=2, bias=False)
-            self.decode = nn.Sequential(*(_ResBlock(width) for _ in range(blocks)))
+            self.decode = nn.Sequential(*(ResBlock(width) for _ in range(blocks)))
 
     def forward(self, z: Tensor) -> Tensor:
         encoded = self.encode(z)
@@ -94,7 +102,7 @@ class DRUNet(nn.Module):
             raise ValueError(f"skips: expected 'around' or 'within', got {skips!r}")
         self.unshuffle, self.scales, self.blocks = int(unshuffle), len(widths), int(blocks)
         self.head = _conv(inputs * unshuffle**2, widths[0])
-        self.body = _Scale(widths, blocks, skips)
+        self.body = Scale(widths, blocks, skips)
         self.tail = _conv(widths[0], outputs * unshuffle**2)
         nn.init.zeros_(self.tail.weight)  # an untrained network gives zero
 
@@ -118,7 +126,7 @@ class DRUNet(nn.Module):
         self.check(x)
         z = self.head(F.pixel_unshuffle(x, self.unshuffle))
         features = self.body(z)
-        if not cast(_Scale, self.body).around:
+        if not cast(Scale, self.body).around:
             features = features + z
         return F.pixel_shuffle(self.tail(features), self.unshuffle)
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Img2ImgMixer", "LinearMixer", "OriginalMixer", "UMixer"]
+__all__ = ["Along", "Img2ImgMixer", "LinearMixer", "OriginalMixer", "UMixer"]
 
 
 def _sides(image_shape: int | tuple[int, int], patch: int) -> tuple[int, int]:
@@ -19,10 +19,13 @@ def _perceptron(width: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
 
-class _Along(nn.Module):
+class Along(nn.Module):
     """A perceptron, or one linear map, along one axis of (B, ..., C) before the last, the same for all others.
 
     Products from the left need no transposed copies.
+
+    >>> Along(1, nn.Linear(4, 4))(torch.zeros(2, 4, 5, 3)).shape
+    torch.Size([2, 4, 5, 3])
     """
 
     def __init__(self, axis: int, inner: nn.Module) -> None:
@@ -50,7 +53,7 @@ class _MixerLayer(nn.Module):
         def mix(size: int) -> nn.Module:
             return nn.Linear(size, size) if linear else _perceptron(size, factor * size)
 
-        self.space = nn.Sequential(nn.LayerNorm(channels), _Along(1, mix(rows)), _Along(2, mix(columns)))
+        self.space = nn.Sequential(nn.LayerNorm(channels), Along(1, mix(rows)), Along(2, mix(columns)))
         self.channels = nn.Sequential(nn.LayerNorm(channels), _perceptron(channels, factor * channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -238,7 +241,7 @@ class _TokenLayer(nn.Module):
 
     def __init__(self, tokens: int, channels: int, token_hidden: int, channel_hidden: int) -> None:
         super().__init__()
-        self.tokens = nn.Sequential(nn.LayerNorm(channels), _Along(1, _perceptron(tokens, token_hidden)))
+        self.tokens = nn.Sequential(nn.LayerNorm(channels), Along(1, _perceptron(tokens, token_hidden)))
         self.channels = nn.Sequential(nn.LayerNorm(channels), _perceptron(channels, channel_hidden))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .xunit import XUnit
 
-__all__ = ["SRCNN", "SRResNet", "XSRCNN", "XSRResNet"]
+__all__ = ["SRCNN", "SRResNet", "Skip", "XSRCNN", "XSRResNet"]
 
 
 class SRCNN(nn.Sequential):
@@ -52,8 +52,12 @@ class XSRCNN(nn.Sequential):
         )
 
 
-class _Skip(nn.Sequential):
-    """Layers and their input, summed."""
+class Skip(nn.Sequential):
+    """Layers and their input, summed.
+
+    >>> Skip(nn.Identity())(torch.ones(1)).item()
+    2.0
+    """
 
     def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         return x + super().forward(x)
@@ -87,14 +91,14 @@ class SRResNet(nn.Sequential):
         super().__init__(
             nn.Conv2d(channels, 64, 9, padding=4),
             nn.PReLU(),
-            _Skip(*blocks, nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64)),
+            Skip(*blocks, nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64)),
             *doublings,
             nn.Conv2d(64, channels, 9, padding=4),
         )
 
     @staticmethod
     def _block() -> nn.Module:
-        return _Skip(
+        return Skip(
             nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.PReLU(),
             nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64),
         )  # fmt: skip
@@ -114,4 +118,4 @@ class XSRResNet(SRResNet):
 
     @staticmethod
     def _block() -> nn.Module:
-        return _Skip(nn.Conv2d(64, 64, 3, padding=1), XUnit(64), nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64))
+        return Skip(nn.Conv2d(64, 64, 3, padding=1), XUnit(64), nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64))

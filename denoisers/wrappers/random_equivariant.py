@@ -39,7 +39,7 @@ class RandomEquivariant(Wrapper):
         other = copy.copy(self)
         other._modules = {**self._modules, "denoiser": self.denoiser.at_iteration(step)}
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**63)
-        other.transform = int(torch.randint(8, (), generator=generator))
+        other.transform = int(torch.randint(8, (), generator=generator, device="cpu"))
         return other
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class TiledDenoiser(Wrapper):
         side = 2 * halo + self.step * math.ceil(16 / self.step)
         before, behind = self.step, 1  # the whole is not a multiple of the step, the tile is
         shape = (1, small.shape[1], *[before + side + behind] * 2)
-        x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(small)
+        x = torch.rand(shape, generator=torch.Generator().manual_seed(0), device="cpu").to(small)
         tile, kept = slice(before, before + side), slice(halo, side - halo)
         whole = network(x)[..., tile, tile][..., kept, kept]
         error = (network(x[..., tile, tile])[..., kept, kept] - whole).abs().max()

@@ -47,7 +47,8 @@ class DeepinvOperator(LinearOperator):
         self.in_shape, self.in_dtype = tuple(int(n) for n in shape), in_dtype
         self.out_shape, self.out_dtype = self._datacast()
         with torch.no_grad():
-            back = self.physics.A_adjoint(self._own(torch.zeros(1, *self.out_shape, dtype=self.out_dtype)))
+            nothing = torch.zeros(1, *self.out_shape, dtype=self.out_dtype, device="cpu")
+            back = self.physics.A_adjoint(self._own(nothing))
         if tuple(back.shape[1:]) != self.in_shape:
             raise ValueError(f"in_shape: the adjoint gives images of {tuple(back.shape[1:])}, not {self.in_shape}")
         owner = next((c for c in type(physics).__mro__ if "prox_l2" in vars(c)), None)

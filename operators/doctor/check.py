@@ -41,8 +41,8 @@ class _Patient:
     def _random(self, shape: tuple[int, ...], complex_values: bool, n: int, dtype: torch.dtype) -> Tensor:
         g = torch.Generator().manual_seed(1000 * self.seed + n)
         kind = torch.complex128 if complex_values else torch.float64
-        values = torch.randn(*shape, generator=g, dtype=kind).to(dtype.to_complex() if complex_values else dtype)
-        return values.to(_device(self.op))
+        values = torch.randn(*shape, generator=g, dtype=kind, device="cpu")
+        return values.to(_device(self.op), dtype.to_complex() if complex_values else dtype)
 
     def finding(self, name: str, value: float, *, solve: float | None = None) -> Finding:
         double = self.dtype == torch.float64

@@ -64,8 +64,8 @@ class FinufftTransform:
         """Images (n, H, W), real or complex -> samples (n, M), complex, in the same precision."""
         (h, w), (a, b) = self.shape, self.grid
         top, left = h // 2, w // 2
-        padded = torch.zeros(a, b, dtype=x.dtype)  # pixel h // 2 to index 0, what is before it to the end
-        y = torch.empty(len(x), self.points.shape[1], dtype=x.dtype.to_complex())
+        padded = torch.zeros(a, b, dtype=x.dtype, device="cpu")  # pixel h // 2 to index 0, what is before it to the end
+        y = torch.empty(len(x), self.points.shape[1], dtype=x.dtype.to_complex(), device="cpu")
         factor = self.factor(x.real.dtype)
         for image, row in zip(x, y):  # one by one: a grid holds four times an image
             image = image * factor
@@ -83,7 +83,7 @@ class FinufftTransform:
         images, factor = [], self.factor(y.real.dtype)
         for row in y.resolve_conj():
             padded = self._image(torch.from_numpy(self._run(row.numpy(), "execute_adjoint")), y.dtype)
-            x = torch.empty(h, w, dtype=padded.dtype)
+            x = torch.empty(h, w, dtype=padded.dtype, device="cpu")
             x[top:, left:] = padded[: h - top, : w - left]
             x[:top, left:] = padded[a - top :, : w - left]
             x[top:, :left] = padded[: h - top, b - left :]

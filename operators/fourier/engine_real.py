@@ -43,7 +43,7 @@ class RealFinufftTransform(FinufftTransform):
     def _spectrum(self, padded: Tensor) -> Tensor:
         half = torch.fft.rfft2(padded)
         inner = half.shape[1]
-        cells = torch.zeros(self.cells, dtype=torch.complex128)
+        cells = torch.zeros(self.cells, dtype=torch.complex128, device="cpu")
         cells[:, _MARGIN : _MARGIN + inner] = half
         for margin, opposite in self._margins(cells, inner):
             margin.copy_(_conjugate(opposite))

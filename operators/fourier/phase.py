@@ -60,7 +60,7 @@ class PhaseRetrieval(Operator):
         """Spectral estimate: the leading eigenvector of :math:`\\sum_k m_k^* F^* y_k F m_k`, of the data's power."""
         kind = torch.complex128 if y.dtype == torch.float64 else torch.complex64
         generator = torch.Generator().manual_seed(0)
-        x = torch.randn(1, *self.in_shape, generator=generator, dtype=torch.complex128).to(kind).to(y.device)
+        x = torch.randn(1, *self.in_shape, generator=generator, dtype=torch.complex128, device="cpu").to(y.device, kind)
         x = x.expand(y.shape[0], *self.in_shape)
         with torch.no_grad():
             weights = y / y.mean((1, 2, 3), keepdim=True).clamp_min(torch.finfo(y.dtype).tiny)

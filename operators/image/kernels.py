@@ -23,7 +23,7 @@ def gaussian_kernel(std: float, size: int | None = None) -> Tensor:
     size = 2 * math.ceil(3 * std) + 1 if size is None else size
     if size < 1 or size % 2 == 0:
         raise ValueError(f"size: expected an odd number of taps, got {size}")
-    i = torch.arange(size, dtype=torch.float64) - size // 2
+    i = torch.arange(size, dtype=torch.float64, device="cpu") - size // 2
     line = torch.exp(-(i**2) / (2 * std**2))
     kernel = line[:, None] * line
     return (kernel / kernel.sum()).float()
@@ -49,7 +49,7 @@ def motion_kernel(length: float, angle: float, *, variant: str = "line") -> Tens
         raise ValueError(f"angle: expected finite radians, got {angle}")
     if variant == "ippy":
         size = int(length)
-        kernel, centre = torch.zeros(size, size), size // 2
+        kernel, centre = torch.zeros(size, size, device="cpu"), size // 2
         for i in range(size):
             column = int(centre + (i - centre) * math.cos(angle))
             row = int(centre + (i - centre) * math.sin(angle))
@@ -60,9 +60,9 @@ def motion_kernel(length: float, angle: float, *, variant: str = "line") -> Tens
     radius = math.ceil(length / 2)
     pieces = 16 * math.ceil(length)
     # middles of equal pieces: samples at both ends would count twice and lengthen the path
-    t = ((torch.arange(pieces, dtype=torch.float64) + 0.5) / pieces - 0.5) * length
+    t = ((torch.arange(pieces, dtype=torch.float64, device="cpu") + 0.5) / pieces - 0.5) * length
     place = torch.stack((t * math.sin(angle), t * math.cos(angle)))[:, :, None]  # (2, samples, 1)
-    taps = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    taps = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
     rows, columns = (1 - (place - taps).abs()).clamp_min(0)  # bilinear weights (samples, size)
     kernel = rows.T @ columns
     return (kernel / kernel.sum()).float()

@@ -112,7 +112,7 @@ def random_mask(image_shape: tuple[int, int], keep: float, *, seed: int = 0) -> 
     kept = round(keep * size)
     if not (0 < keep <= 1) or kept == 0:
         raise ValueError(f"keep: expected a share in (0, 1] that keeps at least one pixel, got {keep}")
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-    mask = torch.zeros(size, dtype=torch.bool)
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed), device="cpu")
+    mask = torch.zeros(size, dtype=torch.bool, device="cpu")
     mask[order[:kept]] = True
     return mask.reshape(*image_shape)

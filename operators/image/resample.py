@@ -24,7 +24,7 @@ def bicubic_kernel(factor: int) -> Tensor:
     >>> round(bicubic_kernel(2).sum().item(), 5)
     1.0
     """
-    t = torch.arange(-2 * factor + 1, 2 * factor, dtype=torch.float64).abs() / factor
+    t = torch.arange(-2 * factor + 1, 2 * factor, dtype=torch.float64, device="cpu").abs() / factor
     near = (1.5 * t - 2.5) * t**2 + 1
     far = ((-0.5 * t + 2.5) * t - 4) * t + 2
     line = torch.where(t <= 1, near, far)
@@ -36,13 +36,14 @@ def _kernel(filter: str | Constant, factor: int) -> Tensor:
     if not isinstance(filter, str):
         return as_constant("filter", filter)
     if filter == "gaussian":
-        return gaussian_kernel(0.5 * factor) if factor > 1 else torch.ones(1, 1)
+        return gaussian_kernel(0.5 * factor) if factor > 1 else torch.ones(1, 1, device="cpu")
     if filter == "bicubic":
         return bicubic_kernel(factor)
     if filter == "naive":
-        return torch.ones(1, 1)
+        return torch.ones(1, 1, device="cpu")
     if filter == "average":  # origin at tap r // 2; the roll in the operator moves it to the block's first pixel
-        return torch.full((factor, factor), 1 / factor**2, dtype=torch.float64)  # exact in double precision too
+        exact = 1 / factor**2  # in double precision, too
+        return torch.full((factor, factor), exact, dtype=torch.float64, device="cpu")
     raise ValueError(f"filter: expected 'gaussian', 'bicubic', 'average', 'naive' or a kernel, got {filter!r}")
 
 

@@ -128,7 +128,7 @@ def bin_shear(
     place = (row * width + column)[inside].long()
 
     def total(values: Tensor) -> Tensor:
-        sums = torch.zeros(height * width, dtype=torch.float64).index_add_(0, place, values[inside])
+        sums = torch.zeros(height * width, dtype=torch.float64, device="cpu").index_add_(0, place, values[inside])
         return sums.reshape(height, width)
 
     sum_w = total(w)
@@ -159,7 +159,7 @@ def _tangent_plane(ra: Tensor, dec: Tensor, centre: tuple[float, float] | None) 
         a0 = mean + 0.5 * (away.min() + away.max())
         d0 = 0.5 * (d.min() + d.max())
     else:
-        a0, d0 = (torch.tensor(math.radians(v), dtype=torch.float64) for v in centre)
+        a0, d0 = (torch.tensor(math.radians(v), dtype=torch.float64, device="cpu") for v in centre)
     cosine = d0.sin() * d.sin() + d0.cos() * d.cos() * (a - a0).cos()
     cosine = torch.where(cosine > 1e-6, cosine, torch.nan)  # 90 degrees away there is no tangent plane: in no pixel
     x = d.cos() * (a - a0).sin() / cosine

@@ -191,7 +191,7 @@ def _response(shape: tuple[int, ...], convention: LensingConvention) -> Tensor:
         raise ValueError(f"sign: expected two of 1 and -1, got {convention.sign!r}")
     if not all(s in (-1, 1) for s in convention.sign) or convention.dc not in (0, 1):
         raise ValueError(f"sign, dc: expected two of 1 and -1, and 0 or 1, got {convention.sign!r}, {convention.dc!r}")
-    rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64) for n in shape)
+    rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64, device="cpu") for n in shape)
     k1, k2 = torch.broadcast_tensors(columns[None, :], rows[:, None])
     if convention.x_axis == "rows":
         k1, k2 = k2, k1

@@ -78,7 +78,7 @@ def shear_signs(y: Tensor, *, mask: Constant | None = None, x_axis: str = "colum
 
 def _frequencies(shape: tuple[int, int]) -> Tensor:
     """Cycles per pixel of each Fourier coefficient, (H, W)."""
-    rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64) for n in shape)
+    rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64, device="cpu") for n in shape)
     return torch.hypot(rows[:, None], columns[None])
 
 
@@ -87,7 +87,7 @@ def _excess(e: Tensor, b: Tensor) -> tuple[float, float]:
     farthest, and that frequency; powers (B, 1, H, W)."""
     frequencies = _frequencies((e.shape[-2], e.shape[-1])).to(e.device)
     lowest = 1 / max(e.shape[-2:])
-    edges = torch.logspace(math.log10(2.5 * lowest), math.log10(0.5), 12, dtype=torch.float64).to(e.device)
+    edges = torch.logspace(math.log10(2.5 * lowest), math.log10(0.5), 12, dtype=torch.float64, device=e.device)
     best, where, difference, variance = -math.inf, 0.5, 0.0, 0.0
     for low, high in zip([0.0, *edges[:-1].tolist()], edges.tolist()):
         inside = (frequencies > low) & (frequencies <= high) & (frequencies > 0)

@@ -40,7 +40,7 @@ def random_columns(
     _, height, width = image_axes(image_shape)
     centre, count = _centre(width, acceleration, center_fraction)
     share = (width / acceleration - count) / max(width - count, 1)
-    line = torch.rand(width, generator=torch.Generator().manual_seed(seed)) < share
+    line = torch.rand(width, generator=torch.Generator().manual_seed(seed), device="cpu") < share
     line[centre] = True
     return line.expand(height, width).clone()
 
@@ -58,13 +58,13 @@ def equispaced_columns(
     """
     _, height, width = image_axes(image_shape)
     centre, count = _centre(width, acceleration, center_fraction)
-    line = torch.zeros(width, dtype=torch.bool)
+    line = torch.zeros(width, dtype=torch.bool, device="cpu")
     line[centre] = True
     wanted = width / acceleration - count  # besides the centre
     if wanted > 0:
         spacing = (width - count) / wanted
-        places = torch.arange(offset % spacing, width - 1 + 1e-9, spacing, dtype=torch.float64).round().long()
-        line[places.clamp(max=width - 1)] = True
+        places = torch.arange(offset % spacing, width - 1 + 1e-9, spacing, dtype=torch.float64, device="cpu")
+        line[places.round().long().clamp(max=width - 1)] = True
     return line.expand(height, width).clone()
 
 

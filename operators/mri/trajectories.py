@@ -27,8 +27,8 @@ def radial_trajectory(spokes: int, samples: int, *, golden: bool = False) -> Ten
     """
     _positive(spokes=spokes, samples=samples)
     step = _GOLDEN if golden else math.pi / spokes
-    angle = step * torch.arange(spokes, dtype=torch.float64)[:, None]
-    radius = 2 * math.pi / samples * (torch.arange(samples, dtype=torch.float64) - samples // 2)
+    angle = step * torch.arange(spokes, dtype=torch.float64, device="cpu")[:, None]
+    radius = 2 * math.pi / samples * (torch.arange(samples, dtype=torch.float64, device="cpu") - samples // 2)
     return torch.stack((radius * angle.sin(), radius * angle.cos())).flatten(1)
 
 
@@ -46,8 +46,9 @@ def spiral_trajectory(interleaves: int, samples: int, turns: float) -> Tensor:
     _positive(interleaves=interleaves, samples=samples)
     if not 0 < turns < math.inf:
         raise ValueError(f"turns: expected a positive number, got {turns}")
-    t = torch.arange(samples, dtype=torch.float64) / samples
-    angle = 2 * math.pi * (turns * t + torch.arange(interleaves, dtype=torch.float64)[:, None] / interleaves)
+    t = torch.arange(samples, dtype=torch.float64, device="cpu") / samples
+    starts = torch.arange(interleaves, dtype=torch.float64, device="cpu")[:, None] / interleaves
+    angle = 2 * math.pi * (turns * t + starts)
     return torch.stack((math.pi * t * angle.sin(), math.pi * t * angle.cos())).flatten(1)
 
 

@@ -40,9 +40,9 @@ def antenna_positions(array: str, *, count: int = 40, radius: float = 4000.0, se
     """
     array = array.lower()
     if array == "meerkat":
-        return torch.tensor([float(v) for v in _MEERKAT.split()], dtype=torch.float64).reshape(-1, 2)
+        return torch.tensor([float(v) for v in _MEERKAT.split()], dtype=torch.float64, device="cpu").reshape(-1, 2)
     if array in ("vla-a", "vla-b", "vla-c", "vla-d"):
-        n = torch.arange(1, 10, dtype=torch.float64)
+        n = torch.arange(1, 10, dtype=torch.float64, device="cpu")
         shrink = 3.28 ** "abcd".index(array[-1])
         arms = []
         for azimuth, length in ((-5.0, 19e3), (115.0, 21e3), (236.0, 21e3)):  # from north to the east
@@ -52,5 +52,5 @@ def antenna_positions(array: str, *, count: int = 40, radius: float = 4000.0, se
         return torch.cat(arms)
     if array == "random":
         g = torch.Generator().manual_seed(seed)
-        return radius / 3 * torch.randn(count, 2, generator=g, dtype=torch.float64)
+        return radius / 3 * torch.randn(count, 2, generator=g, dtype=torch.float64, device="cpu")
     raise ValueError(f"array: expected 'meerkat', 'vla-a' ... 'vla-d' or 'random', got {array!r}")

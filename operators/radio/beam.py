@@ -104,7 +104,7 @@ def airy_beam(diameter: float, frequency: float, image_shape: tuple[int, int], *
 
 def _radius(image_shape: tuple[int, int], cell: float) -> Tensor:
     _, *sizes = image_axes(image_shape)
-    rows, columns = (cell * (torch.arange(n, dtype=torch.float64) - n // 2) for n in sizes)
+    rows, columns = (cell * (torch.arange(n, dtype=torch.float64, device="cpu") - n // 2) for n in sizes)
     return torch.hypot(rows[:, None], columns[None])
 
 

@@ -71,9 +71,9 @@ def uv_coverage(
     xyz = torch.stack((
         up * math.cos(place) - north * math.sin(place), east, north * math.cos(place) + up * math.sin(place),
     ))  # fmt: skip
-    first, second = torch.triu_indices(len(positions), len(positions), 1)
+    first, second = torch.triu_indices(len(positions), len(positions), 1, device="cpu")
     x, y, z = (xyz[:, second] - xyz[:, first]) * (frequency / _LIGHT)
-    h = torch.linspace(*hours, samples, dtype=torch.float64)[:, None] * (math.pi / 12)
+    h = torch.linspace(*hours, samples, dtype=torch.float64, device="cpu")[:, None] * (math.pi / 12)
     u = x * h.sin() + y * h.cos()
     v = math.sin(source) * (y * h.sin() - x * h.cos()) + z * math.cos(source)
     return torch.stack((u, v)).flatten(1)

@@ -25,7 +25,7 @@ def curvature(image_shape: tuple[int, int], side: float) -> Tensor:
     >>> [round(t, 3) + 0.0 for t in curvature((1, 3), 0.6)[0].tolist()]
     [-0.2, 0.0, -0.2]
     """
-    rows, columns = ((torch.arange(n, dtype=torch.float64) - n // 2) * side for n in image_shape)
+    rows, columns = ((torch.arange(n, dtype=torch.float64, device="cpu") - n // 2) * side for n in image_shape)
     square = (rows[:, None] ** 2 + columns**2).clamp_max(1)
     return -square / (1 + (1 - square).sqrt())
 

@@ -106,7 +106,7 @@ class FanBeam(LinearOperator):
         self.source_distance, self.detector_distance, self.curved = source_distance, detector_distance, curved
         self.detector_spacing = detector_spacing
         if detector_count is None:
-            reach = self._places(torch.tensor([-radius, radius], dtype=torch.float64))
+            reach = self._places(torch.tensor([-radius, radius], dtype=torch.float64, device="cpu"))
             detector_count = 2 * math.ceil(float(reach.abs().max()) - 0.5) + 1
         if not isinstance(detector_count, int) or detector_count < 1:
             raise ValueError(f"detector_count: expected an int >= 1, got {detector_count!r}")
@@ -115,7 +115,7 @@ class FanBeam(LinearOperator):
         # parallel projections all around, densely enough for every frequency that the image has
         views = 2 * fast_length(math.ceil(math.pi * radius / pixel_size) + 16)
         self.parallel = Radon(
-            image_shape, 2 * math.pi / views * torch.arange(views).double(), pixel_size=pixel_size,
+            image_shape, 2 * math.pi / views * torch.arange(views, device="cpu").double(), pixel_size=pixel_size,
             detector_spacing=pixel_size, **options,
         )  # fmt: skip
         self.in_shape, self.out_dtype = self.parallel.in_shape, torch.float32
@@ -125,7 +125,7 @@ class FanBeam(LinearOperator):
             self.to(device)
 
     def _see(self, angles: Tensor, engine: Any) -> None:
-        bins = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        bins = torch.arange(self.detector_count, dtype=torch.float64, device="cpu") - (self.detector_count - 1) / 2
         shifts = (each_view(v.cpu() if isinstance(v, Tensor) else v) for v in (self.offset, self.centre_offset))
         gamma, s = self._rays(bins, *shifts)
         self._series(angles[:, None] - gamma, s.expand(len(angles), -1), engine)
@@ -167,7 +167,7 @@ class FanBeam(LinearOperator):
         """The Fourier series of the parallel projections, to be summed at the rays (theta, s)."""
         line, views, columns = self.parallel, len(self.parallel.angles), self.parallel.length // 2 + 1
         frequency = 2 * math.pi / (line.length * line.pixel_size)
-        k = torch.arange(columns, dtype=torch.float64)
+        k = torch.arange(columns, dtype=torch.float64, device="cpu")
         bin_width = self.detector_spacing * self.source_distance / (self.source_distance + self.detector_distance)
         own = sinc(k * frequency * line.pixel_size)  # the parallel operator's own bins are undone
         start = line.offset - (line.detector_count - 1) / 2 * line.detector_spacing
@@ -181,7 +181,7 @@ class FanBeam(LinearOperator):
         self.register_buffer("phase", phase.flatten(), persistent=False)
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
-        place = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        place = torch.arange(self.detector_count, dtype=torch.float64, device="cpu") - (self.detector_count - 1) / 2
         width = self.detector_spacing * self.source_distance / (self.source_distance + self.detector_distance)
         return beyond(y, self._mean_rays(place)[1], self.parallel.image_shape, self.parallel.pixel_size, width)
 
@@ -268,7 +268,8 @@ class FanBeam(LinearOperator):
         s, half = line._bins(), self.detector_count / 2
         known = (self._places(s).abs() <= half).nonzero().flatten()
         known = slice(int(known[0]), int(known[-1]) + 1)
-        low, high = (float(v) for v in self._mean_rays(torch.tensor([-half, half], dtype=torch.float64))[1])
+        ends = torch.tensor([-half, half], dtype=torch.float64, device="cpu")
+        low, high = (float(v) for v in self._mean_rays(ends)[1])
         views = even_views(self.angles.cpu())
         weights, seen = ray_weights(views, line.angles.cpu(), self._fan_angles(s), s, low, high)
         circle = min(line.image_shape) / 2 * line.pixel_size

@@ -27,11 +27,11 @@ def filter_sinogram(y: Tensor, spacing: float, name: str = "ram-lak") -> Tensor:
 
 
 def _response(length: int, name: str) -> Tensor:
-    n = torch.arange(length, dtype=torch.float64)
+    n = torch.arange(length, dtype=torch.float64, device="cpu")
     n = torch.minimum(n, length - n)
     ramp = torch.where(n % 2 == 1, -1 / (math.pi * n.clamp_min(1)) ** 2, torch.zeros_like(n))
     ramp[0] = 0.25
-    f = torch.arange(length // 2 + 1, dtype=torch.float64) / length  # cycles per bin
+    f = torch.arange(length // 2 + 1, dtype=torch.float64, device="cpu") / length  # cycles per bin
     windows = {
         "ram-lak": torch.ones_like(f),
         "shepp-logan": torch.sinc(f),

@@ -13,6 +13,6 @@ def sinc(k: Tensor) -> Tensor:
 
 def disc(height: int, width: int) -> Tensor:
     """One in the largest disc of an image, (H, W)."""
-    y = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
-    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    y = torch.arange(height, dtype=torch.float64, device="cpu") - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64, device="cpu") - (width - 1) / 2
     return (y[:, None].square() + x.square() <= (min(height, width) / 2) ** 2).double()

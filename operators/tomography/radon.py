@@ -122,7 +122,8 @@ class Radon(LinearOperator):
     def _sample(self, spacing: float, shift: float | Tensor, engine: EngineOptions) -> None:
         """Polar points of the image's spectrum, and what turns samples there into those of projections."""
         (channels, height, width), angles = self.in_shape, self.angles
-        frequency = 2 * math.pi / (self.length * spacing) * torch.arange(self.length // 2 + 1, dtype=torch.float64)
+        harmonics = torch.arange(self.length // 2 + 1, dtype=torch.float64, device="cpu")
+        frequency = 2 * math.pi / (self.length * spacing) * harmonics
         u, v = -frequency * angles.sin()[:, None], frequency * angles.cos()[:, None]
         self.nufft = NUFFT(torch.stack((u, v)).flatten(1), self.image_shape, channels=channels, real=True, **engine)
         start = shift - (self.detector_count - 1) / 2 * spacing
@@ -135,7 +136,7 @@ class Radon(LinearOperator):
         self.register_buffer("weights", self.pixel_size / spacing * footprint * back, persistent=False)
         self._kept: dict[tuple[str, torch.dtype], Tensor] = {}
         self._views = ViewWeights()
-        multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64)
+        multiplicity = torch.full((self.length // 2 + 1,), 2.0 / self.length, dtype=torch.float64, device="cpu")
         multiplicity[0] /= 2
         self.register_buffer("multiplicity", multiplicity, persistent=False)
         size = (self.pixel_size / spacing * footprint).square()  # a shift of the detector does not change it
@@ -168,7 +169,7 @@ class Radon(LinearOperator):
         return self._masked(self.nufft.weighted_normal(self._masked(x), self.gain))
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
-        offset = torch.as_tensor(each_view(self.offset)).detach().cpu() - mean_shift(self.offset)
+        offset = torch.as_tensor(each_view(self.offset), device="cpu").detach() - mean_shift(self.offset)
         s, angles, spacing = self._bins() + offset, self.angles.cpu(), self.detector_spacing
         found = inconsistent(y, angles, s, spacing) if self.covers else ()
         if found and found[0].cause == "geometry":  # exchanged axes leave nothing to look at
@@ -250,7 +251,7 @@ class Radon(LinearOperator):
 
     def _bins(self) -> Tensor:
         """Centres of the detector's bins along s, in the mean over the angles."""
-        places = torch.arange(self.detector_count, dtype=torch.float64) - (self.detector_count - 1) / 2
+        places = torch.arange(self.detector_count, dtype=torch.float64, device="cpu") - (self.detector_count - 1) / 2
         return places * self.detector_spacing + mean_shift(self.offset)
 
     def with_offset(self, offset: float | Tensor) -> "Radon":

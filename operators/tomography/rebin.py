@@ -52,11 +52,11 @@ def even_views(angles: Tensor) -> Views:
     count = int(group[-1]) + 1
     which = torch.empty_like(group)
     which[order] = group
-    places = torch.zeros(count, dtype=torch.float64).index_add_(0, group, places) / group.bincount()
+    places = torch.zeros(count, dtype=torch.float64, device="cpu").index_add_(0, group, places) / group.bincount()
     step = float(places[-1]) / max(count - 1, 1)
     full = 2 * math.pi - float(places[-1]) < 1.5 * step
     step = 2 * math.pi / count if full else step
-    away = (places - step * torch.arange(count)).abs().max()
+    away = (places - step * torch.arange(count, device="cpu")).abs().max()
     if count < 2 or not float(away) <= 0.02 * step:
         raise ValueError("angles: expected evenly spaced views, two at least; A_dagger and solvers take any")
     return Views(float(ordered[first]), step, count, which, full)

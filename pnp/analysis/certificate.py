@@ -172,7 +172,7 @@ class _Search:
         size = torch.where(size > 0, size, torch.ones_like(size))
         change = (moving.step(moving.vector) - moving.vector).double().norm(dim=1).cpu() / size
         bound = torch.where(q < 1, change / (1 - q), torch.full_like(q, float("inf")))
-        power = torch.ones(len(q), dtype=torch.long)
+        power = torch.ones(len(q), dtype=torch.long, device="cpu")
         if powers:
             bound, power = self.powers(step, rho, size, bound)
         verdicts = ["contracts" if a < 1 else "settles" if b < 1 else "not certified" for a, b in zip(q, rho)]
@@ -211,7 +211,7 @@ class _Search:
 
     def powers(self, step: Derivative, rho: Tensor, size: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
         """Bounds by several iterations for samples that have none by one."""
-        power, vector, made = torch.ones(len(rho), dtype=torch.long), self.moving.vector, 0
+        power, vector, made = torch.ones(len(rho), dtype=torch.long, device="cpu"), self.moving.vector, 0
         for m in _POWERS:
             open_ = bound.isinf() & (rho < 1)
             if not bool(open_.any()):

@@ -19,6 +19,7 @@ __all__ = ["Criterion", "Residuals", "Risk", "Whiteness", "measured_of"]
 
 _STRONGER, _MOVED = 0.12, 0.04  # shares of the error by which simulations have to promise more
 _STREAM = 60_013  # of the noise that is simulated
+_FEWEST = 2  # iterations at a further strength
 
 
 def measured_of(op, y: Tensor) -> Tensor:
@@ -37,20 +38,43 @@ def _scatter(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Criterion:
-    """What a search takes; most criteria have no second one."""
+    """What a search takes; most criteria have no second one.
+
+    Attributes:
+        each: iterations at each further strength, (B,); ``None``: until they are of no more use.
+        left: iterations at all further strengths, (B,).
+    """
+
+    each: Tensor | None = None
+    left: Tensor | None = None
 
     def confirm(self, t: Tensor) -> tuple[Tensor, Tensor] | None:
         """A second criterion at 2^t, which was tried, less its value at strength one, and its deviation, (B,) each."""
         return None
+
+    def affords(self, like: Tensor) -> Tensor:
+        """Whether one more strength may be tried, (B,)."""
+        every = torch.ones_like(like, dtype=torch.bool)
+        return every if self.left is None or self.each is None else self.left >= self.each
+
+    def _tried(self, walk: Walk, t: Tensor, half: Tensor | None) -> Tensor:
+        """The walk's image at 2^t."""
+        before = walk.spent
+        x = walk.at(t, self.each, half)
+        self.left = None if self.left is None else self.left - (walk.spent - before)
+        return x
 
 
 class _Simulated(Criterion):
     """The walk of a solve, and beside it that of data simulated from its image at strength one, whose truth is known:
 
     .. math:: y' = A \\hat x_1 + \\sigma_n n'
+
+    ``thrifty``: within the calls of three solves: of the third, a fifth for one side, one for the other, one for the
+    second criterion, and the rest for the solve at the choice.
     """
 
-    def __init__(self, solver, y: Tensor, state: State, seed: int) -> None:
+    def __init__(self, solver, y: Tensor, state: State, seed: int, *, thrifty: bool = False) -> None:
         facts, likelihood = state.facts, solver.likelihood
         data = likelihood.given(y)
         self.sigma, self.op, self.facts = facts.noise_std, likelihood.op, facts
@@ -63,7 +87,15 @@ class _Simulated(Criterion):
         other = facts._replace(back=self.op.A_adjoint(again))
         start = plain.problem(again, other, start=rough_estimate(self.op, other.back, facts.gain))
         begun = state._replace(values=plain.init(start), facts=other)
-        self.fake = Walk(plain, again, other, begun, most=self.real.calls)  # walks alike
+        spent, settled = self.real.spent, self.real.tried[0][1].residual <= plain.stop.tolerance
+        if not thrifty:
+            self.fake = Walk(plain, again, other, begun, most=spent)  # walks alike
+        else:
+            self.each = torch.where(settled, (spent / 5).floor(), 0).clamp_min(_FEWEST)
+            most = torch.where(settled, spent, spent - 3 * self.each)  # what ends unsettled is as long once more
+            self.fake = Walk(plain, again, other, begun, most=most)
+            final = torch.where(settled, spent - 3 * self.each, spent)
+            self.left = 2 * spent - self.fake.spent - final - self.each
         self.data = data
         self.first, self.first_fake = self.real.x, self.fake.x
 
@@ -98,8 +130,8 @@ class Risk(_Simulated):
     (:meth:`confirm`).
     """
 
-    def __init__(self, solver, y: Tensor, state: State, *, seed: int, kind: str) -> None:
-        super().__init__(solver, y, state, seed)
+    def __init__(self, solver, y: Tensor, state: State, *, seed: int, kind: str, thrifty: bool = False) -> None:
+        super().__init__(solver, y, state, seed, thrifty=thrifty)
         self.kind, self.unit = kind, self.facts.image_noise * float(self.truth[0].numel()) ** 0.5
         self.linear = self._smooth(self.facts.back)
         self.probe = self._smooth(self.op.A_adjoint(self.noise))
@@ -111,10 +143,10 @@ class Risk(_Simulated):
         gain = self.facts.gain
         return self.op.solve_normal(v, 1 / gain, rtol=1e-3) / column(gain, v)
 
-    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, t: Tensor, half: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.kind == "sure":
             return self._stein(self.real.at(t), self.fake.at(t))
-        u, again = column(self.unit, self.truth), self.fake.at(t)
+        u, again = column(self.unit, self.truth), self._tried(self.fake, t, half)
         change, both = (again - self.first_fake) / u, (again + self.first_fake - 2 * self.truth) / u
         share, noise = dot(change, both) / self.error, _scatter(change, both) / self.error
         if self.kind == "risk":
@@ -124,7 +156,7 @@ class Risk(_Simulated):
     def confirm(self, t: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.kind != "risk":
             return None
-        return self._stein(self.real.at(t), self.fake.nearest(t).x)
+        return self._stein(self.real.at(t, self.each), self.fake.nearest(t).x)
 
     def _stein(self, x: Tensor, again: Tensor) -> tuple[Tensor, Tensor]:
         u = column(self.unit, x)

@@ -45,7 +45,7 @@ class DenoiserChoice(NamedTuple):
         """Criteria of all denoisers and samples; needs matplotlib (extra ``examples``)."""
         from ..plot import plot_curve
 
-        number = torch.arange(len(self.denoisers)).to(self.criterion)
+        number = torch.arange(len(self.denoisers), device="cpu").to(self.criterion)
         curves = [(number, self.criterion[:, b], self.noise[:, b]) for b in range(len(self.index))]
         names = [_name(d) for d in self.denoisers]
         return plot_curve(

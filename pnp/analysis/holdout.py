@@ -21,6 +21,7 @@ __all__ = ["Holdout", "held_out", "without"]
 _SHARE = 0.05
 _BLOCK = 16  # neighbours along data without rows
 _GROUPS = 16
+_FURTHER = 0.75  # of a solve: the third one is that of all data
 
 
 def held_out(op: Operator, y: Tensor, seed: int = 0) -> Tensor:
@@ -36,15 +37,15 @@ def held_out(op: Operator, y: Tensor, seed: int = 0) -> Tensor:
     if op.field == "ct" and len(shape) >= 2:
         views = shape[-2]
         count = max(1, round(_SHARE * views))
-        first = float(torch.rand((), generator=generator))
-        chosen = torch.zeros(views, 1, dtype=torch.bool)
+        first = float(torch.rand((), generator=generator, device="cpu"))
+        chosen = torch.zeros(views, 1, dtype=torch.bool, device="cpu")
         chosen[[int((i + first) * views / count) for i in range(count)]] = True
     elif len(shape) <= 2:
         count = math.prod(shape[-1:])
-        blocks = torch.rand(-(-count // _BLOCK), generator=generator) < _SHARE
+        blocks = torch.rand(-(-count // _BLOCK), generator=generator, device="cpu") < _SHARE
         chosen = blocks.repeat_interleave(_BLOCK)[:count]
     else:
-        chosen = torch.rand(shape[1:], generator=generator) < _SHARE
+        chosen = torch.rand(shape[1:], generator=generator, device="cpu") < _SHARE
     out = chosen.to(y.device).expand(1, *shape)
     left = (measured_of(op, y[:1]) & out).sum()
     if int(left) < _GROUPS:
@@ -96,9 +97,10 @@ class Holdout(Criterion):
 
     Args:
         out: which data are left out, booleans (1, *out_shape).
+        thrifty: whether all further strengths together take less than one solve.
     """
 
-    def __init__(self, solver: Any, y: Tensor, state: State, *, out: Tensor) -> None:
+    def __init__(self, solver: Any, y: Tensor, state: State, *, out: Tensor, thrifty: bool = False) -> None:
         likelihood, self.origin = solver.likelihood.with_noise(state.facts.noise_std), state
         self.likelihood, self.y = likelihood, likelihood.given(y)
         rest, data = without(solver.likelihood, y, out)
@@ -109,6 +111,9 @@ class Holdout(Criterion):
         start = rough_estimate(op, facts.back, facts.gain) if isinstance(op, LinearOperator) else state.x
         begun = other.init(other.problem(data, facts, start=start))
         self.walk = Walk(other, data, facts, state._replace(values=begun, facts=facts), ended=True)
+        if thrifty:
+            self.left = (_FURTHER * self.walk.spent).floor()
+            self.each = (self.left / 2).floor()
         seen = measured_of(likelihood.op, self.y) & out
         number = (seen[:1].flatten().cumsum(0) - 1).clamp_min(0).reshape(seen[:1].shape)
         total = int(seen[:1].sum())
@@ -129,7 +134,7 @@ class Holdout(Criterion):
         v, value = self.likelihood.op.A(self.walk.x), self.likelihood.value
         return torch.stack([value(torch.where(g, v, start), self.y) - value(start, self.y) for g in self.groups], 1)
 
-    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        self.walk.at(t)
+    def __call__(self, t: Tensor, half: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        self._tried(self.walk, t, half)
         each = self.misfit_from(self.start)
         return each.sum(1), each.std(1) * _GROUPS**0.5

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..plot import _bar, _draw, _limits, _picture, _pyplot
+from ..panels import as_picture, colour_bar, draw, pyplot, range_of
 
 if TYPE_CHECKING:
     from .support import DataSupport
@@ -34,15 +34,15 @@ def plot_uncertainty(
     Returns:
         The matplotlib figure.
     """
-    image = _picture("uncertainty.x", found.x)
-    width = _picture("uncertainty.width", found.width)
+    image = as_picture("uncertainty.x", found.x)
+    width = as_picture("uncertainty.width", found.width)
     panels: list[tuple[str, Tensor, tuple[float, float], str, str]] = [
-        ("image", image, _limits(image), "gray", ""),
-        (f"deviation, {found.told['method']}", _picture("std", found.std), (0, _high(width) / 2), "magma", ""),
+        ("image", image, range_of(image), "gray", ""),
+        (f"deviation, {found.told['method']}", as_picture("std", found.std), (0, _high(width) / 2), "magma", ""),
         (f"width of {100 * found.level:g} % intervals", width, (0, _high(width)), "magma", ""),
     ]
     if reference is not None:
-        truth = _picture("reference", reference)
+        truth = as_picture("reference", reference)
         inside = found.covers(reference)
         outside = ~(inside.all(-1) if inside.ndim > found.x.ndim else inside)
         error = (truth - image).abs()
@@ -50,23 +50,23 @@ def plot_uncertainty(
         share = 100 * float(outside[0].double().mean())
         panels.append((f"outside: {share:.1f} %", outside[0].double().amax(0, keepdim=True), (0, 1), "gray_r", ""))
     if support is not None:
-        panels.append(("held by the data", _picture("resolution", support.resolution), (0, 1), "viridis", ""))
+        panels.append(("held by the data", as_picture("resolution", support.resolution), (0, 1), "viridis", ""))
         if support.unheld is not None:
-            rest = _picture("unheld", support.unheld).abs()
+            rest = as_picture("unheld", support.unheld).abs()
             panels.append(("the prior's part", rest, (0, _high(rest)), "magma", ""))
     height, across = image.shape[1:]
     columns = len(panels) if len(panels) < 5 else -(-len(panels) // 2)
     rows = -(-len(panels) // columns)
     size = (2.8 * columns, rows * (2.3 * height / across + 0.4))
-    figure, axes = _pyplot().subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure, axes = pyplot().subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, picture, limits, cmap, label) in zip(axes.flat, panels):
         one = picture.mean(0, keepdim=True) if picture.shape[0] == 3 and title != "image" else picture
-        drawn = _draw(axis, one, limits, cmap)
+        drawn = draw(axis, one, limits, cmap)
         axis.set_title(title, fontsize=8)
         if drawn is not None:
-            _bar(figure, axis, drawn, [one], label)
+            colour_bar(figure, axis, drawn, [one], label)
     if path is not None:
         figure.savefig(path, dpi=130)
     return figure

@@ -31,7 +31,7 @@ def lattice_probe(like: Tensor, spacing: int, seed: int, k: int) -> Tensor:
     [1.0]
     """
     generator = torch.Generator().manual_seed(seed)
-    signs = torch.randint(2, like.shape[1:], generator=generator).to(like) * 2 - 1
+    signs = torch.randint(2, like.shape[1:], generator=generator, device="cpu").to(like) * 2 - 1
     axes = [torch.arange(n, device=like.device) % spacing for n in signs.shape[-2:]]
     place = axes[-1] if signs.ndim < 2 else spacing * axes[0][:, None] + axes[1]
     return torch.where(place == k, signs, torch.zeros_like(signs))[None]

@@ -41,10 +41,10 @@ def largest(product: Callable[[Tensor], Tensor], like: Tensor, *, steps: int, rt
     start = normal(like, 0, 0)
     basis = [start / dot(start, start).sqrt()[:, None]]
     batch, steps = len(like), min(steps, like.shape[1])
-    table = torch.zeros(batch, steps + 1, steps, dtype=torch.float64)
-    zeros = torch.zeros(batch, dtype=torch.float64)
-    best = Top(zeros + 0j, torch.zeros_like(like), zeros, torch.zeros(batch, dtype=torch.long))
-    going = torch.ones(batch, dtype=torch.bool)
+    table = torch.zeros(batch, steps + 1, steps, dtype=torch.float64, device="cpu")
+    zeros = torch.zeros(batch, dtype=torch.float64, device="cpu")
+    best = Top(zeros + 0j, torch.zeros_like(like), zeros, torch.zeros(batch, dtype=torch.long, device="cpu"))
+    going = torch.ones(batch, dtype=torch.bool, device="cpu")
     for k in range(steps):
         w = product(basis[-1])
         known = torch.stack(basis, 1)
@@ -77,7 +77,7 @@ def _top(small: Tensor, after: Tensor, basis: Tensor, *, symmetric: bool) -> Top
     else:
         values, vectors = torch.linalg.eig(small)
         place = values.abs().argmax(1)
-    each = torch.arange(len(small))
+    each = torch.arange(len(small), device="cpu")
     value, y = values[each, place], vectors[each, :, place]
     real = torch.where((y.real.norm(dim=1) > 0)[:, None], y.real, y.imag).to(basis)
-    return Top(value, torch.einsum("bk,bkn->bn", real, basis), after * y[:, -1].abs(), torch.zeros(0))
+    return Top(value, torch.einsum("bk,bkn->bn", real, basis), after * y[:, -1].abs(), torch.zeros(0, device="cpu"))

@@ -14,12 +14,12 @@ from ..result import Result
 from ..state import State
 from .criteria import Residuals, Risk, Whiteness
 from .holdout import Holdout, held_out
+from .search import FARTHEST, Curve, search_within
+from .search import search as _search
 
 __all__ = ["RULES", "StrengthChoice", "automatic", "choose_strength"]
 
 RULES = ("auto", "risk", "sure", "simulation", "holdout", "whiteness", "discrepancy", "gcv", "upre")
-_UP, _DOWN = (1.0, 2.0, 3.0), (-0.5, -1.0, -2.0, -3.0)  # logarithms to base two; weak priors come in smaller steps
-_LEAST = 0.15  # a change of the logarithm that is not worth its iterations
 _WORDS = {
     "risk": "the error of reconstructions of simulated data, confirmed by Stein's estimate",
     "sure": "Stein's estimate of the image's error",
@@ -30,17 +30,6 @@ _WORDS = {
     "gcv": "generalised cross-validation",
     "upre": "the predictive risk of the data",
 }
-
-
-class Curve(NamedTuple):
-    """What a search tried: logarithms to base two of strengths, the criterion less its value at strength one and the
-    deviation that noise gives it, (K, B) each; the choice of each sample (B,), and calls of the denoiser per sample."""
-
-    t: Tensor
-    value: Tensor
-    noise: Tensor
-    chosen: Tensor
-    calls: int
 
 
 class StrengthChoice(NamedTuple):
@@ -80,61 +69,14 @@ class StrengthChoice(NamedTuple):
         return plot_curve(curves, self.strength, label=label, path=path)
 
 
-def _search(criterion: Any, like: Tensor) -> Curve:
-    """Steps up from strength one as long as the criterion falls; where the first one fails, steps down."""
-    best, value, doubt = (torch.zeros_like(like) for _ in range(3))
-    tried, values, noises = [best], [value], [doubt]
-    index, going = torch.zeros_like(like, dtype=torch.long), torch.ones_like(like, dtype=torch.bool)
-    ladder = torch.tensor(_UP + _DOWN, dtype=like.dtype, device=like.device)
-    while bool(going.any()):
-        t = torch.where(going, ladder[index.clamp(max=len(ladder) - 1)], best)
-        now, noise = criterion(t)
-        better = going & (now < value)
-        turned = going & ~better & (index == 0)
-        tried.append(t)
-        values.append(torch.where(going, now, value))
-        noises.append(torch.where(going, noise, doubt))
-        best, value, doubt = (torch.where(better, a, b) for a, b in ((t, best), (now, value), (noise, doubt)))
-        index = torch.where(turned, len(_UP), torch.where(better, index + 1, index))
-        going = (better & (index != len(_UP)) & (index < len(ladder))) | turned
-    t, v, n = torch.stack(tried), torch.stack(values), torch.stack(noises)
-    chosen = torch.where(best == 0, best, _vertex(t, v, best))
-    trust = _trust(value, doubt)
-    if bool((chosen * trust != 0).any()) and (second := criterion.confirm(best)) is not None:
-        trust = trust * _trust(*second)
-    chosen = chosen * trust
-    chosen = torch.where(chosen.abs() < _LEAST, torch.zeros_like(chosen), chosen)
-    return Curve(t, v, n, chosen, criterion.calls)
-
-
-def _trust(value: Tensor, noise: Tensor) -> Tensor:
-    """Share of a step that a gain deserves beside its noise, (B,)."""
-    return torch.where(value < 0, value**2 / (value**2 + noise**2), torch.zeros_like(value))
-
-
-def _vertex(t: Tensor, value: Tensor, best: Tensor) -> Tensor:
-    """Lowest point of the parabola through the best point and its neighbours, not farther than half way to them."""
-    out = best.clone()
-    for b in range(t.shape[1]):
-        points = sorted({float(a): float(v) for a, v in zip(t[:, b], value[:, b])}.items())
-        i = [a for a, _ in points].index(float(best[b]))
-        if 0 < i < len(points) - 1:
-            (l, fl), (m, fm), (r, fr) = points[i - 1 : i + 2]
-            down, up = (fl - fm) / (m - l), (fr - fm) / (r - m)
-            if down + up > 0:
-                vertex = m + (down * (r - m) - up * (m - l)) / (2 * (down + up))
-                out[b] = min(max(vertex, (l + m) / 2), (m + r) / 2)
-    return out
-
-
-def _criterion(solver: Any, y: Tensor, state: State, rule: str, out: Tensor | None, seed: int) -> Any:
+def _criterion(solver: Any, y: Tensor, state: State, rule: str, out: Tensor | None, seed: int, thrifty: bool) -> Any:
     if rule == "holdout":
-        return Holdout(solver, y, state, out=held_out(solver.op, y, seed) if out is None else out)
+        return Holdout(solver, y, state, out=held_out(solver.op, y, seed) if out is None else out, thrifty=thrifty)
     if rule == "whiteness":
         return Whiteness(solver, y, state, seed=seed)
     if rule in ("discrepancy", "gcv", "upre"):
         return Residuals(solver, y, state, seed=seed, kind=rule)
-    return Risk(solver, y, state, seed=seed, kind=rule)
+    return Risk(solver, y, state, seed=seed, kind=rule, thrifty=thrifty)
 
 
 def _taken(solver: Any, rule: str) -> str:
@@ -167,7 +109,7 @@ def _reasons(rule: str, curve: Curve) -> list[str]:
             why = "nothing near it is better"
         elif t == 0:
             why = f"{2**best:.3g} is lower, but noise or the other estimate speak against it"
-        elif best in (_UP[-1], _DOWN[-1]):
+        elif abs(best) == FARTHEST:
             why = "the lowest, at the end of the path: more may be better still"
         else:
             why = f"the lowest is near {2**best:.3g}"
@@ -194,8 +136,9 @@ def automatic(
             none = torch.zeros_like(one)
             curve = Curve(none[None], none[None], none[None], none, 0)
             return state._replace(facts=facts._replace(strength=one, why=why)), curve, taken, [why] * len(one)
-    criterion = _criterion(solver, y, state, taken, out, seed)
-    curve = _search(criterion, facts.gain)
+    thrifty = rule == "auto"
+    criterion = _criterion(solver, y, state, taken, out, seed, thrifty)
+    curve = (search_within if thrifty else _search)(criterion, facts.gain)
     idle = ~facts.alive | ~(facts.noise_std > 0)
     curve = curve._replace(chosen=torch.where(idle, torch.zeros_like(curve.chosen), curve.chosen))
     reasons = _reasons(taken, curve)
@@ -218,6 +161,9 @@ def choose_strength(
     From strength one iterations continue at 2, 4, 8 as long as the criterion falls, or at 0.7, 0.5, 1/4, 1/8. The
     choice is the lowest point of a parabola in the logarithm, drawn towards one by :math:`d^2 / (d^2 + s^2)`, d the
     gain and s what noise does to it. The solve at the choice continues from the nearest state.
+
+    ``"auto"`` is sparing: 2, then 1/2, a few iterations each, and half way between their images and that at one;
+    farther strengths where iterations are left. With what is kept for the solve at the choice it takes three solves.
 
     ==================  =============================================================================================
     ``"risk"``          ``"simulation"``, confirmed by ``"sure"``: what ``"auto"`` takes for Gaussian data

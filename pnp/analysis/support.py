@@ -170,8 +170,8 @@ def _transfer(resolved: Any, unit: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     if unit.ndim < 4:
         return unit.real.new_zeros(0), unit.real.new_zeros(len(unit), 0)
     height, width = unit.shape[-2:]
-    probe = torch.randn(unit.shape[1:], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    probe = unit * probe.to(unit)
+    generator = torch.Generator().manual_seed(seed)
+    probe = unit * torch.randn(unit.shape[1:], generator=generator, dtype=torch.float64, device="cpu").to(unit)
     found, given = (torch.fft.fft2(v) for v in (resolved(probe), probe))
     cycles = [torch.fft.fftfreq(n, dtype=torch.float64, device=unit.device) for n in (height, width)]
     radius = torch.hypot(cycles[0][:, None], cycles[1])

@@ -62,5 +62,5 @@ def transform_of(kinds: tuple[str, ...], shape: tuple[int, ...], seed: int, draw
     shift = (0, 0)
     if "shifts" in kinds:
         generator = torch.Generator().manual_seed((seed * 1_000_003 + draw) % 2**63)
-        shift = tuple(int(torch.randint(n, (), generator=generator)) for n in shape[-2:])
+        shift = tuple(int(torch.randint(n, (), generator=generator, device="cpu")) for n in shape[-2:])
     return Transform(flipped, turned, (shift[0], shift[1]))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..problem import Facts
-from ..state import State, choose, distance
+from ..state import State, blend, choose, distance
 
 __all__ = ["Walk"]
 
@@ -24,31 +24,34 @@ class Walk:
     Args:
         solver: a method with a fixed point.
         state: before the first iteration.
-        most: iterations at t = 0.
+        most: iterations at t = 0, (B,).
         ended: whether further strengths, too, are iterated until the solver's tolerance is met (30 times at most),
             where answers themselves are compared.
     """
 
     def __init__(
-        self, solver: Any, y: Tensor, facts: Facts, state: State, *, most: int | None = None, ended: bool = False
+        self, solver: Any, y: Tensor, facts: Facts, state: State, *, most: Tensor | None = None, ended: bool = False
     ) -> None:
         self.solver, self.y, self.facts = solver, y, facts
         self.calls, self.ended = 0, ended
-        one, settled = torch.zeros_like(facts.gain), solver.settled
+        one, settled, begin = torch.zeros_like(facts.gain), solver.settled, state.step
         problem = self._problem(one)
         for _ in range(max(settled - 1, 0)):
             state = self._next(problem, state)
         first = last = state
         going, ends = torch.ones_like(one, dtype=torch.bool), torch.zeros_like(one)
-        count = min(settled + _LONGEST, solver.stop.max_iter) if most is None else most
-        for _ in range(max(count - state.step, 1)):
+        if most is None:
+            most = torch.full_like(one, min(settled + _LONGEST, solver.stop.max_iter))
+        for _ in range(max(int(most.max()) - (state.step - begin), 1)):
             new = self._next(problem, state)
             last, ends = _either(going, state, last)._replace(step=state.step), torch.where(going, state.step, ends)
             state = _either(going, new, state)._replace(step=new.step)
-            going = going & ~((new.residual <= solver.stop.tolerance) & (new.step >= settled))
+            ended_now = (new.residual <= solver.stop.tolerance) & (new.step >= settled)
+            going = going & ~ended_now & (new.step - begin < most)
             if not bool(going.any()):
                 break
         self.tried: list[tuple[Tensor, State]] = [(one, state)]
+        self.spent = ends + 1 - begin  # calls of the denoiser by each sample, (B,)
         # where a solve at t = 0 makes its last iteration; of a batch in which one sample ends at once, where all begin
         unknown = torch.full_like(last.residual, float("inf"))
         last = last._replace(residual=torch.where(ends <= settled, unknown, last.residual))
@@ -59,19 +62,25 @@ class Walk:
         """Image at the strength that was tried last."""
         return self.tried[-1][1].x
 
-    def at(self, t: Tensor) -> Tensor:
-        """Image at strengths 2^t, (B, C, ...)."""
+    def at(self, t: Tensor, most: Tensor | None = None, half: Tensor | None = None) -> Tensor:
+        """Image at strengths 2^t after at most ``most`` iterations (B,); that half way between those at one and at 2^2t
+        of samples where ``half``, without an iteration."""
         problem, state = self._problem(t), self._fresh(self.nearest(t))
-        begun, tolerance = self._point(problem, state), self.solver.stop.tolerance
-        going = torch.ones_like(t, dtype=torch.bool)
-        for _ in range(_ANSWER if self.ended else _STEP):
+        longest = torch.full_like(t, _ANSWER if self.ended else _STEP)
+        longest = longest if most is None else torch.minimum(longest, most)
+        if half is not None and bool(half.any()):
+            state = _either(half, self._between(t, 2 * t), state)
+            longest = torch.where(half, 0, longest)
+        begun, tolerance, going = self._point(problem, state), self.solver.stop.tolerance, longest > 0
+        for k in range(1, int(longest.max()) + 1):
             new = self._next(problem, state)
             state = _either(going, new, state)._replace(step=new.step)
+            self.spent = self.spent + going
             enough = torch.full_like(t, tolerance)
             if not self.ended:
                 moved = distance(begun, self._point(problem, state), problem.unit)
                 enough = torch.maximum(_LEFT * moved, _STILL * enough)
-            going = going & ~(new.residual <= enough)
+            going = going & ~(new.residual <= enough) & (k < longest)
             if not bool(going.any()):
                 break
         self.tried.append((t, state))
@@ -79,18 +88,25 @@ class Walk:
 
     def nearest(self, t: Tensor) -> State:
         """The state of the strength tried nearest to 2^t, of each sample."""
+        return self._nearest(t)[1]
+
+    def _nearest(self, t: Tensor) -> tuple[Tensor, State]:
         at, state = self.tried[0]
         for other, found in self.tried[1:]:
             closer = (other - t).abs() < (at - t).abs()
             at = torch.where(closer, other, at)
             state = _either(closer, found, state)
-        return state
+        return at, state
 
     def onward(self, t: Tensor) -> State:
         """Where a solve at 2^t continues: for t = 0 as if nothing else had been tried."""
-        state, begun = self.nearest(t), self.begun
-        fresh = self._fresh(state)
-        return _either(t != 0, fresh, begun)
+        return _either(t != 0, self._between(t, t), self.begun)
+
+    def _between(self, t: Tensor, far: Tensor) -> State:
+        """Of the way from one to the strength tried nearest to 2^far as much as leads to 2^t."""
+        at, near = self._nearest(far)
+        share = torch.where(at != 0, t / torch.where(at != 0, at, 1), 1).clamp(max=1)
+        return self._fresh(near._replace(values=blend(share, self.tried[0][1].values, near.values)))
 
     @staticmethod
     def _fresh(state: State) -> State:

@@ -38,7 +38,7 @@ def _blur(size: int) -> tuple[Any, Tensor]:
 
 
 def _ct(size: int) -> tuple[Any, Tensor]:
-    return operators.Radon(size, torch.arange(60) * torch.pi / 60), _photograph(size)
+    return operators.Radon(size, torch.arange(60, device="cpu") * torch.pi / 60), _photograph(size)
 
 
 def _mri(size: int) -> tuple[Any, Tensor]:
@@ -46,7 +46,7 @@ def _mri(size: int) -> tuple[Any, Tensor]:
     kspace = data.sample("brain")
     maps = operators.estimate_coil_maps(kspace, crop=0.0)[0]
     acquired = operators.MRI((kspace != 0).any(1)[0], maps)
-    x = acquired.prox_l2(torch.zeros(1, 1, 230, 180, dtype=kspace.dtype), kspace, gamma=100.0)
+    x = acquired.prox_l2(torch.zeros(1, 1, 230, 180, dtype=kspace.dtype, device="cpu"), kspace, gamma=100.0)
     mask = operators.random_columns((230, 180), acceleration=4, center_fraction=0.08, seed=0)
     return operators.MRI(mask, maps), x
 

@@ -123,4 +123,4 @@ def _points(path: Path, image_shape: tuple[int, int] | None) -> tuple[Tensor, tu
         image_shape = (side, side)
     if min(image_shape) < 1 or max(image_shape) > 2**14:
         raise ValueError(f"image_shape: {image_shape} of a trajectory up to {float(cycles.abs().max()):.4g} cycles")
-    return 2 * math.pi * cycles / torch.tensor(image_shape)[:, None], image_shape
+    return 2 * math.pi * cycles / torch.tensor(image_shape, device="cpu")[:, None], image_shape

@@ -114,5 +114,5 @@ def _channels(array: np.ndarray, channels: int | None) -> Tensor:
         return image
     if channels == 3:
         return image.expand(3, -1, -1).contiguous()
-    gray = torch.tensordot(torch.tensor([0.299, 0.587, 0.114]), image.float(), 1)[None]
+    gray = torch.tensordot(torch.tensor([0.299, 0.587, 0.114], device="cpu"), image.float(), 1)[None]
     return gray.round().to(torch.uint8) if image.dtype == torch.uint8 else gray

@@ -67,7 +67,7 @@ def image_operator(
     >>> image_operator((4, 4))(torch.ones(1, 1, 4, 4)).sum().item()
     16.0
     """
-    known = Inpainting(torch.ones(image_shape) if mask is None else mask)
+    known = Inpainting(torch.ones(image_shape, device="cpu") if mask is None else mask)
     if kernel is None:
         return known
     blur = Blur(kernel, image_shape, boundary="zero")

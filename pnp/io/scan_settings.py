@@ -90,4 +90,4 @@ def angles_of(settings: dict[str, str], views: int) -> torch.Tensor | None:
         step = (last - first) / max(views - 1, 1)
     if step is None:
         return None
-    return torch.deg2rad((first or 0.0) + step * torch.arange(views, dtype=torch.float64))
+    return torch.deg2rad((first or 0.0) + step * torch.arange(views, dtype=torch.float64, device="cpu"))

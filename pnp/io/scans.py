@@ -52,7 +52,7 @@ def cartesian_scan(
     if covariance is not None:
         matrix = whitening_matrix(covariance)
         y, plain, noise = matrix(y), matrix(plain), most**-0.5
-        maps = torch.ones(1, 1, *y.shape[-2:]) if coils == 1 and maps is None else maps
+        maps = torch.ones(1, 1, *y.shape[-2:], device="cpu") if coils == 1 and maps is None else maps
         maps = None if maps is None else matrix.combined(maps).to(y.dtype)
         done.append("prewhitened")
     if size is not None and size < y.shape[-2]:
@@ -89,7 +89,7 @@ def trajectory_scan(
     if covariance is not None:
         matrix = whitening_matrix(covariance)
         y, noise, done = matrix(y), 1.0, {"corrections": ("prewhitened",)}
-        maps = torch.ones(1, 1, *image_shape) if y.shape[1] == 1 and maps is None else maps
+        maps = torch.ones(1, 1, *image_shape, device="cpu") if y.shape[1] == 1 and maps is None else maps
         maps = None if maps is None else matrix.combined(maps).to(y.dtype)
     arguments = {"points": points, "image_shape": image_shape, "coil_maps": maps}
     if y.shape[1] > 1 and maps is None:

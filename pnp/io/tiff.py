@@ -8,7 +8,7 @@ import numpy as np
 from .opening import package, within
 from .raster import frame, upright
 
-__all__ = ["read_tiff"]
+__all__ = ["pages_of", "read_tiff"]
 
 _PLAIN = (1, 8, 32946, 32773)  # none, deflate (two numbers), packbits: what tifffile decodes by itself
 _WHITE, _BLACK, _RGB = 0, 1, 2
@@ -25,7 +25,7 @@ def read_tiff(path: Path) -> list[np.ndarray]:
     tifffile.logger().setLevel("CRITICAL")  # what it makes of broken tags; what matters is raised
     found: list[np.ndarray] = []
     with tifffile.TiffFile(path) as file:
-        pages = _pages(file)
+        pages = pages_of(file)
         within(path, (sum(max(int(p.nbytes), 1) for p in pages),))
         for number, page in enumerate(pages):
             if int(page.subfiletype) & _REDUCED_OR_MASK:
@@ -38,8 +38,13 @@ def read_tiff(path: Path) -> list[np.ndarray]:
     return found
 
 
-def _pages(file: Any) -> list[Any]:
-    """The pages in their order; each names the next one, and broken files go round in circles."""
+def pages_of(file: Any) -> list[Any]:
+    """The pages of an open ``tifffile.TiffFile`` in their order; each names the next one, and broken files go round in
+    circles.
+
+    Raises:
+        ValueError: they do.
+    """
     pages, places = [], set()
     for page in file.pages:
         if page.offset in places:

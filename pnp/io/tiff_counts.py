@@ -12,7 +12,7 @@ from .measurement import Measurement
 from .opening import named, package, within
 from .projections import chosen_rows, measured_projections, radians
 from .scan_settings import angles_of, fan_geometry, settings_of
-from .tiff import _pages
+from .tiff import pages_of
 
 __all__ = ["frames_of", "holds_projections", "read_projections", "read_stack"]
 
@@ -34,7 +34,7 @@ def frames_of(path: Path, rows: slice = slice(None)) -> np.ndarray:
     tifffile.logger().setLevel("CRITICAL")  # what it makes of broken tags; what matters is raised
     found = []
     with named(path), tifffile.TiffFile(path) as file:
-        pages = _pages(file)
+        pages = pages_of(file)
         shape, kind = pages[0].shape, pages[0].dtype
         if len(shape) != 2 or kind is None or kind.kind not in "uif":
             raise ValueError(f"a page of shape {shape} and {kind} values, expected gray images")

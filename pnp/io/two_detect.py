@@ -60,7 +60,7 @@ def read_2detect(
     dark = read("dark").mean(0, keepdim=True)
     angles = angles_of(settings, len(counts))
     if angles is None:
-        angles = 2 * torch.pi * torch.linspace(0, 1, len(counts), dtype=torch.float64)
+        angles = 2 * torch.pi * torch.linspace(0, 1, len(counts), dtype=torch.float64, device="cpu")
     kept = slice(0, len(counts), every)
     if len(counts) > 1 and abs(float(angles[-1] - angles[0]) - 2 * torch.pi) < 1e-6:
         kept = slice(0, len(counts) - 1, every)

@@ -28,7 +28,7 @@ _HANDS = {
 _DAY = 86400.0
 
 
-def read_uvfits(path: str | Path, *, stokes: str = "I", **options: Any) -> Visibilities:
+def read_uvfits(path: str | Path, *, stokes: str = "I", sign: int = -1, **options: Any) -> Visibilities:
     """The visibilities of a UVFITS file, all its channels and spectral windows in one image.
 
     Baselines are in seconds there, and V = Σ I exp(-2 pi i (u l + v m + ...)) with u, v of antenna 1 minus antenna 2.
@@ -36,6 +36,8 @@ def read_uvfits(path: str | Path, *, stokes: str = "I", **options: Any) -> Visib
     Args:
         stokes: ``"I"``, of the two parallel hands where the file has no I, of one where the other is flagged; or the
             name of a hand of the file, such as ``"RR"``.
+        sign: of the exponent; 1 where the file has V = Σ I exp(2 pi i (u l + v m + ...)), as those of the EHT have:
+            the conjugate visibilities are read. The other sign turns the sky by half a turn.
         options: of :func:`pnp.io.visibilities.measured_visibilities`: ``sigma``, ``image_shape``, ``cell``.
 
     Raises:
@@ -44,6 +46,8 @@ def read_uvfits(path: str | Path, *, stokes: str = "I", **options: Any) -> Visib
     AIPS Memo 117 (Greisen 2012). astropy reads random groups as they are, and nothing else is needed; pyuvdata, with
     which the tests compare, is a package of telescopes, whose antennas and times an image does not need.
     """
+    if sign not in (1, -1):
+        raise ValueError(f"sign: expected 1 or -1, got {sign!r}")
     fits = package("astropy.io.fits", "radio")
     with named(path), fits.open(path, memmap=False, lazy_load_hdus=True) as file:
         header, axes = file[0].header, _axes(path, file[0].header)
@@ -56,13 +60,13 @@ def read_uvfits(path: str | Path, *, stokes: str = "I", **options: Any) -> Visib
             raise ValueError("frequencies are not positive")
         values = values.reshape(*values.shape[:2], -1, values.shape[-1]).astype(np.float64)
         hands = [_HANDS.get(round(h), "?") for h in _along(header, axes.index("STOKES") + 2).tolist()]
-        data = dict(zip(hands, (values[..., 0] + 1j * values[..., 1]).swapaxes(0, 1)))
+        data = dict(zip(hands, (values[..., 0] - sign * 1j * values[..., 1]).swapaxes(0, 1)))
         weights = values[..., 2] if values.shape[-1] == 3 else np.ones(values.shape[:-1])
         y, w = total_intensity(data, dict(zip(hands, weights.swapaxes(0, 1))), stokes)
         seconds = np.stack([_parameter(groups, c + c, count) for c in "UVW"])
         said = {"instrument": str(header.get("TELESCOP", "")).strip(), "object": str(header.get("OBJECT", "")).strip(),
                 "stokes": stokes, "centre": _centre(header, axes), "frequency": float(frequencies.mean()),
-                "unit": str(header.get("BUNIT", "")).strip()}  # fmt: skip
+                "unit": str(header.get("BUNIT", "")).strip(), "sign of the exponent": sign}  # fmt: skip
         columns = {"time": _DAY * _parameter(groups, "DATE", count), "baseline": _baseline(groups, count)}
     n = len(frequencies)
     return measured_visibilities(
@@ -148,10 +152,13 @@ def _parameter(groups: Any, name: str, count: int) -> np.ndarray:
 
 
 def _baseline(groups: Any, count: int) -> np.ndarray:
-    """A number for each pair of antennas."""
+    """2^16 times the first antenna, and the second."""
     names = [n.upper() for n in groups.parnames]
     if "BASELINE" in names:
-        return np.round(groups.field(names.index("BASELINE"))).astype(np.int64)
+        number = np.round(groups.field(names.index("BASELINE"))).astype(np.int64)
+        base = np.where(number > 2**16, 2048, 256)  # more than 255 antennas: AIPS Memo 117, section 3.1.2
+        first, second = np.divmod(number - np.where(number > 2**16, 2**16, 0), base)
+        return 2**16 * first + second
     if "ANTENNA1" in names and "ANTENNA2" in names:
         one, two = (np.round(groups.field(names.index(n))).astype(np.int64) for n in ("ANTENNA1", "ANTENNA2"))
         return 2**16 * one + two

@@ -24,8 +24,8 @@ _FINE, _SIDE = 3.0, 256  # pixels over the width of the finest fringe, pixels of
 
 @dataclass(frozen=True, repr=False)
 class Visibilities(Measurement):
-    """Visibilities y (1, 1, M), and of each sample in ``columns`` its ``time`` (s), ``baseline`` (a number for each
-    pair of antennas) and ``frequency`` (Hz), as far as the file has them."""
+    """Visibilities y (1, 1, M), and of each sample in ``columns`` its ``time`` (s), ``baseline`` (2^16 times
+    the first antenna, and the second) and ``frequency`` (Hz), as far as the file has them."""
 
     columns: Mapping[str, Tensor] = field(default_factory=dict)
 

@@ -26,13 +26,13 @@ __all__ = [
 
 def wavenumbers(image_shape: tuple[int, int], pixel_scale: float) -> Tensor:
     """Multipole of each Fourier coefficient of a map, (H, W), 2 pi over the wavelength in radians; pixels in arcmin."""
-    rows, columns = (2 * math.pi * torch.fft.fftfreq(n, dtype=torch.float64) for n in image_shape)
+    rows, columns = (2 * math.pi * torch.fft.fftfreq(n, dtype=torch.float64, device="cpu") for n in image_shape)
     return torch.hypot(rows[:, None], columns[None]) / math.radians(pixel_scale / 60)
 
 
 def gaussian_map(grid: Tensor, generator: torch.Generator) -> Tensor:
     """A Gaussian random map (1, H, W) whose orthonormal Fourier coefficients have the variances ``grid`` (H, W)."""
-    white = torch.randn(grid.shape, generator=generator, dtype=torch.float64)
+    white = torch.randn(grid.shape, generator=generator, dtype=torch.float64, device="cpu")
     return filtered(white, grid.sqrt())[None]
 
 
@@ -105,7 +105,7 @@ class LognormalMaps(Sequence[Tensor]):
 @lru_cache(maxsize=8)
 def convergence_table(pixel_scale: float, redshift: float = 1.5) -> PowerTable:
     """Power of the convergence of sources at one redshift, as the Wiener filter takes it."""
-    ell = torch.logspace(1.0, 5.3, 80, dtype=torch.float64)
+    ell = torch.logspace(1.0, 5.3, 80, dtype=torch.float64, device="cpu")
     return PowerTable(ell, torch.from_numpy(convergence_power(ell.numpy(), redshift=redshift)), pixel_scale)
 
 
@@ -123,7 +123,8 @@ def radial_power(x: Tensor, pixel_scale: float, *, bins: int = 12) -> tuple[Tens
     ell = wavenumbers((x.shape[-2], x.shape[-1]), pixel_scale)
     power = torch.fft.fft2(x.double(), norm="ortho").abs().square() * math.radians(pixel_scale / 60) ** 2
     low, high = float(ell.flatten().sort().values[1]), math.pi / math.radians(pixel_scale / 60)
-    edges = torch.logspace(math.log10(low * 0.999), math.log10(high * 1.001), bins + 1, dtype=torch.float64)
+    ends = math.log10(low * 0.999), math.log10(high * 1.001)
+    edges = torch.logspace(*ends, bins + 1, dtype=torch.float64, device="cpu")
     ring = torch.bucketize(ell, edges) - 1
     centres = torch.stack([ell[ring == b].mean() for b in range(bins)])
     return centres, torch.stack([power[..., ring == b].mean(-1)[:, 0] for b in range(bins)], -1)

@@ -90,7 +90,8 @@ def wiener_reconstruction(
         warnings.warn(f"wiener_reconstruction: {other}", RuntimeWarning, stacklevel=2)
     spectrum = prior.variances(right)
     root = spectrum.sqrt()
-    signs = torch.randint(2, right.shape[1:], generator=torch.Generator().manual_seed(0)).to(right) * 2 - 1
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, right.shape[1:], generator=generator, device="cpu").to(right) * 2 - 1
     gain = dot(signs.expand_as(right), op.weighted_normal(signs.expand_as(right), weights)) / signs.numel()
     inverse = 1 / (1 + column(gain, right) * spectrum)
 

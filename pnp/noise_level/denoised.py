@@ -66,7 +66,7 @@ def _consistent(y: Tensor, counted: Tensor) -> float:
 def _excess(y: Tensor, counted: Tensor, at: float) -> float:
     """log c of an image (1, 1, h, w) at the level exp(at)."""
     level, generator = math.exp(at), torch.Generator().manual_seed(_SEED)
-    probe = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device) * counted
+    probe = torch.randn(y.shape, generator=generator, dtype=y.dtype, device="cpu").to(y.device) * counted
     clean, moved = _denoiser(y.device)(torch.cat((y, y + _PROBE * level * probe)), level).chunk(2)
     count = int(counted.sum())
     left = float(((y - clean) * counted / level).square().sum())

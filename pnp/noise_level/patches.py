@@ -57,7 +57,7 @@ def _whitening(covariance: Tensor) -> Tensor:
 def _eigenvalues(covariance: Tensor, white: Tensor) -> Tensor:
     """The least, and the one at a quarter."""
     values = torch.linalg.eigvalsh(white.mT @ covariance @ white)
-    return values[[0, len(values) // 4]]
+    return torch.stack((values[0], values[len(values) // 4]))
 
 
 def _patches(x: Tensor, whole: Tensor | None) -> list[Tensor]:
@@ -78,8 +78,8 @@ def _patches(x: Tensor, whole: Tensor | None) -> list[Tensor]:
 
 def _without_mean(n: int) -> Tensor:
     """Orthonormal basis (n, n - 1) of vectors of mean zero."""
-    first = torch.ones(n, 1, dtype=torch.float64)
-    return torch.linalg.qr(torch.cat((first, torch.eye(n, dtype=torch.float64)[:, : n - 1]), 1)).Q[:, 1:]
+    first = torch.ones(n, 1, dtype=torch.float64, device="cpu")
+    return torch.linalg.qr(torch.cat((first, torch.eye(n, dtype=torch.float64, device="cpu")[:, : n - 1]), 1)).Q[:, 1:]
 
 
 def _covariance(patches: list[Tensor]) -> tuple[Tensor, int]:
@@ -87,7 +87,7 @@ def _covariance(patches: list[Tensor]) -> tuple[Tensor, int]:
     patches there are."""
     count = sum(len(some) for some in patches)
     if not count:
-        return torch.zeros(0), 0
+        return torch.zeros(0, device="cpu"), 0
     energies = [torch.linalg.vecdot(some, some) for some in patches]
     middle = torch.cat(energies).median()
     smooth = [some[energy <= middle] for some, energy in zip(patches, energies)]

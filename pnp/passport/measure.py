@@ -23,7 +23,9 @@ LEVELS = (2 / 255, 5 / 255, 15 / 255, 25 / 255, 50 / 255)
 
 
 def _noise(x: Tensor, sigma: float, seed: int = 0) -> Tensor:
-    return x + sigma * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype).to(x.device)
+    return x + sigma * torch.randn(
+        x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype, device="cpu"
+    ).to(x.device)
 
 
 def _distance(a: Tensor, b: Tensor, sigma: float) -> float:
@@ -105,7 +107,7 @@ def jacobian_figures(denoiser: Denoiser, y: Tensor, sigma: float, *, steps: int 
     generator = torch.Generator().manual_seed(0)
 
     def norm(shift: float) -> float:
-        v, size = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device), 0.0
+        v, size = torch.randn(y.shape, generator=generator, dtype=y.dtype, device="cpu").to(y.device), 0.0
         for _ in range(steps):
             v = v / dot(v, v).sqrt()
             w = forward(v) - shift * v
@@ -117,7 +119,7 @@ def jacobian_figures(denoiser: Denoiser, y: Tensor, sigma: float, *, steps: int 
 
     different, whole = 0.0, 0.0
     for _ in range(4):
-        v = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
+        v = torch.randn(y.shape, generator=generator, dtype=y.dtype, device="cpu").to(y.device)
         jv = forward(v)
         rest = jv - transposed(v)
         different, whole = different + float(dot(rest, rest)), whole + float(dot(jv, jv))

@@ -15,8 +15,10 @@ __all__ = ["drift", "robustness"]
 
 def _coloured(x: Tensor, seed: int, *, low: bool) -> Tensor:
     """Noise of unit deviation with frequencies below, or above, an eighth of a cycle per pixel."""
-    white = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype).to(x.device)
-    rows, columns = torch.fft.fftfreq(x.shape[-2])[:, None], torch.fft.rfftfreq(x.shape[-1])
+    white = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype, device="cpu").to(
+        x.device
+    )
+    rows, columns = torch.fft.fftfreq(x.shape[-2], device="cpu")[:, None], torch.fft.rfftfreq(x.shape[-1], device="cpu")
     below = (rows.square() + columns.square() < 0.125**2).to(x.device)
     noise = torch.fft.irfft2(torch.fft.rfft2(white) * (below if low else ~below), s=x.shape[-2:])
     return noise / noise.std()
@@ -27,7 +29,9 @@ def robustness(denoiser: Denoiser, images: Sequence[Tensor], sigma: float) -> di
     """Mean PSNR / dB of D(., sigma) on images (1, C, H, W) with other noise than white noise of this level."""
     scores: dict[str, list[float]] = {}
     for i, x in enumerate(images):
-        white = torch.randn(x.shape, generator=torch.Generator().manual_seed(i), dtype=x.dtype).to(x.device)
+        white = torch.randn(x.shape, generator=torch.Generator().manual_seed(i), dtype=x.dtype, device="cpu").to(
+            x.device
+        )
         noises = {"none": 0 * white, "half": white / 2, "true": white, "1.5 times": 1.5 * white}
         noises |= {"high frequencies": _coloured(x, i, low=False), "low frequencies": _coloured(x, i, low=True)}
         for name, noise in noises.items():

@@ -66,7 +66,7 @@ def beam_image(beam: Beam, image_shape: tuple[int, int], cell: float) -> Tensor:
     >>> round(beam_image(Beam(4.0, 2.0, 90.0), (9, 9), 1.0)[0, 0, 4, 6].item(), 6)  # two arcsec to the west
     0.5
     """
-    rows, columns = (cell * (torch.arange(n, dtype=torch.float64) - n // 2) for n in image_shape)
+    rows, columns = (cell * (torch.arange(n, dtype=torch.float64, device="cpu") - n // 2) for n in image_shape)
     turn = math.radians(beam.angle)
     along = rows[:, None] * math.cos(turn) - columns * math.sin(turn)  # columns go to the west
     across = rows[:, None] * math.sin(turn) + columns * math.cos(turn)

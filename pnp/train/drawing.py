@@ -20,14 +20,14 @@ def sample_generator(seed: int, step: int, sample: int) -> torch.Generator:
 
 def log_uniform(low: float, high: float, generator: torch.Generator) -> float:
     """A number between two, every ratio alike."""
-    return low * (high / low) ** float(torch.rand((), generator=generator))
+    return low * (high / low) ** float(torch.rand((), generator=generator, device="cpu"))
 
 
 def white_noise(like: Tensor, generator: torch.Generator) -> Tensor:
     """Noise of unit standard deviation per real component, of the shape of ``like``, real or complex, and on its
     device: there it is drawn by a stream of the device's own, which ``generator`` gives a seed."""
     if like.device != generator.device:
-        seed = int(torch.randint(2**62, (), generator=generator))
+        seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
         generator = torch.Generator(like.device).manual_seed(seed)
     if not like.is_complex():
         return torch.randn(like.shape, generator=generator, device=like.device)

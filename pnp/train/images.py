@@ -135,7 +135,7 @@ def random_place(
     Raises:
         ValueError: an image is smaller than a crop.
     """
-    u = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+    u = torch.rand(3, generator=generator, dtype=torch.float64, device="cpu").tolist()
     height, width = shape
     if size is not None and min(height, width) < size:
         raise ValueError(f"size: a crop of {size} pixels does not fit into an image of {height} x {width}")
@@ -172,7 +172,7 @@ def numbered_crop(
     """Which image was drawn, and the crop of it."""
     if not len(images):
         raise ValueError("images: expected at least one")
-    number = int(torch.randint(len(images), (1,), generator=generator))
+    number = int(torch.randint(len(images), (1,), generator=generator, device="cpu"))
     image = images[number]
     return number, random_place(image.shape[-2:], size, generator, drawing)(image)
 

@@ -40,7 +40,9 @@ PROBLEMS: dict[str, Measurement] = {
     "gaussian blur 1.6 px, noise 0.02": Measurement(lambda n: Blur(gaussian_kernel(1.6), (n, n)), 0.02),
     "downsampling 2, noise 0.01": Measurement(lambda n: Downsampling(2, (n, n)), 0.01),
     "MRI 4 x, noise 0.02": Measurement(lambda n: MRI(random_columns((n, n), 4.0, 0.08)), 0.02),
-    "CT, 40 angles, noise 0.5 px": Measurement(lambda n: Radon((n, n), torch.arange(40) * (math.pi / 40)), 0.5),
+    "CT, 40 angles, noise 0.5 px": Measurement(
+        lambda n: Radon((n, n), torch.arange(40, device="cpu") * (math.pi / 40)), 0.5
+    ),
 }
 
 

@@ -72,8 +72,8 @@ class Unrolled(OneByOne):
         self.solver = solver
         copies = iterations - 1 if priors == "separate" else 0
         self.others = nn.ModuleList(copy.deepcopy(solver.denoiser) for _ in range(copies))  # the first is the solver's
-        self.log_sigma = nn.Parameter(torch.zeros(iterations))
-        self.log_rho = nn.Parameter(torch.zeros(iterations))
+        self.log_sigma = nn.Parameter(torch.zeros(iterations, device="cpu"))
+        self.log_rho = nn.Parameter(torch.zeros(iterations, device="cpu"))
 
     def one(self, y: Tensor, op: Any) -> Tensor:
         """The images after all iterations."""

@@ -87,7 +87,7 @@ def fit_untrained(
         raise ValueError(f"y: expected one measurement, got a batch of {y.shape[0]}")
     own = next((p.dtype for p in network.parameters()), y.real.dtype)
     if given is None:
-        given = torch.rand((1, *op.in_shape), generator=torch.Generator().manual_seed(seed))
+        given = torch.rand((1, *op.in_shape), generator=torch.Generator().manual_seed(seed), device="cpu")
     task = _OneMeasurement(op, y, given.to(y.device, own), _unit(op, y).to(y.real.dtype))
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     trainer = Trainer(network, task, optimizer=optimizer, schedule=step_decay(steps, pieces=pieces), average=0.0)

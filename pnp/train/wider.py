@@ -46,7 +46,7 @@ def widened(network: nn.Module, state: dict[str, Tensor], *, uneven: float = 0.3
         if value.ndim == 4:
             inputs = 0 if name in transposed else 1
             channels, copies = value.shape[inputs], times[inputs]
-            noise = torch.rand(wide.shape[1 - inputs], copies, channels, generator=generator) * 2 - 1
+            noise = torch.rand(wide.shape[1 - inputs], copies, channels, generator=generator, device="cpu") * 2 - 1
             shares = (1 + uneven * (noise - noise.mean(1, keepdim=True))).flatten(1) / copies
             wide = wide * (shares if inputs else shares.T)[..., None, None]
         out[name] = wide
@@ -80,7 +80,7 @@ def twinned(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
         raise ValueError("start: another network, not one of two parts")
     own, out = network.state_dict(), {}
     for name, value in state.items():
-        wide = torch.zeros(own[name].shape, dtype=value.dtype)
+        wide = torch.zeros(own[name].shape, dtype=value.dtype, device="cpu")
         (rows, columns), shared = value.shape[:2], int(own[name].shape[1] != 2 * value.shape[1])
         alone = columns - shared
         wide[:rows, :alone] = wide[rows:, alone : 2 * alone] = value[:, :alone]

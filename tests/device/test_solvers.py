@@ -192,3 +192,17 @@ def test_savers_and_replay(tmp_path):
     assert "converged" not in result.to_json() and str(result) and result.details()
     again = pnp.replay(tmp_path / "whole.safetensors", solver, on(y))
     assert_close(again.x, result.x.cpu(), 1e-6)
+
+
+def test_a_script_whose_default_device_it_is():
+    """Parameters are made there, constants and seeded numbers on the CPU, and moved."""
+    x, op = image(), MRI(random_columns((SIDE, SIDE), 3.0, 0.1))
+    y = gaussian_noise(op.A(x.to(torch.complex64)), 0.03)
+    wanted = PnPADMM(op, LoFiDenoiser("natural-gray-fast"), stop=Stop(0.0, 26)).solve(y).x
+    with torch.device(DEVICE):
+        solver = PnPADMM(MRI(random_columns((SIDE, SIDE), 3.0, 0.1)), LoFiDenoiser("natural-gray-fast"))
+        assert next(solver.denoiser.parameters()).is_cuda
+        solver.stop = Stop(0.0, 26)
+        found = solver.to(DEVICE).solve(on(y))
+    assert found.x.is_cuda
+    assert_close(found.x, wanted, rtol=1e-4)

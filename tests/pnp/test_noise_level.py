@@ -15,14 +15,19 @@ from operators import (
     NonCartesianMRI,
     RadioInterferometry,
     Radon,
+    Weighted,
     gaussian_kernel,
     gaussian_noise,
     poisson_disc,
     radial_trajectory,
+    random_columns,
     random_mask,
+    transmission_noise,
     uv_coverage,
 )
-from pnp import LoFiDenoiser, PnPADMM, Stop, data, estimate_noise
+from pnp import LoFiDenoiser, PnPADMM, Stop, data, estimate_noise, noise_doubt
+from pnp.noise_level.doubt import UNSURE
+from pnp.noise_level.rings import share_of_noise
 
 
 def photo() -> torch.Tensor:
@@ -118,6 +123,43 @@ def test_visibilities_of_point_sources(array, snr):
     assert how == "what no image explains"
 
 
+def disc(photons: float, seed: int) -> tuple[Radon, torch.Tensor]:
+    """Projections of a disc, whose chords are known, that lets 3 % of the photons through its middle."""
+    op = Radon(96, torch.arange(60) * (math.pi / 60))
+    t = torch.arange(op.out_shape[-1]) - (op.out_shape[-1] - 1) / 2
+    chords = 2 * (40.0**2 - t**2).clamp_min(0).sqrt() * (3.5 / 80)
+    return op, transmission_noise(chords.expand(1, *op.out_shape), photons, seed=seed)
+
+
+@pytest.mark.parametrize("photons", [3e2, 1e3, 1e4, 1e5])
+def test_weights_that_carry_noise(photons):
+    op, y = disc(photons, 0)
+    root = photons**0.5 * (-y / 2).exp()  # of the counts
+    white = Weighted(root[0]) @ op
+    assert estimate_noise(white, root * y)[0].item() == pytest.approx(1, rel=0.08)
+    assert estimate_noise(3 * white, 3 * root * y)[0].item() == pytest.approx(3, rel=0.08)
+    kept = root * (torch.rand(root.shape, generator=torch.Generator().manual_seed(1)) > 0.1)
+    assert estimate_noise(Weighted(kept) @ op, kept * y)[0].item() == pytest.approx(1, rel=0.15)
+    both, other = torch.cat((root, 2 * root)), torch.cat((y, disc(photons, 5)[1]))
+    assert estimate_noise(Weighted(both) @ op, both * other)[0].tolist() == pytest.approx([1, 2], rel=0.08)
+
+
+def test_weights_that_carry_none():
+    g = torch.Generator().manual_seed(0)
+    uneven = 0.5 * 4 ** torch.rand(1, 128, 128, generator=g)
+    y = gaussian_noise(uneven * photo(), 0.1, seed=1)
+    assert estimate_noise(Weighted(uneven) @ Identity((128, 128)), y)[0].item() == pytest.approx(0.1, rel=0.2)
+
+
+def test_counts_whose_noise_is_given_are_not_told_that_it_is_too_large():
+    op, y = disc(1e3, 0)
+    std = (y / 2).exp() / 1e3**0.5
+    result = PnPADMM(op, lambda x, sigma: x, noise_std=std, stop=Stop(max_iter=2)).solve(y)
+    health = result.health
+    assert health is not None and next(f for f in health.findings if f.topic == "noise").level == "fine"
+    assert health.measured.estimate == pytest.approx(1, rel=0.2)
+
+
 @pytest.mark.parametrize("coils", [2, 4])
 @pytest.mark.parametrize("side", [64, 100])
 def test_coils_and_radial_lines(coils, side):
@@ -140,6 +182,58 @@ def test_noise_of_an_array_that_sees_no_detail(longest):
     clean = op(ring())
     std = 0.01 * float(clean.abs().square().mean().sqrt())
     assert 0.8 * std < estimate_noise(op, gaussian_noise(clean, std, seed=0))[0].item() < 1.3 * std
+
+
+@pytest.mark.parametrize("decay", [3.0, 4.5])
+@pytest.mark.parametrize("size", [0.0, 0.4])
+def test_rings_of_power_that_falls_to_the_noise(decay, size):
+    axis = torch.arange(160) - 80.0
+    falls = size * torch.hypot(axis[:, None], axis).clamp_min(1).div(80) ** (-decay / 2)
+    g = torch.Generator().manual_seed(3)
+    noise, image = (torch.randn(2, 1, 160, 160, dtype=torch.complex64, generator=g) * 2**0.5 for _ in range(2))
+    taken = torch.rand(1, 1, 160, 160, generator=g) > 0.3
+    y = taken * (noise + falls * image)
+    found = share_of_noise(y, taken, torch.tensor([1.0, 2.0]))
+    assert found.tolist() == pytest.approx([1, 0.5], rel=0.12)
+    assert torch.equal(share_of_noise(y[1:], taken, torch.tensor([2.0])), found[1:])
+    assert torch.allclose(share_of_noise(1e-8 * y, taken, 1e-8 * torch.tensor([1.0, 2.0])), found, rtol=1e-4)
+    assert share_of_noise(y[..., 70:90, 70:90], taken[..., 70:90, 70:90], torch.ones(2)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["full", "columns", "Poisson disc"])
+def test_little_noise_in_one_coil(name):
+    x = data.sample("camera")[..., 100:356, 100:356].to(torch.complex64)
+    side = 256
+    masks = {"full": torch.ones(side, side), "columns": random_columns((side, side), 4.0)}
+    op = MRI(masks.get(name, poisson_disc((side, side), 4.0, seed=0)))
+    for std in (0.01, 0.03):
+        found, _ = estimate_noise(op, op.mask * gaussian_noise(op(x), std, seed=1))
+        assert 0.8 * std < found.item() < 1.3 * std, found / std
+
+
+def test_doubt_tells_where_an_estimate_may_be_off():
+    g = torch.Generator().manual_seed(0)
+    grass = data.sample("camera")[..., 380:508, 100:228]
+    dense, sparse = (Inpainting(random_mask((128, 128), keep, seed=1)) for keep in (0.6, 0.1))
+    assert 1 < noise_doubt(dense, dense(gaussian_noise(photo(), 0.1, seed=2))).item() < UNSURE
+    y = sparse(gaussian_noise(torch.cat((grass, grass.flip(-1))), 0.02, seed=2))
+    unsure = noise_doubt(sparse, y)
+    assert bool((unsure > UNSURE).all()) and torch.allclose(noise_doubt(sparse, 1e6 * y[1:]), unsure[1:], rtol=1e-3)
+    assert "may be off by a factor of" in estimate_noise(sparse, y)[1]
+    assert noise_doubt(Identity((64, 64)), torch.randn(2, 1, 64, 64, generator=g)).tolist() == pytest.approx([1.2] * 2)
+    coil, noise = MRI(poisson_disc((128, 128), 4.0, seed=0)), torch.zeros(1, 1, 128, 128, dtype=torch.complex64)
+    for x, told in ((noise, False), (grass.to(torch.complex64), True)):
+        assert (noise_doubt(coil, coil.mask * gaussian_noise(coil(x), 0.002, seed=0)).item() > UNSURE) == told
+
+
+def test_reports_say_that_an_estimate_is_unsure():
+    masked = Inpainting(random_mask((128, 128), 0.1, seed=1))
+    y = masked(gaussian_noise(data.sample("camera")[..., 380:508, 100:228], 0.02, seed=2))
+    for given, level in ((None, "look"), (0.02, "fine")):
+        health = PnPADMM(masked, lambda x, sigma: x, noise_std=given, stop=Stop(max_iter=2)).solve(y).health
+        assert health is not None
+        told = next(f for f in health.findings if f.topic == "noise")
+        assert told.level == level and ("give noise_std" in told.remedy) == (given is None)
 
 
 def test_no_seed_of_a_mask_meets_the_seed_of_the_noise():

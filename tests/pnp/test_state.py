@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from operators import Identity, LinearOperator
+from operators import MRI, Identity, LinearOperator
 from pnp import PnPADMM, PnPHQS, State, Stop
 from pnp.calibration import Calibration
 from pnp.remarks import out_of_range
@@ -11,8 +11,8 @@ from pnp.remarks import out_of_range
 Y = torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
 
 
-def solver(kind=PnPADMM):
-    return kind(Identity((4, 4)), lambda x, sigma: x / 2, noise_std=0.1, stop=Stop(max_iter=3))
+def solver(kind=PnPADMM, op=None):
+    return kind(op or Identity((4, 4)), lambda x, sigma: x / 2, noise_std=0.1, stop=Stop(max_iter=3))
 
 
 @pytest.fixture(params=[PnPADMM, PnPHQS])
@@ -48,6 +48,29 @@ def test_what_is_not_finite_or_missing_is_refused(kept):
 def test_a_state_that_fits_continues(kept):
     kind, parts = kept
     assert solver(kind).solve(Y, state=State.from_dict(parts)).state.step == 6
+
+
+@pytest.mark.parametrize("began", [torch.float32, torch.float64])
+def test_a_state_of_another_precision_is_refused(kept, began):
+    kind, _ = kept
+    other = torch.float64 if began == torch.float32 else torch.float32
+    for op, y in ((Identity((4, 4)), Y), (MRI(torch.ones(4, 4)), torch.complex(Y, Y))):
+        s, begun, changed = solver(kind, op), *(y.to(d.to_complex() if y.is_complex() else d) for d in (began, other))
+        state = s.solve(begun).state
+        for one in (state, State.from_dict(state.to_dict())):
+            with pytest.raises(
+                ValueError, match=rf"state: .* of {changed.dtype}; continue it with y.to\({begun.dtype}"
+            ):
+                s.solve(changed, state=one)
+            assert s.solve(begun, state=one).state.step == 6
+        parts = state.to_dict()
+        for name, value in (("facts", {**parts["facts"], "back": state.facts.back.to(changed.dtype)}),
+                            ("residual", state.residual.to(other))):  # fmt: skip
+            with pytest.raises(ValueError, match="kept: "):
+                State.from_dict({**parts, name: value})
+        mixed = State.from_dict({**parts, "values": {**parts["values"], "x": state.x.to(changed.dtype)}})
+        with pytest.raises(ValueError, match="state: expected a tensor"):
+            s.solve(begun, state=mixed)
 
 
 def test_operators_that_are_not_finite_are_told_from_those_of_zeros():

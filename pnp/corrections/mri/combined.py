@@ -36,7 +36,7 @@ def recombined(m: Measurement, matrix: CoilMatrix, said: str, *, again: bool = F
         maps = arguments.get("coil_maps")
         if maps is None:
             shape = arguments["image_shape"] if "points" in arguments else arguments["mask"].shape[-2:]
-            maps = torch.ones(1, *shape)
+            maps = torch.ones(1, *shape, device="cpu")
         maps = maps if maps.ndim == 4 else maps[None]
         arguments["coil_maps"] = matrix.combined(maps).to(y.dtype)
     return m.changed(said, y=y, arguments=arguments, **changes)

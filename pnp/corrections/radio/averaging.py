@@ -1,11 +1,13 @@
-"""Visibilities averaged over time, or in cells of the uv plane."""
+"""Visibilities averaged over time or scans, or in cells of the uv plane."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ...io.visibilities import Visibilities
 
-__all__ = ["average_cells", "average_time"]
+__all__ = ["average_cells", "average_scans", "average_time"]
 
 
 def average_time(measured: Visibilities, seconds: float) -> Visibilities:
@@ -23,14 +25,38 @@ def average_time(measured: Visibilities, seconds: float) -> Visibilities:
     """
     if not 0 < seconds < float("inf"):
         raise ValueError(f"seconds: expected a finite number > 0, got {seconds!r}")
+    time = _times(measured)
+    return _by_baseline(measured, torch.floor((time - time.min()) / seconds).long(), f"averaged over {seconds:g} s")
+
+
+def average_scans(measured: Visibilities, *, gap: float = 120.0) -> Visibilities:
+    """Means over scans of each baseline and channel, as those of :func:`average_time`. A scan ends where no baseline
+    has a sample for ``gap`` seconds; ``columns["scan"]`` counts them from 0.
+
+    Raises:
+        ValueError: the file has no times or baselines, the noise is not known, or ``gap`` is not positive.
+    """
+    if not 0 < gap < float("inf"):
+        raise ValueError(f"gap: expected a finite number of seconds > 0, got {gap!r}")
+    times, at = _times(measured).unique(return_inverse=True)
+    scan = torch.nn.functional.pad((times.diff() > gap).cumsum(0), (1, 0))[at]
+    with_scans = replace(measured, columns={**measured.columns, "scan": scan})
+    return _by_baseline(with_scans, scan, f"averaged over {int(scan.max()) + 1} scans")
+
+
+def _times(measured: Visibilities) -> Tensor:
     missing = [name for name in ("time", "baseline") if name not in measured.columns]
     if missing:
         raise ValueError(f"measured: the file says no {' and no '.join(missing)}; average_cells needs none")
-    time = measured.columns["time"].double()
-    keys = [torch.floor((time - time.min()) / seconds).long(), measured.columns["baseline"].long()]
+    return measured.columns["time"].double()
+
+
+def _by_baseline(measured: Visibilities, interval: Tensor, said: str) -> Visibilities:
+    """Means of each baseline and channel over intervals, numbers (M,)."""
+    keys = [interval, measured.columns["baseline"].long()]
     if "frequency" in measured.columns:
         keys.append(measured.columns["frequency"].unique(return_inverse=True)[1])
-    return _averaged(measured, torch.stack(keys), None, f"averaged over {seconds:g} s")
+    return _averaged(measured, torch.stack(keys), None, said)
 
 
 def average_cells(measured: Visibilities, *, field: float, share: float = 0.1) -> Visibilities:
@@ -62,11 +88,11 @@ def _averaged(measured: Visibilities, keys: Tensor, turned: Tensor | None, said:
     w = noise[0, 0].double() ** -2
     group = keys.unique(dim=1, return_inverse=True)[1]
     count = int(group.max()) + 1
-    total = torch.zeros(count, dtype=torch.float64).index_add_(0, group, w)
+    total = torch.zeros(count, dtype=torch.float64, device="cpu").index_add_(0, group, w)
     sign = torch.ones_like(w) if turned is None else torch.where(turned, -1.0, 1.0).double()
 
     def mean(values: Tensor) -> Tensor:
-        sums = torch.zeros(*values.shape[:-1], count, dtype=torch.float64)
+        sums = torch.zeros(*values.shape[:-1], count, dtype=torch.float64, device="cpu")
         return sums.index_add_(-1, group, values.double() * w) / total
 
     y = measured.y
@@ -76,9 +102,10 @@ def _averaged(measured: Visibilities, keys: Tensor, turned: Tensor | None, said:
     if arguments.get("gain") is not None:
         arguments["gain"] = mean(arguments["gain"])
     columns = {k: mean(v) for k, v in measured.columns.items() if k in ("time", "frequency")}
-    if "baseline" in measured.columns and turned is None:
-        first = torch.zeros(count, dtype=torch.long).scatter_(0, group, measured.columns["baseline"].long())
-        columns["baseline"] = first
+    for name in ("baseline", "scan"):
+        if name in measured.columns and turned is None:
+            none = torch.zeros(count, dtype=torch.long, device="cpu")
+            columns[name] = none.scatter_(0, group, measured.columns[name].long())
     std = total.rsqrt().float()[None, None]
     said = f"{said}: {y.shape[-1]:,} to {count:,}"
     return measured.changed(said, y=averaged, arguments=arguments, noise_std=std, columns=columns)  # type: ignore[return-value]

@@ -41,6 +41,6 @@ def flag_outliers(measured: Visibilities, *, sigmas: float = 6.0, window: int = 
     around = padded.unfold(0, 2 * half + 1, 1)
     middle = around.median(1).values
     spread = (around - middle[:, None]).abs().median(1).values / _NORMAL_MAD
-    flags = torch.zeros(len(size), dtype=torch.bool)
+    flags = torch.zeros(len(size), dtype=torch.bool, device="cpu")
     flags[order] = (size[order] - middle).abs() > sigmas * spread.clamp_min(1e-6 * middle)
     return flag(measured, flags, why=f"{sigmas:g} deviations from their neighbours")

@@ -87,7 +87,7 @@ def _counts(y: Tensor, likelihood: Poisson) -> list[Doubt]:
     if bool(((counts - counts.round()).abs() > 1e-3 * (1 + counts.abs()) ** 0.5).any()):
         words = "photons * y are no whole numbers: photons is not the gain of these data, or they were processed"
         return [Doubt("noise level", words)]
-    return _scatter(y, likelihood, 1 / likelihood.photons, torch.zeros((), dtype=y.dtype), "photons")
+    return _scatter(y, likelihood, 1 / likelihood.photons, torch.zeros((), dtype=y.dtype, device="cpu"), "photons")
 
 
 def _scatter(y: Tensor, likelihood: Likelihood, gain: float, std: Any, name: str) -> list[Doubt]:
@@ -164,10 +164,10 @@ def useless_moves(op: LinearOperator, kinds: Sequence[Any], *, draws: int = 3, s
     """
     if not kinds:
         return []
-    like = torch.zeros(1, *op.in_shape, dtype=op.in_dtype)
+    like = torch.zeros(1, *op.in_shape, dtype=op.in_dtype, device="cpu")
     device = next((t.device for t in (*op.buffers(), *op.parameters())), like.device)
     height, width = op.in_shape[-2:]
-    rows, columns = (torch.linspace(-1, 1, n) for n in (height, width))
+    rows, columns = (torch.linspace(-1, 1, n, device="cpu") for n in (height, width))
     inside = (rows[:, None].square() + columns.square() < 0.5).to(like.real.dtype)  # moved objects stay in the field
     v = (inside * normal(like, seed, 0)).to(device)
     with torch.no_grad():

@@ -63,12 +63,12 @@ class BlindSpot(MeasuredLoss):
     def _hidden(self, y: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
         """Data of a sample with neighbours in place of those of the lattice, and where it is, (C, H, W) each."""
         height, width = y.shape[-2:]
-        top, left = torch.randint(self.spacing, (2,), generator=g).tolist()
+        top, left = torch.randint(self.spacing, (2,), generator=g, device="cpu").tolist()
         lattice = torch.zeros(height, width, dtype=torch.bool, device=y.device)
         lattice[top :: self.spacing, left :: self.spacing] = True
         reach = min(2, self.spacing - 1)  # the lattice's own pixels are further away
         steps = [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1) if (i, j) != (0, 0)]
-        choice = torch.randint(len(steps), (height, width), generator=g).to(y.device)
+        choice = torch.randint(len(steps), (height, width), generator=g, device="cpu").to(y.device)
         step = torch.tensor(steps, device=y.device)[choice]
         row = _inside(torch.arange(height, device=y.device)[:, None], step[..., 0], height)
         column = _inside(torch.arange(width, device=y.device), step[..., 1], width)

@@ -115,7 +115,11 @@ def white(like: Tensor, seeds: Sequence[int], *, signs: bool = False) -> Tensor:
     rows, shape = [], (*like.shape[1:], 2) if like.is_complex() else tuple(like.shape[1:])
     for seed in seeds:
         g = stream(seed)
-        draw = 2.0 * torch.randint(2, shape, generator=g) - 1 if signs else torch.randn(shape, generator=g)
+        draw = (
+            2.0 * torch.randint(2, shape, generator=g, device="cpu") - 1
+            if signs
+            else torch.randn(shape, generator=g, device="cpu")
+        )
         rows.append(draw.to(like.real.dtype))
     found = torch.stack(rows).to(like.device)
     return torch.view_as_complex(found) if like.is_complex() else found

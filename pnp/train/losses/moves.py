@@ -79,10 +79,10 @@ def draw_move(kinds: Sequence[str], shape: Sequence[int], g: torch.Generator) ->
         one_of("moves", kind, KINDS)
         if kind in ("quarters", "rotations") and height != width:
             raise ValueError(f"moves: {kind} are for squares, the images have {height} x {width} pixels")
-    u = torch.rand(4, generator=g, dtype=torch.float64).tolist()
+    u = torch.rand(4, generator=g, dtype=torch.float64, device="cpu").tolist()
     return Move(
         shift=(int(u[0] * height), int(u[1] * width)) if "shifts" in kinds else (0, 0),
-        flip="flips" in kinds and float(torch.rand((), generator=g)) < 0.5,
+        flip="flips" in kinds and float(torch.rand((), generator=g, device="cpu")) < 0.5,
         quarters=int(4 * u[2]) if "quarters" in kinds else 0,
         angle=(u[3] - 0.5) * math.pi / 2 if "rotations" in kinds else 0.0,
     )

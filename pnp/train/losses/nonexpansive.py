@@ -25,7 +25,7 @@ def reflected_norm(denoise: Callable[[Tensor], Tensor], x: Tensor, *, steps: int
         out = denoise(seen)
         along = torch.zeros_like(out, requires_grad=True)
         (pulled,) = torch.autograd.grad(out, seen, along, create_graph=True)
-    v = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)).to(x).expand_as(x)
+    v = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed), device="cpu").to(x).expand_as(x)
     for _ in range(steps):
         w = 2 * torch.autograd.grad(pulled, along, v, retain_graph=True)[0] - v
         w = w / column(dot(w, w).sqrt().clamp_min(1e-30), w)
@@ -72,7 +72,7 @@ class NonExpansive(nn.Module):
         """The penalty of ``denoise`` between clean images ``x`` and what it makes of ``noisy`` ones."""
         check_alike(x, noisy)
         with torch.no_grad():
-            share = torch.rand(len(x), generator=torch.Generator().manual_seed(seed)).to(x)
+            share = torch.rand(len(x), generator=torch.Generator().manual_seed(seed), device="cpu").to(x)
             clean = denoise(noisy)
         between = clean + column(share, x) * (x - clean)
         norms = reflected_norm(denoise, between, steps=self.steps, seed=seed)

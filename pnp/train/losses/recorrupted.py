@@ -217,7 +217,7 @@ def smeared_noise(std: float, *, width: int = 2) -> NoiseDraw:
         raise ValueError(f"width: expected at least one, got {width!r}")
 
     def draw(like: Tensor, generator: torch.Generator) -> Tensor:
-        n = torch.randn(like.shape, generator=generator, dtype=like.real.dtype)
+        n = torch.randn(like.shape, generator=generator, dtype=like.real.dtype, device="cpu")
         return std / width**0.5 * torch.stack([n.roll(k, -1) for k in range(width)]).sum(0)
 
     return draw

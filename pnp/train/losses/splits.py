@@ -41,8 +41,8 @@ def angles(groups: int = 4, *, see: str = "others") -> Split:
         count = op.out_shape[-2]
         if count < groups:
             raise ValueError(f"groups: {groups} of {count} angles")
-        first = int(torch.randint(groups, (), generator=g))
-        chosen = torch.arange(count) % groups == first
+        first = int(torch.randint(groups, (), generator=g, device="cpu"))
+        chosen = torch.arange(count, device="cpu") % groups == first
         keep = chosen if see == "one" else ~chosen
         return keep[:, None].expand(1, *op.out_shape)
 
@@ -56,7 +56,7 @@ def samples(share: float = 0.4, *, centre: int = 4) -> Split:
 
     def split(op: Any, g: torch.Generator) -> Tensor:
         height, width = op.out_shape[-2:]
-        keep = torch.rand(height, width, generator=g) >= share
+        keep = torch.rand(height, width, generator=g, device="cpu") >= share
         top, left = height // 2 - centre // 2, width // 2 - centre // 2
         keep[top : top + centre, left : left + centre] = True
         return keep.expand(1, *op.out_shape)
@@ -71,7 +71,7 @@ def columns(share: float = 0.4, *, centre: int = 4) -> Split:
 
     def split(op: Any, g: torch.Generator) -> Tensor:
         width = op.out_shape[-1]
-        keep = torch.rand(width, generator=g) >= share
+        keep = torch.rand(width, generator=g, device="cpu") >= share
         keep[width // 2 - centre // 2 : width // 2 - centre // 2 + centre] = True
         return keep.expand(1, *op.out_shape)
 
@@ -87,7 +87,7 @@ def blocks(share: float = 0.2, *, length: int = 16) -> Split:
 
     def split(op: Any, g: torch.Generator) -> Tensor:
         count = op.out_shape[-1]
-        order = torch.rand(-(-count // length), generator=g)
+        order = torch.rand(-(-count // length), generator=g, device="cpu")
         out = order < share
         out[order.argmin()], out[order.argmax()] = True, False
         return (~out).repeat_interleave(length)[:count].expand(1, *op.out_shape)
@@ -112,5 +112,5 @@ def halves(count: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """
     if not isinstance(count, int) or count < 2:
         raise ValueError(f"count: expected at least two, got {count!r}")
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed), device="cpu")
     return order[: count // 2], order[count // 2 :]

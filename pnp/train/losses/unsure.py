@@ -38,7 +38,9 @@ class UnknownNoise(nn.Module):
     def __init__(self, model: nn.Module, noise_std: float) -> None:
         super().__init__()
         self.model = model
-        self.log_level = nn.Parameter(torch.tensor(math.log(positive("noise_std", noise_std)), dtype=torch.float64))
+        self.log_level = nn.Parameter(
+            torch.tensor(math.log(positive("noise_std", noise_std)), dtype=torch.float64, device="cpu")
+        )
 
     @property
     def noise_std(self) -> float:

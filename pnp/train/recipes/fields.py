@@ -48,10 +48,10 @@ def magnitudes(folder: Path) -> list[Tensor]:
 
 def random_phase(x: Tensor, g: Generator) -> Tensor:
     """A magnitude with a smooth phase: a constant, a plane wave of up to two turns, low frequencies around them."""
-    u = torch.rand(3, generator=g) * 4 - 2
-    rows, columns = (torch.linspace(-0.5, 0.5, n) for n in x.shape[-2:])
+    u = torch.rand(3, generator=g, device="cpu") * 4 - 2
+    rows, columns = (torch.linspace(-0.5, 0.5, n, device="cpu") for n in x.shape[-2:])
     phase = u[0] * rows[:, None] + u[1] * columns + u[2]
-    coarse = torch.randn(1, 1, 4, 4, generator=g) * (0.3 * torch.rand((), generator=g))
+    coarse = torch.randn(1, 1, 4, 4, generator=g, device="cpu") * (0.3 * torch.rand((), generator=g, device="cpu"))
     rough = F.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=True)[0]
     return x * torch.exp(2j * math.pi * (phase + rough))
 
@@ -76,12 +76,12 @@ def stretched(x: Tensor, g: Generator) -> Tensor:
     """
     x = x - x.amin()
     x = x / x.amax().clamp_min(1e-6)
-    k = 9.2 * float(torch.rand((), generator=g)) ** 2 + 1e-3  # half of them below a contrast of ten
+    k = 9.2 * float(torch.rand((), generator=g, device="cpu")) ** 2 + 1e-3  # half of them below a contrast of ten
     x = torch.expm1(k * x) / math.expm1(k)
-    if float(torch.rand((), generator=g)) < 0.5:
-        rows, columns = (torch.arange(n) * 1.0 for n in x.shape[-2:])
-        for _ in range(int(torch.randint(1, 21, (), generator=g))):
-            u = torch.rand(4, generator=g).tolist()
+    if float(torch.rand((), generator=g, device="cpu")) < 0.5:
+        rows, columns = (torch.arange(n, device="cpu") * 1.0 for n in x.shape[-2:])
+        for _ in range(int(torch.randint(1, 21, (), generator=g, device="cpu"))):
+            u = torch.rand(4, generator=g, device="cpu").tolist()
             flux, width = 10 ** (-3 * u[0]), 0.4 + 1.2 * u[1]
             across = torch.exp(-(((columns - u[2] * len(columns)) / width) ** 2) / 2)
             x = x + flux * torch.exp(-(((rows - u[3] * len(rows)) / width) ** 2) / 2)[:, None] * across

@@ -52,7 +52,7 @@ class MassField(nn.Module):
 
 def _modes(x: Tensor, g: torch.Generator) -> Tensor:
     op = KaiserSquires((x.shape[-2], x.shape[-1]))
-    seed = int(torch.randint(2**31, (1,), generator=g))
+    seed = int(torch.randint(2**31, (1,), generator=g, device="cpu"))
     modes = op.modes(gaussian_noise(op.A(x[None]), NOISE, seed=seed))[0]
     return torch.cat((modes.real, modes.imag))
 

@@ -15,7 +15,7 @@ __all__ = ["accelerated_mri", "course_blur", "low_dose_ct", "mass_map", "radon",
 @lru_cache(maxsize=4)
 def radon(size: int, angles: int = 180) -> Radon:
     """Parallel beams over half a turn."""
-    return Radon(size, torch.arange(angles) * (torch.pi / angles))
+    return Radon(size, torch.arange(angles, device="cpu") * (torch.pi / angles))
 
 
 @lru_cache(maxsize=4)
@@ -28,7 +28,7 @@ def with_noise(std: float, *, relative: bool = False) -> Callable[[Tensor, torch
     """White noise on an image, ``relative`` to its largest value."""
 
     def corrupt(x: Tensor, g: torch.Generator) -> Tensor:
-        return x + std * (x.amax() if relative else 1) * torch.randn(x.shape, generator=g)
+        return x + std * (x.amax() if relative else 1) * torch.randn(x.shape, generator=g, device="cpu")
 
     return corrupt
 
@@ -60,10 +60,10 @@ def accelerated_mri(size: int) -> Callable[[torch.Generator], MRI]:
 
 def smooth_phase(x: Tensor, g: torch.Generator) -> Tensor:
     """A magnitude with a synthetic phase: a plane wave of at most a turn, which measured images have beside others."""
-    u = torch.rand(3, generator=g) * 2 - 1
-    rows, columns = (torch.linspace(-0.5, 0.5, n) for n in x.shape[-2:])
+    u = torch.rand(3, generator=g, device="cpu") * 2 - 1
+    rows, columns = (torch.linspace(-0.5, 0.5, n, device="cpu") for n in x.shape[-2:])
     return x * torch.exp(2j * torch.pi * (u[0] * rows[:, None] + u[1] * columns + u[2]))
 
 
 def _seed(g: torch.Generator) -> int:
-    return int(torch.randint(2**31, (1,), generator=g))
+    return int(torch.randint(2**31, (1,), generator=g, device="cpu"))

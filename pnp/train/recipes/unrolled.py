@@ -26,7 +26,7 @@ _STEPS, _COILS, _ACCELERATION, _STD, _SHARE = 5, 4, 4.0, 0.02, 0.3
 
 def coil_maps(side: int, coils: int = 8) -> Tensor:
     """Sensitivities (coils, side, side) of coils around the image, with phases of their own; sum of squares one."""
-    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
+    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, side, device="cpu")] * 2, indexing="ij")
     maps = []
     for k in range(coils):
         angle = 2 * math.pi * k / coils
@@ -45,7 +45,7 @@ def _coils(size: int) -> tuple[Tensor, Tensor]:
 def parallel_mri(size: int) -> Callable[[Generator], MRI]:
     """Four coils, and a random quarter of k-space for each sample."""
     density, maps = _coils(size)
-    return lambda g: MRI((torch.rand(size, size, generator=g) < density).float(), maps)
+    return lambda g: MRI((torch.rand(size, size, generator=g, device="cpu") < density).float(), maps)
 
 
 def modl(size: int) -> nn.Module:

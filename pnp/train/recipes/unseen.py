@@ -114,7 +114,7 @@ class DataRecipe(Recipe):
         g = sample_generator(self.seed, -2, number)
         truth, op = self.truth(x, g), self._operator(g)
         y = op.A(truth[None])
-        seed = int(torch.randint(2**31, (), generator=g)) + int(again)
+        seed = int(torch.randint(2**31, (), generator=g, device="cpu")) + int(again)
         noisy = gaussian_noise(y, self.noise_std, seed=seed)
         return (noisy if op.measured is None else torch.where(op.measured, noisy, y)), _likelihood(op, self.noise_std)
 
@@ -201,7 +201,7 @@ def sampling_density(size: int, acceleration: float = 3.0) -> Tensor:
     >>> abs(p.mean().item() - 1 / 3) < 1e-3, p[32, 32].item()
     (True, 1.0)
     """
-    frequency = torch.fft.fftshift(torch.fft.fftfreq(size)).abs()
+    frequency = torch.fft.fftshift(torch.fft.fftfreq(size, device="cpu")).abs()
     shape = (1 - torch.hypot(frequency[:, None], frequency) / 0.75).clamp(min=0.05) ** 3
     low, high = 0.0, 1e3
     for _ in range(60):
@@ -215,7 +215,7 @@ def _mask(size: int) -> Callable[[Generator], MRI]:
     density = sampling_density(size)
 
     def make(g: Generator) -> MRI:
-        return MRI((torch.rand(size, size, generator=g) < density).float())
+        return MRI((torch.rand(size, size, generator=g, device="cpu") < density).float())
 
     return make
 
@@ -224,7 +224,7 @@ def _array(size: int) -> Callable[[Generator], RadioInterferometry]:
     """An hour of the VLA at a random declination and hour angle; the longest baselines are one turn in two pixels."""
 
     def make(g: Generator) -> RadioInterferometry:
-        u = torch.rand(2, generator=g).tolist()
+        u = torch.rand(2, generator=g, device="cpu").tolist()
         start = -4 + 7 * u[0]
         uv = uv_coverage("vla-d", declination=-10 + 70 * u[1], hours=(start, start + 1), samples=5)
         longest = 5_200.0  # wavelengths

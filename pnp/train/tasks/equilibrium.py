@@ -28,7 +28,7 @@ Generators = Sequence[torch.Generator]
 
 def _blur(kernel: Callable[[int, torch.Generator], Tensor], side: int, channels: int, generators: Generators) -> Blur:
     """A blur for each sample, all kernels as wide as the image and with their origin in its middle."""
-    out = torch.zeros(len(generators), 1, side, side)
+    out = torch.zeros(len(generators), 1, side, side, device="cpu")
     for place, g in zip(out, generators):
         taps = kernel(side, g)
         top, left = (side // 2 - n // 2 for n in taps.shape)
@@ -42,7 +42,7 @@ def _gaussian(side: int, g: torch.Generator) -> Tensor:
 
 def _tomography(side: int, g: torch.Generator) -> Tensor:
     """Kernel of the frequencies of 12 to 90 projections, weighted by their density: 1 over the root of |f|."""
-    rows, columns = torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)
+    rows, columns = torch.fft.fftfreq(side, device="cpu")[:, None], torch.fft.rfftfreq(side, device="cpu")
     weight = (rows.square() + columns.square()).sqrt().clamp(min=1 / side).rsqrt() / 2
     return torch.fft.fftshift(torch.fft.irfft2(random_frequencies(side, g, spokes=True) * weight, s=(side, side)))
 
@@ -53,13 +53,13 @@ def _columns(side: int, g: torch.Generator) -> Tensor:
 
 
 def _missing(side: int, channels: int, generators: Generators) -> Inpainting:
-    masks = [torch.rand(1, side, side, generator=g) < log_uniform(0.15, 0.7, g) for g in generators]
+    masks = [torch.rand(1, side, side, generator=g, device="cpu") < log_uniform(0.15, 0.7, g) for g in generators]
     return Inpainting(torch.stack(masks), channels=channels)
 
 
 def _smaller(side: int, channels: int, generators: Generators) -> Downsampling:
     factors = [f for f in (2, 3, 4) if side % f == 0] or [1]
-    factor = factors[int(torch.randint(len(factors), (), generator=generators[0]))]
+    factor = factors[int(torch.randint(len(factors), (), generator=generators[0], device="cpu"))]
     return Downsampling(factor, (side, side), channels=channels)
 
 
@@ -156,14 +156,14 @@ class EquilibriumCrops(SteadyCrops):
             return drawn._replace(given=(*drawn.given, ()))
         own = [sample_generator(self.seed, step, 2 * self.batch + sample) for sample in samples[: len(x)]]
         common = sample_generator(self.seed, step, 3 * self.batch)
-        kind = self.kinds[int(torch.randint(len(self.kinds), (), generator=common))]
+        kind = self.kinds[int(torch.randint(len(self.kinds), (), generator=common, device="cpu"))]
         op = random_operator(kind, x.shape[-1], own, x.shape[1])
-        std = torch.tensor([log_uniform(*self.noise, g) for g in own])
+        std = torch.tensor([log_uniform(*self.noise, g) for g in own], device="cpu")
         clean = op.A(x)
         white = torch.stack([white_noise(y, g) for y, g in zip(clean, own)])
         y = clean + column(std, clean) * white
         y = torch.where(op.mask.expand_as(y) == 0, clean, y) if isinstance(op, Inpainting | MRI) else y
-        strength = torch.tensor(log_uniform(0.8, 1.4, common))
+        strength = torch.tensor(log_uniform(0.8, 1.4, common), device="cpu")
         return drawn._replace(given=(*drawn.given, (op, y, std, strength)))
 
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:

@@ -100,11 +100,11 @@ class SelfSupervised(Task):
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         chosen, seeds = [], []
         for g in self.generators(step, samples):
-            chosen.append(int(torch.randint(len(self.measurements), (), generator=g)))
-            seeds.append(int(torch.randint(2**40, (), generator=g)))
+            chosen.append(int(torch.randint(len(self.measurements), (), generator=g, device="cpu")))
+            seeds.append(int(torch.randint(2**40, (), generator=g, device="cpu")))
         first = _batched([self.measurements[i] for i in chosen])
         second = None if self.seconds is None else _batched([self.seconds[i] for i in chosen])
-        return Drawn((first, second), torch.tensor(seeds))
+        return Drawn((first, second), torch.tensor(seeds, device="cpu"))
 
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         f, (first, second) = estimator(model), drawn.given
@@ -222,13 +222,13 @@ class NoisyCrops(Task):
         for g in self.generators(step, samples):
             _, y = numbered_crop(self.images, self.crop, g, self.drawing)
             y = y if self.prepare is None else self.prepare(y, g)
-            u = torch.rand((), generator=g)
+            u = torch.rand((), generator=g, device="cpu")
             s = low + (high - low) * u if self.drawing.levels == "uniform" else low * (high / low) ** u.sqrt()
             noisy.append(y + (s.square() - low**2).clamp(min=0).sqrt() * white_noise(y, g))
             level.append(s)
-            seeds.append(int(torch.randint(2**40, (), generator=g)))
+            seeds.append(int(torch.randint(2**40, (), generator=g, device="cpu")))
         y = torch.stack(noisy).contiguous(memory_format=torch.channels_last)
-        return Drawn((y, torch.stack(level)), torch.tensor(seeds))
+        return Drawn((y, torch.stack(level)), torch.tensor(seeds, device="cpu"))
 
     def loss(self, model: nn.Module, drawn: Drawn) -> Tensor:
         y, level = drawn.given

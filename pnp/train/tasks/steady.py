@@ -20,25 +20,25 @@ __all__ = ["SteadyCrops", "random_frequencies", "random_motion", "solver_noise"]
 def random_frequencies(side: int, g: torch.Generator, *, spokes: bool, half: bool = True) -> Tensor:
     """Ones where a random measurement has the spectrum, (H, W // 2 + 1) of real images or, not ``half``, all of it with
     its centre in the middle: 12 to 90 spokes through it, or columns (or rows), dense in the middle."""
-    frequency = torch.fft.fftfreq(side)
+    frequency = torch.fft.fftfreq(side, device="cpu")
     if spokes:
-        angle = torch.arange(round(log_uniform(12, 90, g))) * 1.0
-        angle = math.pi * (angle + torch.rand((), generator=g)) / len(angle)
+        angle = torch.arange(round(log_uniform(12, 90, g)), device="cpu") * 1.0
+        angle = math.pi * (angle + torch.rand((), generator=g, device="cpu")) / len(angle)
         far = (frequency[:, None, None] * angle.cos() - frequency[:, None] * angle.sin()).abs().amin(-1)
         mask = far < 0.5 / side
     else:
         keep = log_uniform(0.1, 0.6, g)
         density = (frequency.abs() / 0.5).clamp(min=0.02).pow(-0.7)
-        columns = torch.rand(side, generator=g) < density * keep / density.mean()
+        columns = torch.rand(side, generator=g, device="cpu") < density * keep / density.mean()
         mask = (columns | (frequency.abs() < 0.2 * keep)).expand(side, side)
-    mask = mask.T if float(torch.rand((), generator=g)) < 0.5 else mask
+    mask = mask.T if float(torch.rand((), generator=g, device="cpu")) < 0.5 else mask
     return (mask[:, : side // 2 + 1] if half else torch.fft.fftshift(mask)).float()
 
 
 def random_motion(side: int, g: torch.Generator) -> Tensor:
     """Kernel of a straight motion of 4 to 25 pixels, and at most half of ``side``."""
     longest = min(25.0, side / 2)
-    angle = float(math.pi * torch.rand((), generator=g))
+    angle = float(math.pi * torch.rand((), generator=g, device="cpu"))
     return motion_kernel(log_uniform(min(4.0, longest), longest, g), angle)
 
 
@@ -56,19 +56,22 @@ def solver_noise(x: Tensor, g: torch.Generator) -> Tensor:
     (torch.Size([1, 16, 16]), True)
     """
     side, white = x.shape[-1], white_noise(x, g)
-    kind, strength = int(torch.randint(5, (), generator=g)), 0.3 + float(torch.rand((), generator=g))
+    kind, strength = (
+        int(torch.randint(5, (), generator=g, device="cpu")),
+        0.3 + float(torch.rand((), generator=g, device="cpu")),
+    )
     match kind:
         case 0:
-            return white * float(torch.rand((), generator=g))
+            return white * float(torch.rand((), generator=g, device="cpu"))
         case 1:
-            return white * strength * (torch.rand(x.shape[-2:], generator=g) < log_uniform(0.15, 0.7, g))
+            return white * strength * (torch.rand(x.shape[-2:], generator=g, device="cpu") < log_uniform(0.15, 0.7, g))
         case 2:
             kernel = gaussian_kernel(log_uniform(0.6, 3.0, g), min(19, side - 1 + side % 2))
             a = log_uniform(1.0, 300.0, g) * kernel_spectrum(kernel, (side, side)).abs()
         case 3:
             a = log_uniform(1.0, 300.0, g) * kernel_spectrum(random_motion(side, g), (side, side)).abs()
         case _:
-            a = random_frequencies(side, g, spokes=float(torch.rand((), generator=g)) < 0.5)
+            a = random_frequencies(side, g, spokes=float(torch.rand((), generator=g, device="cpu")) < 0.5)
     parts = torch.view_as_real(white).movedim(-1, 0) if x.is_complex() else white[None]
     shaped = strength * torch.fft.irfft2(torch.fft.rfft2(parts) * (2 * a / (1 + a**2)), s=parts.shape[-2:])
     return torch.complex(*shaped) if x.is_complex() else shaped[0]

@@ -59,7 +59,7 @@ class DenoiseCrops(Task):
             number, x = numbered_crop(self.images, self.crop, g, self.drawing)
             g = sample_generator(self.seed, -1, number) if self.drawing.fixed else g
             x = x if self.prepare is None else self.prepare(x, g)
-            u = torch.rand((), generator=g)
+            u = torch.rand((), generator=g, device="cpu")
             s = low + (high - low) * u if self.drawing.levels == "uniform" else low * (high / low) ** u.sqrt()
             y = x + s * white_noise(x, g)
             clean.append(x)
@@ -139,7 +139,7 @@ class DenoisePixels(Task):
             number, x = numbered_crop(self.images, self.crop, g, self.drawing)
             height, width = x.shape[-2:]
             own = sample_generator(self.seed, step, self.batch + (0 if shared else 1 + sample))
-            index = torch.randint(height * width, (self.pixels,), generator=own if shared or again else g)
+            index = torch.randint(height * width, (self.pixels,), generator=own if shared or again else g, device="cpu")
             row, column = index // width, index % width
             seen.append(self.corrupt(x, sample_generator(self.seed, -1, number) if self.drawing.fixed else g))
             places.append(torch.stack((row / max(height - 1, 1), column / max(width - 1, 1)), -1) - 0.5)
@@ -197,7 +197,7 @@ class Measured(Task):
             x = x if self.prepare is None else self.prepare(x, g)
             op = self.op if hasattr(self.op, "A") else self.op(g)
             x = x.to(device_of(op, x.device))  # it may share the operator of a model that was moved
-            seed, y = int(torch.randint(2**31, (1,), generator=g)), op.A(x[None])
+            seed, y = int(torch.randint(2**31, (1,), generator=g, device="cpu")), op.A(x[None])
             data.append(y if self.noise is None else self.noise(y, seed))
             ops.append(op)
             clean.append(x)
@@ -234,7 +234,7 @@ class Pairs(Task):
     def draw(self, step: int, samples: Iterable[int]) -> Drawn:
         given, wanted = [], []
         for g in self.generators(step, samples):
-            pair = self.pairs[int(torch.randint(len(self.pairs), (1,), generator=g))]
+            pair = self.pairs[int(torch.randint(len(self.pairs), (1,), generator=g, device="cpu"))]
             if not self.turn:
                 given.append(as_float(pair[0]))
                 wanted.append(as_float(pair[1]))

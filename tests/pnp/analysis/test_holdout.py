@@ -104,6 +104,15 @@ def test_other_likelihoods_and_nonlinear_operators():
         assert bool(torch.isfinite(choice.criterion).all())
 
 
+def test_counts_get_their_strength_for_the_calls_of_three_solves():
+    x = 0.4 + 0.3 * (torch.linspace(-1, 1, 32)[:, None] > 0).float().expand(1, 1, 32, 32)
+    y = poisson_noise(x, 30.0)
+    method = PnPPDHG(Poisson(Identity((32, 32)), 30.0), smooth)
+    choice = choose_strength(method, y)
+    assert float(choice.strength) > 2  # smooth as they are
+    assert choice.calls + len(choice.result.history) <= 3 * len(method.solve(y).history)
+
+
 def test_a_mask_of_the_user():
     op = operators()["inpainting"]
     y, chosen = data(op, image(op)), torch.zeros(op.out_shape)

@@ -25,6 +25,7 @@ from pnp import (
     choose_strength,
 )
 from pnp.analysis.criteria import Criterion
+from pnp.analysis.search import search_within
 from pnp.analysis.strength import RULES, _search
 
 from ..problems import NOISE, data, image, operators
@@ -190,11 +191,43 @@ def test_uneven_noise_is_whitened_first():
     assert float(choose_strength(uneven, y, "sure").strength) > 1.5
 
 
+@pytest.mark.parametrize(("deviation", "keep", "least", "most"), [(0.3, 1.0, 1.1, 8), (2.0, 0.9, 1 / 8, 0.6)])
+def test_both_sides_of_one_are_found_for_the_calls_of_three_solves(deviation, keep, least, most):
+    y, counting = white(deviation)[1], Shrink()
+    mask = random_mask((SIDE, SIDE), keep, seed=1)
+    method = PnPADMM(Inpainting(mask), counting, noise_std=0.5, calibration=None)
+    one = len(method.solve(mask * y).history)
+    counting.calls = 0
+    choice = choose_strength(method, mask * y)
+    assert counting.calls <= 3 * one
+    assert least <= float(choice.strength) <= most
+    assert counting.calls == choice.calls + len(choice.result.history)
+
+
+def test_a_batch_within_the_budget_gives_what_samples_give_alone():
+    y = white(0.1, 0.3, 1.0, 2.0)[1]
+    together = choose_strength(solver(), y)
+    for b in range(4):
+        alone = choose_strength(solver(), y[b : b + 1])
+        assert torch.allclose(alone.strength, together.strength[b : b + 1], rtol=1e-6)
+        assert torch.allclose(alone.x, together.x[b : b + 1], atol=1e-2)
+
+
+def test_a_search_within_a_budget_tries_both_sides_and_half_ways():
+    best = torch.tensor([0.0, 0.4, 1.3, -0.4, -1.7], dtype=torch.float64)
+    found = search_within(quadratic(best), torch.zeros(5, dtype=torch.float64))
+    assert torch.allclose(found.chosen, best, atol=1e-9)
+    one = torch.zeros(1, dtype=torch.float64)
+    poor = quadratic(-0.4 + one)
+    poor.each, poor.left = one + 2, one + 1
+    assert search_within(poor, one).t.tolist() == [[0.0]]
+
+
 def quadratic(best, noise=0.0, steep=1.0):
     class Quadratic(Criterion):
         calls = 0
 
-        def __call__(self, t):
+        def __call__(self, t, half=None):
             value = steep * ((t - best) ** 2 - best**2)
             return value, torch.full_like(value, noise)
 

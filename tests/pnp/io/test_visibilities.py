@@ -46,6 +46,11 @@ def test_uvfits(tmp_path):
     assert m.arguments["uv"][0, 3].item() == pytest.approx(metres[0, 1] * NU[1] / LIGHT, rel=1e-6)
     rr = opened(tmp_path / "a.uvfits", stokes="RR", sigma="modulus", cell=CELL)
     assert rr.noise_std.unique().item() == pytest.approx(0.5 / 2**0.5)
+    assert m.columns["baseline"].unique().tolist() == [2**16 * k + 5 for k in (1, 2, 3)]
+    other = opened(tmp_path / "a.uvfits", image_shape=SHAPE, cell=CELL, sign=1)
+    assert torch.equal(other.y, m.y.conj()) and torch.equal(other.arguments["uv"], m.arguments["uv"])
+    with pytest.raises(ValueError, match="sign: expected 1 or -1, got 0"):
+        opened(tmp_path / "a.uvfits", sign=0)
     with pytest.raises(ValueError, match=r"a\.uvfits: stokes: 'XX' is not in the file, which holds RR, LL"):
         opened(tmp_path / "a.uvfits", stokes="XX")
 

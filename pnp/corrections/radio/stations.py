@@ -1,0 +1,48 @@
+"""Which stations and which scan a visibility is of."""
+
+import torch
+from torch import Tensor
+
+from ...io.visibilities import Visibilities
+
+__all__ = ["noise_of", "pairs", "scan_numbers"]
+
+BASE = 2**16  # a baseline's number is BASE times its first station, and its second
+
+
+def pairs(measured: Visibilities) -> tuple[Tensor, Tensor, int]:
+    """First and second station of each visibility, (M,), counted from 0 in the order of their numbers, and how many
+    there are.
+
+    Raises:
+        ValueError: the file names no baselines.
+    """
+    if "baseline" not in measured.columns:
+        raise ValueError("measured: the file says no baseline, and so no stations")
+    numbers = measured.columns["baseline"].long()
+    named, at = torch.stack((numbers // BASE, numbers % BASE)).unique(return_inverse=True)
+    return at[0], at[1], len(named)
+
+
+def scan_numbers(measured: Visibilities) -> tuple[Tensor, int]:
+    """The scan of each visibility, (M,), counted from 0, and how many there are.
+
+    Raises:
+        ValueError: there is no column ``scan``.
+    """
+    if "scan" not in measured.columns:
+        raise ValueError("measured: has no scans; pnp.corrections.radio.average_scans makes them")
+    named, at = measured.columns["scan"].unique(return_inverse=True)
+    return at, len(named)
+
+
+def noise_of(measured: Visibilities) -> Tensor:
+    """The noise of each visibility, (M,), in double precision.
+
+    Raises:
+        ValueError: it is not known.
+    """
+    noise = measured.noise_std
+    if not isinstance(noise, Tensor) or noise.ndim != 3:
+        raise ValueError("measured: its noise is not known; pnp.corrections.radio.noise_from_data estimates it")
+    return noise[0, 0].double()
