@@ -71,7 +71,7 @@ class Run:
     def finish(self, reason: str) -> None:
         self.reasons = [r or reason for r in self.reasons]
 
-    def advance(self, step: Callable[..., State], at: Level, fit: Fit, settled: int) -> Record:
+    def advance(self, step: Callable[..., State], at: Level, fit: Fit, settled: int) -> None:
         """Make the iteration ``step`` at a level, take it over where samples still run, and decide which of them end.
 
         All that has to be known of it is read at once, so that a device is waited for once an iteration.
@@ -109,7 +109,6 @@ class Run:
         gamma = fit.gamma(at.tau).detach()
         self._rows[-1][self.count % _BLOCK] = torch.stack((residual, at.sigma.detach(), gamma))
         self.count += 1
-        return self.record(-1)
 
     def answer(self) -> tuple[Tensor, Tensor]:
         """The last iterates; for samples that failed, the best ones; zeros for samples of zeros."""

@@ -1,6 +1,7 @@
 """Levels of an iteration: how strongly the denoiser works, how far the data move; schedules of them, also by hand."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -74,11 +75,12 @@ def falling(
     """
     sigma = log_schedule(first, last, steps)
 
-    def level(step: int) -> Level:
+    @cache
+    def values(step: int) -> tuple[Tensor, Tensor]:
         now = torch.as_tensor(sigma(step), device=scale.device)
-        return Level(step, now * scale, torch.minimum(now**2 / weight, limit))
+        return now * scale, torch.minimum(now**2 / weight, limit)
 
-    return level
+    return lambda step: Level(step, *values(min(step, max(steps - 1, 1))))
 
 
 def log_schedule(start: Number, end: Number, steps: int) -> Callable[[int], Number]:

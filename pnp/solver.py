@@ -108,6 +108,10 @@ class Solver(nn.Module):
         """What the next iteration depends on, x first, in the units of the image: the residual is its change."""
         return (s.x,)
 
+    def moved(self, p: Problem, old: Any, new: Any, at: Level) -> Tensor:
+        """The residual, (B,), relative to the image."""
+        return distance(self.point(p, old, at), self.point(p, new, at), p.unit)
+
     def plain(self, s: Any) -> tuple["Solver", Any]:
         """The method without what accelerates it, and its tensors: a plain step that has the same fixed points."""
         return self, s
@@ -193,25 +197,21 @@ class Solver(nn.Module):
                 state = self.advance(problem, state, problem.levels(state.step))
             yield state
 
-    def advance(
-        self, problem: Problem, state: State, at: Level, damped: bool | None = None, enough: float = 0
-    ) -> State:
+    def advance(self, p: Problem, state: State, at: Level, damped: bool | None = None, enough: float = 0) -> State:
         r"""The state after one more iteration, or the mean of both where the residual grew at constant levels
         (Krasnoselskii-Mann).
 
         A denoiser that is not quite non-expansive makes iterates circle around a fixed point; half steps lead into it,
-        or half of those where the residual stalls (:func:`pnp.state.patience`). Fixed points are the same. ``damped``:
-        whether any sample makes less than whole steps; ``None``: to be found out, by waiting for a device. ``enough``:
-        residual at which the iterations end; denoisers may round as far as it does not show in it.
+        or half of those where the residual stalls (:func:`pnp.state.patience`). ``damped``: whether any sample makes
+        less than whole steps; ``None``: to be found out. ``enough``: residual that ends it, beyond which all may round.
         """
         settled = state.step >= self.settled
         with rounded(enough / 2 if settled else float("inf")):  # the residual holds it at most twice
-            new = self.step(problem._replace(prior=problem.prior.at(at.step)), state.values, at)
+            new = self.step(p._replace(prior=p.prior.at(at.step)), state.values, at)
         if not settled and state.step + 1 < self.settled:  # sigma changes, and the residual with it
-            return state._replace(
-                step=state.step + 1, values=new, residual=distance((state.x,), (new.x,), problem.unit)
-            )
-        residual = distance(self.point(problem, state.values, at), self.point(problem, new, at), problem.unit)
+            residual = distance((state.x,), (new.x,), p.unit)
+            return state._replace(step=state.step + 1, values=new, residual=residual)
+        residual = self.moved(p, state.values, new, at)
         pace = state.pace
         if settled and self.damps and self.expert is None:
             last = state.residual if state.step > self.settled else torch.full_like(residual, float("inf"))
@@ -258,8 +258,8 @@ class Solver(nn.Module):
             advance = partial(self.advance, problem, enough=0.0 if by_hand else self.stop.tolerance)
             while not run.count or (not run.finished and run.count < self.stop.max_iter):
                 at = problem.levels(run.state.step)
-                record = run.advance(advance, at, problem.fit, self.settled)
-                if callback is not None and callback(run.state, record):
+                run.advance(advance, at, problem.fit, self.settled)
+                if callback is not None and callback(run.state, run.record(-1)):
                     run.finish("stopped")
                 if checkpoint is not None and run.count % every == 0:
                     save(checkpoint, run, settings, x0)

@@ -29,8 +29,7 @@ def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None) -> Tensor:
         parts = zip(*(t.split(_AT_ONCE, 1) for t in both))
         return torch.stack([sizes(p[0], unit, *p[1:]) for p in parts]).norm(dim=0)
     u = column(unit, v)
-    v = v / u if less is None else v.sub(less).div_(u)
-    return v.square_().sum(1).sqrt()
+    return torch.linalg.vector_norm(v / u if less is None else v.sub(less).div_(u), dim=1)
 
 
 def _numbers(v: Tensor) -> Tensor:
@@ -73,7 +72,7 @@ def blend(share: Tensor, old: T, new: T, known: list[bool] | None = None) -> T:
         if not (b.is_floating_point() or b.is_complex()):
             return b
         s = column(share, b)
-        part = a + s * (b - a)
+        part = (b - a).mul_(s).add_(a)
         return part if known and all(known) else torch.where(s < 1, part, b)
 
     return _each(between, old, new)

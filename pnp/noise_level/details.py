@@ -20,14 +20,16 @@ def fine_detail(x: Tensor, counted: Tensor, *, fewest: int = 400) -> Tensor:
 
     Donoho, Johnstone 1994, doi:10.1093/biomet/81.3.425; Immerkaer 1996, doi:10.1006/cviu.1996.0060.
     """
-    least = torch.full_like(x[:, 0, 0, 0], math.inf)
+    least, complete = torch.full_like(x[:, 0, 0, 0], math.inf), bool(counted.all())
     for rows, columns in _STENCILS:
         if x.shape[-2] < len(rows) or x.shape[-1] < len(columns):
             continue
         norm = math.sqrt(sum(t * t for t in rows) * sum(t * t for t in columns)) * _NORMAL_MAD
         detail = _along(_along(x, rows, -2), columns, -1).abs()
-        ones = [tuple(1 for _ in taps) for taps in (rows, columns)]
-        whole = _along(_along(counted.to(x.dtype), ones[0], -2), ones[1], -1) == len(rows) * len(columns)
+        whole = torch.ones_like(detail[:1], dtype=torch.bool)
+        if not complete:
+            ones = [tuple(1 for _ in taps) for taps in (rows, columns)]
+            whole = _along(_along(counted.to(x.dtype), ones[0], -2), ones[1], -1) == len(rows) * len(columns)
         found = [d[w].median() / norm if int(w.sum()) >= fewest else least.new_full((), math.inf)
                  for d, w in zip(detail, whole.expand_as(detail))]  # fmt: skip
         least = torch.minimum(least, torch.stack(found))

@@ -85,16 +85,20 @@ class PnPADMM(Solver):
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         tau, alpha = column(at.tau, s.x), column(s.relaxed, s.x)
-        x = p.fit.prox(s.x - tau * s.w, at.tau, x0=s.x_data)
-        beyond = alpha * x + (1 - alpha) * s.x
-        v = p.prior(beyond + tau * s.w, at.sigma)
-        w = s.w + (beyond - v) / tau
-        moved = distance((s.x, v), (v, beyond), p.unit)  # beyond - v is how far tau w moves
+        u = tau * s.w
+        x = p.fit.prox(s.x - u, at.tau, x0=s.x_data)
+        r = alpha * x + (1 - alpha) * s.x
+        v = p.prior(r + u, at.sigma)
+        w = s.w + (r - v) / tau
+        moved = distance((s.x, v), (v, r), p.unit)
         grown = (moved > s.moved) & (at.step > 1)
         return Iterate(v, x, w, torch.where(grown, torch.ones_like(s.relaxed), s.relaxed), moved)
 
     def point(self, p: Problem, s: Iterate, at: Level) -> tuple[Tensor, ...]:
         return s.x, column(at.tau, s.x) * s.w
+
+    def moved(self, p: Problem, old: Iterate, new: Iterate, at: Level) -> Tensor:
+        return new.moved
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
         """The noise in the image, see :func:`pnp.problem.last_level`, and lambda one for the identity: plain

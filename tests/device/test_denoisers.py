@@ -23,7 +23,7 @@ KINDS: dict[str, Any] = {
     "rescaled": lambda: denoisers.Rescaled(XDnCNNDenoiser(None, level=0.1)),
     "equivariant": lambda: denoisers.EquivariantDenoiser(LoFiDenoiser()),
     "random equivariant": lambda: denoisers.RandomEquivariant(LoFiDenoiser()),
-    "tiled": lambda: denoisers.TiledDenoiser(LoFiDenoiser(), 1024),
+    "tiled": lambda: denoisers.TiledDenoiser(LoFiDenoiser("natural-gray-fast"), 1024),
     "gradient step": lambda: denoisers.GradientStep(DRUNetDenoiser(None, preset="fast")),
     "function": lambda: as_denoiser(lambda x, sigma: x / 2),
 }

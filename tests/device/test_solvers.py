@@ -1,6 +1,7 @@
 """Every method gives on a device what it gives on the CPU, and waits for it at most once an iteration."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -44,11 +45,15 @@ PROBLEMS = {
 }
 
 
+# where data are sums of many pixels, as much as usual: conjugate gradients take a third of the iterations then
+NOISE = {"radon": 0.3}
+
+
 def problem(name: str, batch: int = 2):
     op, x = PROBLEMS[name](), image(batch)
     x = x.to(torch.complex64) if op.in_dtype.is_complex else x
     clean = op.A(x)
-    return op, torch.where(clean == 0, clean, gaussian_noise(clean, 0.03)), x
+    return op, torch.where(clean == 0, clean, gaussian_noise(clean, NOISE.get(name, 0.03))), x
 
 
 def halve(x, sigma):
@@ -60,7 +65,7 @@ def halve(x, sigma):
 def test_one_read_an_iteration(name):
     """From the second iteration on: the first finds out how long inner solves take."""
     op, y, _ = problem(name)
-    solver = on(PnPADMM(op, LoFiDenoiser(), noise_std=0.03, stop=Stop(0.0, 14)))
+    solver = on(PnPADMM(op, LoFiDenoiser(), noise_std=NOISE.get(name, 0.03), stop=Stop(0.0, 14)))
     marks = []
     with stand_in.watch() as log:
         solver.solve(on(y), callback=lambda *_: marks.append(stand_in.totals(log)))
@@ -75,10 +80,10 @@ def test_one_read_an_iteration(name):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_answers_are_those_of_the_cpu(name):
     op, y, x = problem(name)
-    stop = Stop(0.0, 12)
+    options: dict[str, Any] = {"noise_std": NOISE.get(name, 0.03), "stop": Stop(0.0, 12)}
     with kept_exact():
-        wanted = PnPADMM(op, LoFiDenoiser("natural-gray-fast"), noise_std=0.03, stop=stop).solve(y)
-        found = on(PnPADMM(PROBLEMS[name](), LoFiDenoiser("natural-gray-fast"), noise_std=0.03, stop=stop)).solve(on(y))
+        wanted = PnPADMM(op, LoFiDenoiser("natural-gray-fast"), **options).solve(y)
+        found = on(PnPADMM(PROBLEMS[name](), LoFiDenoiser("natural-gray-fast"), **options)).solve(on(y))
     assert found.x.is_cuda and found.reasons == wanted.reasons
     assert_close(found.x, wanted.x, 2e-3)  # rounding of the data is amplified: what counts is the error
     errors = [float((v.x.cpu() - x).abs().square().mean()) for v in (found, wanted)]
@@ -153,8 +158,8 @@ def test_inner_solves_that_take_longer_are_made_again():
     state = solver.begin(on(y))
     problem_ = solver.problem(on(y), state.facts)
     run = pnp.bookkeeping.Run(state, solver.stop)
-    first = run.advance(lambda *a: solver.advance(problem_, *a), problem_.levels(0), problem_.fit, solver.settled)
-    assert problem_.fit.planned and bool(torch.isfinite(first.residual).all())
+    run.advance(lambda *a: solver.advance(problem_, *a), problem_.levels(0), problem_.fit, solver.settled)
+    assert problem_.fit.planned and bool(torch.isfinite(run.record(-1).residual).all())
     problem_.fit.planned = 1
     run.advance(lambda *a: solver.advance(problem_, *a), problem_.levels(1), problem_.fit, solver.settled)
     assert problem_.fit.inner.residual < 2e-5 and problem_.fit.planned > 1

@@ -48,10 +48,17 @@ def noisy(tmp_path):
     return tmp_path / "a.npy"
 
 
-def test_version_and_help():
-    for option, word in (("--version", "pnp "), ("--help", "reconstruct"), ("denoise", "required: images")):
-        got = subprocess.run([sys.executable, "-m", "pnp", option], capture_output=True, text=True)
-        assert word in got.stdout + got.stderr and "Traceback" not in got.stderr
+def test_version_and_help(capsys):
+    for option, code, word in (
+        ("--version", 0, "pnp "),
+        ("--help", 0, "reconstruct"),
+        ("denoise", 2, "required: images"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([option])
+        assert ended.value.code == code and word in "".join(capsys.readouterr())
+    got = subprocess.run([sys.executable, "-m", "pnp", "--version"], capture_output=True, text=True)
+    assert "pnp " in got.stdout and not got.returncode and "Traceback" not in got.stderr
 
 
 def test_denoise(noisy, capsys):

@@ -339,11 +339,13 @@ def test_all_methods_find_the_same_total_variation_image():
     op = OPERATORS["blur"]
     y = measured(op, 1)
     found = {}
-    for name, method in {"ADMM": PnPADMM, "DRS": PnPDRS, "PDHG": PnPPDHG, "FISTA": PnPFISTA}.items():
+    # the minimiser does not depend on the penalty; gradient steps need one above 1
+    penalties = {"ADMM": (PnPADMM, 0.1), "DRS": (PnPDRS, 0.1), "PDHG": (PnPPDHG, 0.4), "FISTA": (PnPFISTA, 1.05)}
+    for name, (method, penalty) in penalties.items():
         # TVDenoiser at sigma is the prox of 0.8 sigma TV: for sigma²/tau TV with another weight sigma goes with tau
-        rho = 1.05 * op.norm() ** 2 / NOISE**2
+        rho = penalty * op.norm() ** 2 / NOISE**2
         sigma = 0.5 / rho
-        solver = by_hand(method, op, TVDenoiser(rtol=1e-8, max_iter=1000).double(), rho, sigma,
+        solver = by_hand(method, op, TVDenoiser(rtol=1e-7, max_iter=1000).double(), rho, sigma,
                          stop=Stop(max_iter=1000, tolerance=1e-7))  # fmt: skip
         found[name] = solver(y)
     first = found.pop("ADMM")
@@ -389,7 +391,7 @@ def test_langevin_draws_from_a_gaussian_posterior():
     assert draws.shape == (300, 1, 1, 2, 3)
     effective = (300 * 40 * delta * precision / 2).clamp(max=300)
     assert float(((draws.mean(0) - mean) / (variance / effective).sqrt()).abs().max()) < 4
-    kept = State.from_dict(result.state.to_dict())
+    kept, solver.stop = State.from_dict(result.state.to_dict()), Stop(max_iter=100, tolerance=0)
     assert torch.equal(solver.solve(y, state=kept).x, solver.solve(y, state=result.state).x)
     with pytest.raises(ValueError, match="pace"):
         PnPULA(op, GaussianPrior(s), pace=0.0)
