@@ -13,7 +13,7 @@ from ..base import LinearOperator
 from ..modes import constant, lasting, tracked
 from ..shapes import Constant, as_constant, check_precision, image_axes
 from .sums import Transform, image_of, samples_of
-from .toeplitz import Toeplitz, lags
+from .toeplitz import Toeplitz
 
 __all__ = ["NUFFT", "EngineOptions", "check_points", "engine_for"]
 
@@ -150,10 +150,16 @@ class NUFFT(LinearOperator):
         return kept[2][0]
 
     def _new_toeplitz(self, weights: Tensor | None) -> Toeplitz:
-        w = torch.ones(self.points.shape[1], device=self.points.device) if weights is None else weights
-        samples = (w.double() * self.scale**2).to(torch.complex128).reshape(1, -1)
-        kernel = self._transform(samples, lags(self.image_shape)).adjoint(samples)[0]
-        return Toeplitz(kernel, real=not self.in_dtype.is_complex)
+        weights = torch.ones(self.points.shape[1], device=self.points.device) if weights is None else weights
+        samples = (weights.double() * self.scale**2).to(torch.complex128).reshape(1, -1)
+        (h, w), (u, v) = self.image_shape, self.points.detach()
+        engine, parts = self._transform(samples), []
+        for first in (1 - w, 0):  # lags of rows from zero on, of columns up to zero and from zero on: images as others
+            turned = samples * torch.polar(torch.ones_like(u), u * (h // 2) + v * (first + w // 2))
+            parts.append(engine.adjoint(turned)[0])
+        half = torch.cat((parts[0][:, :-1], parts[1]), 1)
+        half = half if self.in_dtype.is_complex else half.real
+        return Toeplitz(torch.cat((half[1:].flip(0, 1).conj(), half)), real=not self.in_dtype.is_complex)
 
     def convolution(self) -> Toeplitz:
         return self.toeplitz()

@@ -7,17 +7,9 @@ from torch import Tensor
 
 from ..modes import constant
 
-__all__ = ["Toeplitz", "fast_length", "lags"]
+__all__ = ["Toeplitz", "fast_length"]
 
-
-def lags(shape: tuple[int, int]) -> tuple[int, int]:
-    """Shape of the kernel that :class:`Toeplitz` wants for images of ``shape``: differences of pixels and their
-    middle, (2H - 1, 2W - 1).
-
-    >>> lags((4, 5))
-    (7, 9)
-    """
-    return 2 * shape[0] - 1, 2 * shape[1] - 1
+_AT_ONCE = 2**18  # values of the columns that a CPU's thread transforms together: they stay in its cache
 
 
 class Toeplitz:
@@ -41,36 +33,42 @@ class Toeplitz:
         self.shape = ((kernel.shape[-2] + 1) // 2, (kernel.shape[-1] + 1) // 2)
         self.real = real
         kernel = kernel.real if real and kernel.is_complex() else kernel
-        self.kernel = (kernel + kernel.flip(-2, -1).conj()) / 2
+        self.kernel = (kernel + kernel.flip(-2, -1).conj()).div_(2)
         self.grid = tuple(fast_length(n) for n in kernel.shape)
-        self._spectrum = self._transformed()
         self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         self._near: dict[tuple[torch.dtype, torch.device], tuple[Tensor, float]] = {}
 
     def _transformed(self) -> Tensor:
         (h, w), (a, b) = self.shape, self.grid
         padded = torch.zeros(a, b, dtype=self.kernel.dtype, device=self.kernel.device)
-        padded[: 2 * h - 1, : 2 * w - 1] = self.kernel
-        padded = padded.roll((1 - h, 1 - w), (0, 1))
+        padded[:h, :w] = self.kernel[h - 1 :, w - 1 :]
+        padded[a - h + 1 :, :w] = self.kernel[: h - 1, w - 1 :]
+        padded[:h, b - w + 1 :] = self.kernel[h - 1 :, : w - 1]
+        padded[a - h + 1 :, b - w + 1 :] = self.kernel[: h - 1, : w - 1]
         # the second axis first (see __call__): columns of the spectrum lie together in memory
         return (torch.fft.rfft2(padded) if self.real else torch.fft.fft2(padded)).real.T.contiguous()
 
     def spectrum(self, like: Tensor) -> Tensor:
         """Spectrum of the kernel on the doubled grid, transposed, in the precision and on the device of ``like``."""
-        if self._spectrum.requires_grad:
-            return self._spectrum.to(like.real)
+        if self.kernel.requires_grad:
+            return self._transformed().to(like.real)
         dtype, device = key = like.real.dtype, like.device
         if key not in self._cast:
-            self._cast[key] = constant(lambda: self._spectrum.to(device, dtype))
+            self._cast[key] = constant(lambda: self._transformed().to(device, dtype))
         return self._cast[key]
 
     def __call__(self, x: Tensor) -> Tensor:
         (h, w), (a, b) = self.shape, self.grid
         forward: Callable[..., Tensor] = torch.fft.rfft if self.real else torch.fft.fft
         backward: Callable[..., Tensor] = torch.fft.irfft if self.real else torch.fft.ifft
-        rows = forward(x, n=b, dim=-1).transpose(-2, -1).contiguous()
-        columns = torch.fft.fft(rows, n=a, dim=-1) * self.spectrum(x)
-        rows = torch.fft.ifft(columns, dim=-1)[..., :h].transpose(-2, -1).contiguous()
+        rows, spectrum = forward(x, n=b, dim=-1), self.spectrum(x)
+        count = rows.shape[-1]
+        if x.device.type == "cpu":
+            count = max(1, _AT_ONCE * torch.get_num_threads() // (a * max(1, rows[..., 0, 0].numel())))
+        for k in range(0, rows.shape[-1], count):
+            some = rows[..., k : k + count].transpose(-2, -1).contiguous()
+            columns = torch.fft.fft(some, n=a, dim=-1) * spectrum[k : k + count]
+            rows[..., k : k + count] = torch.fft.ifft(columns, dim=-1)[..., :h].transpose(-2, -1)
         return backward(rows, n=b, dim=-1)[..., :w].contiguous()
 
     def circulant(self) -> Tensor:
@@ -79,12 +77,11 @@ class Toeplitz:
         T. Chan 1988, doi:10.1137/0909051.
         """
         h, w = self.shape
-        weight = _triangle(h, self.kernel)[:, None] * _triangle(w, self.kernel)
-        weighted = weight * self.kernel
-        out = torch.zeros(h, w, dtype=weighted.dtype, device=weighted.device)
-        for rows, top in ((weighted[h - 1 :], 0), (weighted[: h - 1], 1)):
-            for part, left in ((rows[:, w - 1 :], 0), (rows[:, : w - 1], 1)):
-                out[top : top + part.shape[0], left : left + part.shape[1]] += part
+        tall, wide = _triangle(h, self.kernel)[:, None], _triangle(w, self.kernel)
+        out = torch.zeros(h, w, dtype=self.kernel.dtype, device=self.kernel.device)
+        for rows, top in ((slice(h - 1, None), 0), (slice(0, h - 1), 1)):
+            for columns, left in ((slice(w - 1, None), 0), (slice(0, w - 1), 1)):
+                out[top:, left:] += tall[rows] * wide[columns] * self.kernel[rows, columns]
         return torch.fft.fft2(out).real
 
     def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from operators import NUFFT, check
 from operators.compose import Weighted
+from operators.fourier import toeplitz
 from operators.linalg import cg
 from tests.contracts import operator_laws
 
@@ -139,6 +140,25 @@ def test_toeplitz_is_the_normal_operator(dtype, real, shape):
     assert relative(op.weighted_normal(x, weights), weighted.A_adjoint_A(x)) < bound
     each = Weighted(random(2, 150, dtype=torch.float64), dtype=torch.complex64) @ op
     assert relative(each.A_adjoint_A(x), each.A_adjoint(each.A(x))) < bound
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_toeplitz_in_parts(monkeypatch, real):
+    op, x = NUFFT(points(60), (4, 3), real=real), random(2, 1, 4, 3, dtype=torch.complex128)
+    x = x.real if real else x
+    whole = op.A_adjoint_A(x)
+    monkeypatch.setattr(toeplitz, "_AT_ONCE", 4 * op.toeplitz().grid[0])  # two columns of two images
+    assert torch.equal(op.A_adjoint_A(x), whole)
+    assert torch.autograd.gradcheck(op.A_adjoint_A, x.requires_grad_())
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (5, 8), (4, 7)])
+def test_toeplitz_kernel_is_the_sum_at_every_lag(shape):
+    p, weights = points(50), random(50, dtype=torch.float64)
+    rows, columns = (torch.arange(1 - n, n, dtype=torch.float64)[:, None] * p[i] for i, n in enumerate(shape))
+    sums = torch.einsum("am,bm,m->ab", torch.exp(1j * rows), torch.exp(1j * columns), weights + 0j)
+    assert relative(NUFFT(p, shape).toeplitz(weights).kernel, sums) < 1e-11
+    assert relative(NUFFT(p, shape, real=True).toeplitz(weights).kernel, sums.real) < 1e-11
 
 
 def test_circulant_is_the_closest_one():
