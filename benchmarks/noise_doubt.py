@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from operators import Inpainting
-from pnp.noise_level.doubt import UNSURE
+from pnp.noise_level.doubt import DOUBTFUL
 from pnp.noise_level.estimate import judged
 from pnp.noise_level.texture import MARGIN, curve, describe
 
@@ -64,7 +64,7 @@ def main() -> None:
     wanted, out = (off.abs() + MARGIN).log(), torch.arange(len(off)) % 4 == 0
     doubt = (known[out] @ fitted(known[~out], wanted[~out])).exp().exp()
     ratio = off[out].exp()
-    fine, told = (ratio >= LEAST) & (ratio <= MOST), doubt > UNSURE
+    fine, told = (ratio >= LEAST) & (ratio <= MOST), doubt > DOUBTFUL
     inside = float((off[out].abs().exp() <= doubt).double().mean())
     print(f"left out: {int(out.sum())}, {inside:.0%} within their factor; told unsure: "
           f"{float(told[fine].double().mean()):.0%} of {int(fine.sum())} within {LEAST} ... {MOST}, "

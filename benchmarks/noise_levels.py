@@ -50,7 +50,7 @@ from operators import (
     transmission_noise,
     uv_coverage,
 )
-from pnp.noise_level.doubt import UNSURE
+from pnp.noise_level.doubt import DOUBTFUL
 from pnp.noise_level.estimate import judged
 from pnp.train.recipes.fields import ct_slices
 from pnp.train.recipes.unrolled import coil_maps
@@ -207,7 +207,7 @@ def main() -> None:
         for name, r in ratios.items():
             inside = sum(1 / d <= v <= d for v, d in zip(r, doubts[name])) / len(r)
             good = [LEAST <= v <= MOST for v in r]
-            told = [sum(d > UNSURE for d, g in zip(doubts[name], good) if g == wanted) for wanted in (True, False)]
+            told = [sum(d > DOUBTFUL for d, g in zip(doubts[name], good) if g == wanted) for wanted in (True, False)]
             rows.append([
                 field, name, len(r), statistics.median(r), min(r), max(r), f"{sum(good) / len(r):.0%}",
                 f"{inside:.0%}", f"{told[0]} of {sum(good)}", f"{told[1]} of {len(r) - sum(good)}",

@@ -71,7 +71,7 @@ def noise_doubt(op: LinearOperator, y: Tensor) -> Tensor:
     r"""By which factor d the level of :func:`estimate_noise` may be off, (B,) numbers from 1 on: the true deviation is
     expected in :math:`[\hat\sigma / d, \hat\sigma d]`, in nine cases of ten.
 
-    Found from what the data show of texture: blocks of pixels, rings of k-space; 1.2 elsewhere. Above 1.27 reports say
+    Found from what the data show of texture: blocks of pixels, rings of k-space; 1.2 elsewhere. Above 1.4 reports say
     that an estimate is unsure. How often the truth lies within is told by ``python -m benchmarks.noise_levels``.
 
     Raises:
@@ -185,7 +185,7 @@ def _of_data(op: LinearOperator, y: Tensor, taken: Tensor) -> tuple[dict[str, Te
         least = torch.stack(list(found.values())).amin(0)
         share = share_of_noise(y, taken & (y != 0), least)
         found["power in rings of k-space"] = least * share ** (1 / 3 if bool(taken.all()) else 1 / 2)
-        doubt = torch.where(share < 0.35, 3.0, 1.08 * share ** (-1 / 3))
+        doubt = torch.where(share < 0.35, 3.0, 1.08 * share**-0.5)
     return found, doubt
 
 
