@@ -18,6 +18,7 @@ def _conv(inputs: int, outputs: int) -> nn.Conv2d:
 class ResBlock(nn.Module):
     """x + conv(relu(conv(x))), nearly the identity before training.
 
+    >>> import torch
     >>> ResBlock(4)(torch.zeros(1, 4, 8, 8)).shape
     torch.Size([1, 4, 8, 8])
     """
@@ -35,6 +36,7 @@ class ResBlock(nn.Module):
 class Scale(nn.Module):
     """Residual blocks around all coarser scales, (B, width, H, W) to the same; the coarsest scale is blocks only.
 
+    >>> import torch
     >>> Scale((4, 8), blocks=1, skips="within")(torch.zeros(1, 4, 8, 8)).shape
     torch.Size([1, 4, 8, 8])
     """

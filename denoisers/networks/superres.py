@@ -55,6 +55,7 @@ class XSRCNN(nn.Sequential):
 class Skip(nn.Sequential):
     """Layers and their input, summed.
 
+    >>> import torch
     >>> Skip(nn.Identity())(torch.ones(1)).item()
     2.0
     """
