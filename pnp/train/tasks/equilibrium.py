@@ -92,6 +92,14 @@ def random_operator(kind: str, side: int, generators: Generators, channels: int 
     return _MAKERS[kind](side, channels, generators)
 
 
+def _each_alone(op: LinearOperator, x: Tensor) -> Tensor:
+    """A x; Fourier transforms of several samples round otherwise than those of one, on some processors."""
+    if not isinstance(op, Blur):
+        return op.A(x)
+    blurs = (Blur(kernel[None], op.image_shape, channels=x.shape[1]) for kernel in op.kernel)
+    return torch.cat([blur.A(one[None]) for blur, one in zip(blurs, x)])
+
+
 class _Learner(Denoiser):
     """The model in training as a solver's denoiser, for images like ``like``."""
 
@@ -159,7 +167,7 @@ class EquilibriumCrops(SteadyCrops):
         kind = self.kinds[int(torch.randint(len(self.kinds), (), generator=common, device="cpu"))]
         op = random_operator(kind, x.shape[-1], own, x.shape[1])
         std = torch.tensor([log_uniform(*self.noise, g) for g in own], device="cpu")
-        clean = op.A(x)
+        clean = _each_alone(op, x)
         white = torch.stack([white_noise(y, g) for y, g in zip(clean, own)])
         y = clean + column(std, clean) * white
         y = torch.where(op.mask.expand_as(y) == 0, clean, y) if isinstance(op, Inpainting | MRI) else y
