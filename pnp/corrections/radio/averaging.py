@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...io.visibilities import Visibilities
+from .stations import noise_of, without_flagged
 
 __all__ = ["average_cells", "average_scans", "average_time"]
 
@@ -25,6 +26,7 @@ def average_time(measured: Visibilities, seconds: float) -> Visibilities:
     """
     if not 0 < seconds < float("inf"):
         raise ValueError(f"seconds: expected a finite number > 0, got {seconds!r}")
+    measured = without_flagged(measured)
     time = _times(measured)
     return _by_baseline(measured, torch.floor((time - time.min()) / seconds).long(), f"averaged over {seconds:g} s")
 
@@ -38,6 +40,7 @@ def average_scans(measured: Visibilities, *, gap: float = 120.0) -> Visibilities
     """
     if not 0 < gap < float("inf"):
         raise ValueError(f"gap: expected a finite number of seconds > 0, got {gap!r}")
+    measured = without_flagged(measured)
     times, at = _times(measured).unique(return_inverse=True)
     scan = torch.nn.functional.pad((times.diff() > gap).cumsum(0), (1, 0))[at]
     with_scans = replace(measured, columns={**measured.columns, "scan": scan})
@@ -74,6 +77,7 @@ def average_cells(measured: Visibilities, *, field: float, share: float = 0.1) -
     """
     if not 0 < field < float("inf") or not 0 < share <= 1:
         raise ValueError(f"field, share: expected arcsec > 0 and 0 ... 1, got {field!r}, {share!r}")
+    measured = without_flagged(measured)
     side = share / (field * torch.pi / 180 / 3600)
     uv = measured.arguments["uv"].double()
     turned = (uv[1] < 0) | ((uv[1] == 0) & (uv[0] < 0))
@@ -82,10 +86,7 @@ def average_cells(measured: Visibilities, *, field: float, share: float = 0.1) -
 
 
 def _averaged(measured: Visibilities, keys: Tensor, turned: Tensor | None, said: str) -> Visibilities:
-    noise = measured.noise_std
-    if not isinstance(noise, Tensor) or noise.ndim != 3:
-        raise ValueError("measured: its noise is not known; pnp.corrections.radio.noise_from_data estimates it")
-    w = noise[0, 0].double() ** -2
+    w = noise_of(measured) ** -2
     group = keys.unique(dim=1, return_inverse=True)[1]
     count = int(group.max()) + 1
     total = torch.zeros(count, dtype=torch.float64, device="cpu").index_add_(0, group, w)

@@ -36,11 +36,12 @@ def closure_misfit(measured: Visibilities, model: Tensor, *, snr: float = 3.0) -
 
     Args:
         model: visibilities of the sky, (1, 1, M), whatever their gains.
-        snr: samples below this ratio of modulus and noise are left out; their phases and logarithms are not Gaussian.
+        snr: samples below this ratio of modulus and noise are left out; their phases and logarithms are not Gaussian:
+            a larger ratio judges weak data better.
 
     Raises:
-        ValueError: the model has another shape, or no closure is left; the noise, the scans or the baselines are not
-            known.
+        ValueError: the model has another shape, or is 0 or not finite, or no closure is left; the noise, the scans or
+            the baselines are not known.
 
     Blackburn, Pesce, Johnson, Wielgus, Chael, Christian, Doeleman 2020, doi:10.3847/1538-4357/ab8469.
     """
@@ -50,6 +51,8 @@ def closure_misfit(measured: Visibilities, model: Tensor, *, snr: float = 3.0) -
     scan, scans = scan_numbers(measured)
     v, std = measured.y[0, 0].to(torch.complex128), noise_of(measured)
     used = (v.abs() > snr * std) & (first != second)
+    if not bool((torch.isfinite(model[0, 0].abs()) & (model[0, 0] != 0))[used].all()):
+        raise ValueError("model: holds NaN, infinite values or zeros, of which no closure is known")
     ratio = v / model[0, 0].to(torch.complex128)
     known = [x.numpy() for x in (first, second, ratio.angle(), ratio.abs().log(), std / v.abs())]
     sums, counts = np.zeros(2), np.zeros(2, int)

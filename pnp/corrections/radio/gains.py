@@ -53,8 +53,8 @@ def fit_gains(measured: Visibilities, model: Tensor, *, amplitude: float = 0.1) 
         amplitude: s, of the logarithm; 0: phases alone.
 
     Raises:
-        ValueError: the model has another shape, ``amplitude`` is below 0; the noise, the scans or the baselines are
-            not known.
+        ValueError: the model has another shape or is not finite, ``amplitude`` is below 0; the noise, the scans or the
+            baselines are not known.
 
     Cornwell, Wilkinson 1981, doi:10.1093/mnras/196.4.1067.
     """
@@ -63,8 +63,10 @@ def fit_gains(measured: Visibilities, model: Tensor, *, amplitude: float = 0.1) 
     if not 0 <= amplitude < float("inf"):
         raise ValueError(f"amplitude: expected a finite number >= 0, got {amplitude!r}")
     at = _samples(measured)
-    v, m = (x[0, 0].to(torch.complex128) for x in (measured.y, model))
     w = noise_of(measured) ** -2 * (at.first != at.second)
+    v, m = (torch.where(w > 0, x[0, 0], 0).to(torch.complex128) for x in (measured.y, model))
+    if not bool(torch.isfinite(m).all()):
+        raise ValueError("model: holds NaN or infinite values")
     log = torch.zeros(at.shape, dtype=torch.complex128, device="cpu")
     log.imag[:] = torch.linalg.eigh(at.matrix(w * v * m.conj()))[1][..., -1].angle()
     prior = amplitude**-2 if amplitude > 0 else 0.0
@@ -128,8 +130,8 @@ def remove_gains(measured: Visibilities, gains: Tensor) -> Visibilities:
         ValueError: gains have another shape, or are 0; the noise, the scans or the baselines are not known.
     """
     at = _samples(measured)
-    if gains.shape != at.shape or not bool((gains.abs() > 0).all()):
-        raise ValueError(f"gains: expected {at.shape} numbers that are not 0, got {tuple(gains.shape)}")
+    if gains.shape != at.shape or not bool(((gains.abs() > 0) & torch.isfinite(gains.abs())).all()):
+        raise ValueError(f"gains: expected {at.shape} finite numbers that are not 0, got {tuple(gains.shape)}")
     factor = _products(gains.to(torch.complex128), at)
     y = (measured.y / factor).to(measured.y.dtype)
     std = (noise_of(measured) / factor.abs()).to(measured.y.real.dtype)[None, None]

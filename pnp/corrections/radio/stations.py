@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ...io.visibilities import Visibilities
 
-__all__ = ["noise_of", "pairs", "scan_numbers"]
+__all__ = ["noise_of", "pairs", "scan_numbers", "without_flagged"]
 
 BASE = 2**16  # a baseline's number is BASE times its first station, and its second
 
@@ -37,12 +37,23 @@ def scan_numbers(measured: Visibilities) -> tuple[Tensor, int]:
 
 
 def noise_of(measured: Visibilities) -> Tensor:
-    """The noise of each visibility, (M,), in double precision.
+    """The noise of each visibility, (M,), in double precision, infinite for what is flagged.
 
     Raises:
-        ValueError: it is not known.
+        ValueError: it is not known, or not positive, or visibilities of finite noise are NaN or infinite.
     """
     noise = measured.noise_std
     if not isinstance(noise, Tensor) or noise.ndim != 3:
         raise ValueError("measured: its noise is not known; pnp.corrections.radio.noise_from_data estimates it")
-    return noise[0, 0].double()
+    noise = noise[0, 0].double()
+    if not bool((noise > 0).all()):
+        raise ValueError("measured: expected noise > 0 of each visibility, infinite where it is flagged")
+    if not bool(torch.isfinite(measured.y[0, 0][torch.isfinite(noise)]).all()):
+        raise ValueError("measured: y holds NaN or infinite values; noise_std = inf flags them")
+    return noise
+
+
+def without_flagged(measured: Visibilities) -> Visibilities:
+    """The visibilities whose noise is finite."""
+    there = torch.isfinite(noise_of(measured))
+    return measured if bool(there.all()) else measured.kept(there, "infinite noise")

@@ -38,8 +38,8 @@ def part_of(likelihood: Likelihood, keep: Tensor) -> tuple[Likelihood, Callable[
     op, cut = _part(measured_op(likelihood), keep)
     if isinstance(likelihood, Gaussian) and likelihood.deviations is not None:
         full = likelihood.deviations.expand(-1, *measured_op(likelihood).out_shape)
-        rest = type(likelihood)(op, cut(full))
-        return rest, cut
+        rest = cut(full)
+        return type(likelihood)(op, torch.where(rest > 0, rest, torch.inf)), cut  # what was cut away is not measured
     return likelihood.with_op(op), cut
 
 
@@ -59,7 +59,9 @@ def _part(op: Any, keep: Tensor) -> Part:
         return op.factor * inner, cut
     if isinstance(op, Compose) and isinstance(op.outer, Weighted):
         inner, cut = _part(op.inner, keep)
-        weights = cut(op.outer.weights.expand(-1, *op.out_shape))
+        weights = op.outer.weights
+        batch = len(weights) if weights.ndim > len(op.out_shape) else 1
+        weights = cut(weights.expand(batch, *op.out_shape))
         return Weighted(weights, shape=tuple(weights.shape[1:]), dtype=op.out_dtype) @ inner, cut
     return masked(keep.float(), op), _zeroed(keep)
 

@@ -174,3 +174,47 @@ def test_scans():
 def test_bad_arguments_are_named(call, word):
     with pytest.raises(ValueError, match=word):
         call(*seen(0.1))
+
+
+@pytest.mark.parametrize("bad", [math.nan, 0.0, -1.0])
+def test_noise_that_is_none_is_refused(bad):
+    m, sky = seen(0.01)
+    noise = torch.as_tensor(m.noise_std).clone()
+    noise[..., 3] = bad
+    wrong = m.changed("", noise_std=noise)
+    for use in (lambda: fit_gains(wrong, sky), lambda: closure_misfit(wrong, sky)):
+        with pytest.raises(ValueError, match="measured: expected noise > 0"):
+            use()
+
+
+def test_flagged_visibilities_count_nothing_whatever_they_hold():
+    m, sky = seen(0.01)
+    noise, y = torch.as_tensor(m.noise_std).clone(), m.y.clone()
+    noise[..., 3], y[..., 3] = math.inf, math.nan
+    flagged, there = m.changed("", noise_std=noise, y=y), torch.isfinite(noise[0, 0])
+    without, rest = m.kept(there, "one less"), sky[..., there]
+    assert torch.allclose(fit_gains(flagged, sky), fit_gains(without, rest), atol=1e-9)
+    assert closure_misfit(flagged, sky) == closure_misfit(without, rest)
+    with pytest.raises(ValueError, match="measured: y holds NaN"):
+        fit_gains(m.changed("", y=y), sky)
+    with pytest.raises(ValueError, match="model: holds NaN"):
+        fit_gains(m, sky * math.nan)
+    with pytest.raises(ValueError, match="model: holds NaN, infinite values or zeros"):
+        closure_misfit(m, 0 * sky)
+
+
+def test_images_are_checked_before_and_after_each_round():
+    m = seen(0.01)[0]
+    good = ring()
+    for start, image, amplitude, words in (
+        (good[0, 0], lambda q: good, 0.1, r"start: expected an image \(1, 1, 16, 16\)"),
+        (0 * good, lambda q: good, 0.1, "start: is zero"),
+        (good + 0j, lambda q: good, 0.1, "start: expected a real tensor"),
+        (good, good, 0.1, "image: expected a function"),
+        (good, lambda q: good[..., :8], 0.1, "image: its answer: expected an image"),
+        (good, lambda q: good * math.nan, 0.1, "image: its answer: is zero everywhere, or holds NaN"),
+        (good, lambda q: None, 0.1, "image: its answer: expected a real tensor, got NoneType"),
+        (good, lambda q: good, -1.0, "amplitude"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            self_calibrate(m, image, start, amplitude=amplitude, rounds=1)  # pyright: ignore[reportArgumentType]
