@@ -13,7 +13,16 @@ from denoisers.wrappers.bounded import Bounded
 from .levels import Expert
 from .stopping import Stop
 
-__all__ = ["check_arguments", "check_bounds", "check_devices", "check_mode", "check_values", "one_of", "positive"]
+__all__ = [
+    "check_arguments",
+    "check_bounds",
+    "check_deviation",
+    "check_devices",
+    "check_mode",
+    "check_values",
+    "one_of",
+    "positive",
+]
 
 
 def positive(name: str, value: Any) -> float:
@@ -29,6 +38,20 @@ def positive(name: str, value: Any) -> float:
     if isinstance(value, bool | str) or not 0 < number < math.inf:
         raise ValueError(f"{name}: expected a finite number > 0, got {value!r}")
     return number
+
+
+def check_deviation(noise_std: Any) -> None:
+    """Raise where ``noise_std`` is a kind of number that no standard deviation is, or a number out of range.
+
+    >>> check_deviation(0.0), check_deviation(None)
+    (None, None)
+    """
+    if isinstance(noise_std, bool | str):
+        raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
+    if isinstance(noise_std, complex) or (isinstance(noise_std, Tensor) and noise_std.is_complex()):
+        raise TypeError("noise_std: a standard deviation is real, per real component, got a complex value")
+    if isinstance(noise_std, int | float) and not 0 <= noise_std < math.inf:
+        raise ValueError(f"noise_std: expected finite values >= 0, got {noise_std!r}")
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from operators.modes import Lasting
 from operators.nonlinear import Operator
 from operators.shapes import as_constant, check_batch
 
-from .arguments import positive
+from .arguments import check_deviation, positive
 from .noise_level import estimate_noise
 
 __all__ = ["Ball", "Exact", "Gaussian", "Huber", "Likelihood", "as_likelihood"]
@@ -118,11 +118,8 @@ class Gaussian(Likelihood):
 
     def __init__(self, op: Any, noise_std: float | Tensor | None = None) -> None:
         super().__init__(op)
-        if isinstance(noise_std, bool | str):
-            raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
         noise_std = as_constant("noise_std", noise_std) if isinstance(noise_std, np.ndarray) else noise_std
-        if isinstance(noise_std, complex) or (isinstance(noise_std, Tensor) and noise_std.is_complex()):
-            raise TypeError("noise_std: a standard deviation is real, per real component, got a complex value")
+        check_deviation(noise_std)
         self.measured: Any = self.op
         self.noise_std = noise_std
         uneven = noise_std if isinstance(noise_std, Tensor) and noise_std.ndim > 1 else None

@@ -42,7 +42,9 @@ def held_out(op: Operator, y: Tensor, seed: int = 0) -> Tensor:
         chosen[[int((i + first) * views / count) for i in range(count)]] = True
     elif len(shape) <= 2:
         count = math.prod(shape[-1:])
-        blocks = torch.rand(-(-count // _BLOCK), generator=generator, device="cpu") < _SHARE
+        order = torch.rand(-(-count // _BLOCK), generator=generator, device="cpu").argsort()
+        blocks = torch.zeros(len(order), dtype=torch.bool, device="cpu")
+        blocks[order[: max(1, round(_SHARE * len(order)))]] = True  # as many for any seed, of few data, too
         chosen = blocks.repeat_interleave(_BLOCK)[:count]
     else:
         chosen = torch.rand(shape[1:], generator=generator, device="cpu") < _SHARE

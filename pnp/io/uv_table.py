@@ -19,6 +19,7 @@ _ALIASES = {
     "u": ("u", "uu"), "v": ("v", "vv"), "w": ("w", "ww"), "re": ("re", "real", "re_v", "vis_real"),
     "im": ("im", "imag", "im_v", "vis_imag"), "weight": ("weight", "weights", "wt", "wle"),
 }  # fmt: skip
+_ANTENNAS = ("antenna1", "antenna2")
 
 
 def read_uv_table(
@@ -42,7 +43,7 @@ def read_uv_table(
         v_sign: -1 turns the sky's north and south round, where the file's v has the other sign.
         options: of :func:`pnp.io.visibilities.measured_visibilities`: ``sigma``, ``image_shape``, ``cell``.
 
-    Weights <= 0 are flags.
+    Weights <= 0 are flags. Columns named ``time`` (s), ``antenna1`` and ``antenna2`` are kept for averages and gains.
 
     Raises:
         ValueError: the table is broken, a column is not there, or an argument is missing; the file is named.
@@ -73,7 +74,17 @@ def read_uv_table(
         if wavelength:
             said["frequency"] = _LIGHT / wavelength
         uv = scale * np.stack((u, v_sign * v))
+        options = {**_samples_of(names, values), **options}
         return measured_visibilities(uv, re + 1j * im, weights, provenance=said, **options)
+
+
+def _samples_of(names: list[str] | None, values: np.ndarray) -> dict[str, np.ndarray]:
+    """When (s) and by which antennas samples were taken, where columns have these names and no other unit."""
+    found = {_bare(n): values[:, k] for k, n in enumerate(names or ()) if n == _bare(n) or n.lower().endswith("[s]")}
+    samples = {"time": found["time"]} if "time" in found else {}
+    if all(n in found for n in _ANTENNAS):
+        samples["baseline"] = 2**16 * found[_ANTENNAS[0]] + found[_ANTENNAS[1]]
+    return samples
 
 
 def table_of(path: str | Path) -> tuple[list[str] | None, np.ndarray]:

@@ -51,7 +51,10 @@ def _times(measured: Visibilities) -> Tensor:
     missing = [name for name in ("time", "baseline") if name not in measured.columns]
     if missing:
         raise ValueError(f"measured: the file says no {' and no '.join(missing)}; average_cells needs none")
-    return measured.columns["time"].double()
+    time = measured.columns["time"].double()
+    if not bool(torch.isfinite(time).all()):
+        raise ValueError("measured: its times hold NaN or infinite values")
+    return time
 
 
 def _by_baseline(measured: Visibilities, interval: Tensor, said: str) -> Visibilities:

@@ -15,8 +15,10 @@ def pairs(measured: Visibilities) -> tuple[Tensor, Tensor, int]:
     there are.
 
     Raises:
-        ValueError: the file names no baselines.
+        ValueError: the file names no baselines, or there is more than one set of visibilities.
     """
+    if measured.y.ndim != 3 or measured.y.shape[:2] != (1, 1):
+        raise ValueError(f"measured: expected one set of visibilities, y (1, 1, M), got {tuple(measured.y.shape)}")
     if "baseline" not in measured.columns:
         raise ValueError("measured: the file says no baseline, and so no stations")
     numbers = measured.columns["baseline"].long()

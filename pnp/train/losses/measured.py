@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from operators.base import LinearOperator
 from operators.linalg import column
 
 from ...likelihood import Gaussian, Likelihood
@@ -74,8 +75,15 @@ def measured_op(likelihood: Likelihood) -> Any:
 
 
 def seen(likelihood: Likelihood, y: Tensor) -> Tensor:
-    """Which data are measured, ones and zeros of the shape of ``y``, real."""
-    known = measured_op(likelihood).measured
+    """Which data are measured, ones and zeros of the shape of ``y``, real.
+
+    Raises:
+        ValueError: ``y`` is no batch of such data.
+    """
+    op = measured_op(likelihood)
+    if isinstance(op, LinearOperator) and tuple(y.shape[1:]) != tuple(op.out_shape):
+        raise ValueError(f"y: expected data (B, {', '.join(map(str, op.out_shape))}), got {tuple(y.shape)}")
+    known = op.measured
     ones = torch.ones_like(y.real)
     found = ones if known is None else known.to(y.device).expand_as(y) * ones
     if isinstance(likelihood, Gaussian) and likelihood.deviations is not None:

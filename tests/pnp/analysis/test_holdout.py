@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from denoisers import DRUNetDenoiser, TVDenoiser
-from operators import MRI, Identity, Operator, Radon, Weighted, gaussian_noise, poisson_noise, random_columns
+from operators import MRI, NUFFT, Identity, Operator, Radon, Weighted, gaussian_noise, poisson_noise, random_columns
 from pnp import Gaussian, Huber, PnPADMM, PnPPDHG, Poisson, Transmission, choose_denoiser, choose_strength
 from pnp import data as samples
 from pnp.analysis.holdout import held_out, masked, without
@@ -28,6 +28,14 @@ def test_k_space_is_left_out_for_all_coils_and_only_where_measured():
     out = held_out(op, op.A(torch.rand(1, 1, 24, 24) + 0j))
     assert torch.equal(out[:, 0], out[:, 1])
     assert 0.02 < float(out.float().mean()) < 0.1
+
+
+@pytest.mark.parametrize("count", [64, 480, 2112])
+def test_as_many_visibilities_are_left_out_for_any_seed(count):
+    points = 2 * torch.rand(2, count, dtype=torch.float64) - 1
+    op = NUFFT(points, (16, 16))
+    left = {int(held_out(op, torch.ones(1, 1, count) + 0j, seed).sum()) for seed in range(20)}
+    assert left == {16 * max(1, round(count / 16 * 0.05))}
 
 
 def test_too_few_data():

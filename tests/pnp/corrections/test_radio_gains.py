@@ -218,3 +218,15 @@ def test_images_are_checked_before_and_after_each_round():
     ):
         with pytest.raises((TypeError, ValueError), match=words):
             self_calibrate(m, image, start, amplitude=amplitude, rounds=1)  # pyright: ignore[reportArgumentType]
+
+
+def test_several_sets_and_times_that_are_none_are_refused():
+    m, sky = seen(0.01)
+    both = m.changed("", y=m.y.expand(2, 1, -1))
+    for use in (fit_gains, closure_misfit):
+        with pytest.raises(ValueError, match=r"measured: expected one set of visibilities, y \(1, 1, M\)"):
+            use(both, sky.expand(2, 1, -1))
+    time = torch.arange(m.y.shape[-1]).double()
+    time[2] = math.nan
+    with pytest.raises(ValueError, match="measured: its times hold NaN"):
+        average_scans(m.changed("", columns={**m.columns, "time": time}))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pnp.io import open as open_file
+from pnp.io.uv_table import read_uv_table
 from pnp.io.uvfits import read_uvfits
 from tests.pnp.io.visibility_files import (
     CELL,
@@ -187,3 +188,12 @@ def test_broken_tables_are_named(tmp_path, text, options, word):
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(ValueError, match=rf"cannot read .*a\.txt: .*{word}"):
         opened(tmp_path / "a.txt", **options)
+
+
+def test_tables_say_when_and_by_which_antennas(tmp_path):
+    head, rows = "u,v,re,im,weight,{},antenna1,antenna2", [(1e3, 2e3, 1, 0, 4, 7, 2, 5), (-3e3, 1e3, 1, 0, 4, 8, 2, 40)]
+    for time, told in (("time", True), ("time [s]", True), ("time [h]", False)):
+        (tmp_path / "t.csv").write_text("\n".join([head.format(time), *(",".join(map(str, r)) for r in rows)]))
+        m = read_uv_table(tmp_path / "t.csv", unit="lambda", image_shape=32)
+        assert m.columns["baseline"].tolist() == [2**17 + 5, 2**17 + 40]
+        assert ("time" in m.columns) == told and (not told or m.columns["time"].tolist() == [7, 8])

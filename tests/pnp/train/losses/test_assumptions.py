@@ -207,3 +207,12 @@ def test_samples_may_have_levels_of_their_own_and_bad_data_are_named():
         SelfSupervised([(x, Gaussian(op, -0.1))], SURE(), batch=1)
     with pytest.raises(TypeError, match="of data alone"):
         Augmented(torch.nn.MSELoss())  # pyright: ignore[reportArgumentType]
+
+
+def test_data_of_another_shape_and_levels_that_are_none_are_refused():
+    op = Identity((16, 16))
+    with pytest.raises(ValueError, match=r"y: expected data \(B, 1, 16, 16\), got \(1, 1, 16, 8\)"):
+        SURE()(lambda y, _: y, torch.ones(1, 1, 16, 8), Gaussian(op, 0.1), [0])
+    for level in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="noise_std: expected finite values >= 0"):
+            Gaussian(op, level)
