@@ -151,9 +151,8 @@ def _gives_photographs(op: LinearOperator, y: Tensor) -> Tensor:
     """Whether its data look like its images, (B,): of white noise it makes nearly white noise, as no blur does."""
     if op.field != "natural" or op.in_dtype.is_complex:
         return torch.zeros(len(y), dtype=torch.bool, device=y.device)
-    unit = torch.randn(op.in_shape, generator=torch.Generator().manual_seed(_SEED), dtype=y.dtype, device="cpu").to(
-        y.device
-    )
+    generator = torch.Generator().manual_seed(_SEED)
+    unit = torch.randn(op.in_shape, generator=generator, dtype=y.dtype, device="cpu").to(y.device)
     seen = _real_slices(op.A(unit.expand(len(y), *unit.shape)))
     alike = torch.zeros(len(y), dtype=y.dtype, device=y.device)
     tall, wide = seen[..., :-1, :], seen[..., 1:, :]
@@ -222,12 +221,9 @@ def _steps(y: Tensor) -> Tensor:
 def _unit_noise(y: Tensor, count: int) -> Tensor:
     """Seeded noise like a sample, each real component of deviation one: (count, *shape)."""
     generator = torch.Generator().manual_seed(_SEED)
-    unit = torch.randn(count, *y.shape[1:], generator=generator, dtype=y.real.dtype, device="cpu").to(y.device)
-    if y.is_complex():
-        unit = torch.complex(
-            unit, torch.randn(unit.shape, generator=generator, dtype=unit.dtype, device="cpu").to(y.device)
-        )
-    return unit
+    shape, parts = (count, *y.shape[1:]), 2 if y.is_complex() else 1
+    drawn = [torch.randn(shape, generator=generator, dtype=y.real.dtype, device="cpu") for _ in range(parts)]
+    return (torch.complex(*drawn) if y.is_complex() else drawn[0]).to(y.device)
 
 
 def _low_quantile(values: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ _SPREAD = (
     -0.4761, -3.1, -0.0965, 0.1032, -1.094, -2.596, -0.009505, 0.009931, -0.1563, -0.1597,
 )  # fmt: skip
 _NEAREST, _FARTHEST = 1.1, 1.2  # a factor, and the double logarithm of 28
+_STEEP = (2, 3, 5, 9, 13, 14)  # of the curve: at 5, 10 and 50 %, of small blocks at 5 %, the contrast, the share
 MARGIN = 0.02  # that the logarithm of a spread is fitted with
 _RANGE = (0.4, 1.0)  # of the correction
 
@@ -81,9 +82,7 @@ def curve(x: Tensor, measured: Tensor) -> tuple[Tensor, Tensor] | None:
 
 def describe(f: Tensor) -> Tensor:
     """What the correction is linear in, of (..., n) that :func:`curve` tells."""
-    steep = f[
-        ..., torch.tensor([2, 3, 5, 9, 13, 14], device=f.device)
-    ]  # at 5, 10 and 50 %, of small blocks at 5 %, the contrast, the share
+    steep = f[..., torch.tensor(_STEEP, device=f.device)]
     products = steep[..., :, None] * steep[..., None, :]
     rows, columns = torch.triu_indices(steep.shape[-1], steep.shape[-1], device="cpu")
     return torch.cat((torch.ones_like(f[..., :1]), f, products[..., rows, columns]), -1)

@@ -122,12 +122,8 @@ def white(like: Tensor, seeds: Sequence[int], *, signs: bool = False) -> Tensor:
     """White noise of deviation one per real component, each sample from its own seed, or random ``signs``."""
     rows, shape = [], (*like.shape[1:], 2) if like.is_complex() else tuple(like.shape[1:])
     for seed in seeds:
-        g = stream(seed)
-        draw = (
-            2.0 * torch.randint(2, shape, generator=g, device="cpu") - 1
-            if signs
-            else torch.randn(shape, generator=g, device="cpu")
-        )
+        own: dict[str, Any] = {"generator": stream(seed), "device": "cpu"}
+        draw = 2.0 * torch.randint(2, shape, **own) - 1 if signs else torch.randn(shape, **own)
         rows.append(draw.to(like.real.dtype))
     found = torch.stack(rows).to(like.device)
     return torch.view_as_complex(found) if like.is_complex() else found
