@@ -44,7 +44,7 @@ def opened(path: Path) -> Visibilities:
     m = average_scans(read_uvfits(path, sign=1, image_shape=SIDE, cell=CELL))
     m = m.kept(m.arguments["uv"].norm(dim=0) > SITE, "baselines within a site")
     std = (torch.as_tensor(m.noise_std).square() + (SYSTEMATIC * m.y.abs()).square()).sqrt()
-    return m.changed("systematic noise", noise_std=std)  # type: ignore[return-value]
+    return m.changed("systematic noise", noise_std=std)
 
 
 def with_flux(m: Visibilities) -> Visibilities:
@@ -56,7 +56,7 @@ def with_flux(m: Visibilities) -> Visibilities:
     columns = {k: more(v, float(v[0]) if k == "scan" else 0.0) for k, v in m.columns.items()}
     arguments = {**m.arguments, **{k: more(m.arguments[k], 0.0) for k in ("uv", "w")}}
     y, std = more(m.y, FLUX), more(torch.as_tensor(m.noise_std), 0.01)
-    return m.changed("total flux", y=y, noise_std=std, arguments=arguments, columns=columns)  # type: ignore[return-value]
+    return m.changed("total flux", y=y, noise_std=std, arguments=arguments, columns=columns)
 
 
 def disc() -> Tensor:

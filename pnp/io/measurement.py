@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args, get_type_hints
+from typing import Any, Self, get_args, get_type_hints
 
 from torch import Tensor
 
@@ -58,7 +58,7 @@ class Measurement:
         """The operator; ``changes`` replace arguments or add others, such as ``image_shape`` or ``cell``."""
         return self.build(**{**self.arguments, **changes})
 
-    def changed(self, said: str, **changes: Any) -> "Measurement":
+    def changed(self, said: str, **changes: Any) -> Self:
         """The measurement after a correction, ``said`` in a word or two, which ``provenance`` keeps in its order."""
         provenance = dict(changes.pop("provenance", self.provenance))
         provenance["corrections"] = (*provenance.get("corrections", ()), said)

@@ -38,7 +38,7 @@ class Visibilities(Measurement):
         noise = self.noise_std
         noise = noise[..., where] if isinstance(noise, Tensor) and noise.ndim == 3 else noise
         columns = {k: v[where] for k, v in self.columns.items()}
-        return self.changed(  # type: ignore[return-value]
+        return self.changed(
             said, y=self.y[..., where], arguments={**self.arguments, **some}, noise_std=noise, columns=columns
         )
 

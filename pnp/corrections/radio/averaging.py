@@ -112,4 +112,4 @@ def _averaged(measured: Visibilities, keys: Tensor, turned: Tensor | None, said:
             columns[name] = none.scatter_(0, group, measured.columns[name].long())
     std = total.rsqrt().float()[None, None]
     said = f"{said}: {y.shape[-1]:,} to {count:,}"
-    return measured.changed(said, y=averaged, arguments=arguments, noise_std=std, columns=columns)  # type: ignore[return-value]
+    return measured.changed(said, y=averaged, arguments=arguments, noise_std=std, columns=columns)

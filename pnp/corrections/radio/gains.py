@@ -135,4 +135,4 @@ def remove_gains(measured: Visibilities, gains: Tensor) -> Visibilities:
     factor = _products(gains.to(torch.complex128), at)
     y = (measured.y / factor).to(measured.y.dtype)
     std = (noise_of(measured) / factor.abs()).to(measured.y.real.dtype)[None, None]
-    return measured.changed(f"gains of {at.shape[1]} stations in {at.shape[0]} scans", y=y, noise_std=std)  # type: ignore[return-value]
+    return measured.changed(f"gains of {at.shape[1]} stations in {at.shape[0]} scans", y=y, noise_std=std)

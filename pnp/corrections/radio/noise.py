@@ -25,4 +25,4 @@ def noise_from_data(measured: Visibilities) -> Visibilities:
     if not 0 < factor < float("inf"):
         raise ValueError(f"measured: an estimate of its noise gave {factor}")
     said = f"noise times {factor:.3g}" if std is given else f"noise {factor:.3g}"
-    return measured.changed(f"{said}, from {how}", noise_std=factor * std)  # type: ignore[return-value]
+    return measured.changed(f"{said}, from {how}", noise_std=factor * std)

@@ -20,7 +20,7 @@ def measured(count: int = 4000, level: float = 0.05, told: float = 1.0, seed: in
         uv, np.ones(count), w / (told * level) ** 2, image_shape=(32, 32), cell=10.0, **columns
     )
     noise = torch.from_numpy(level * (g.normal(size=count) + 1j * g.normal(size=count)) / np.sqrt(w))
-    return blank.changed("noise", y=(blank.operator()(SKY) + noise).to(torch.complex64))  # type: ignore[return-value]
+    return blank.changed("noise", y=(blank.operator()(SKY) + noise).to(torch.complex64))
 
 
 def test_averages_over_time_by_hand():

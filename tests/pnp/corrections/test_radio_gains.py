@@ -48,7 +48,7 @@ def seen(level: float, gains: Any = None, seed: int = 0, sky: Any = None) -> tup
     clean = torch.from_numpy((clean * (ring() if sky is None else sky)[0, 0].numpy()).sum((1, 2)))[None, None]
     both = 1 if gains is None else torch.where(torch.from_numpy(i == j), 1, gains[scan, i] * gains[scan, j].conj())
     noise = level * (g.normal(size=len(rows)) + 1j * g.normal(size=len(rows)))
-    return m.changed("seen", y=(both * clean + torch.from_numpy(noise)).to(torch.complex64)), clean  # type: ignore[return-value]
+    return m.changed("seen", y=(both * clean + torch.from_numpy(noise)).to(torch.complex64)), clean
 
 
 def some_gains(spread: float = 0.3) -> Tensor:
