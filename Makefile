@@ -14,7 +14,7 @@ types:
 	pyright
 
 test:
-	pytest
+	pytest -n auto --dist worksteal
 
 slow:
 	pytest -m slow
