@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .modes import anywhere
 
-__all__ = ["CGInfo", "cg", "cg_reports", "column", "default_rtol", "dot", "planned", "power_norm"]
+__all__ = ["CGInfo", "accurate", "cg", "cg_reports", "column", "default_rtol", "dot", "planned", "power_norm"]
 
 Map = Callable[[Tensor], Tensor]
 
@@ -28,6 +28,7 @@ class CGInfo(NamedTuple):
 
 _listening: ContextVar[tuple[list["CGInfo"], ...]] = ContextVar("listening", default=())  # each thread has its own
 _planned: ContextVar[int | None] = ContextVar("planned", default=None)
+_error: ContextVar[float | None] = ContextVar("error", default=None)
 _LOOK = {"cpu": 1}  # iterations between looks at the residual
 _LOOK_ELSEWHERE = 4  # to look is to wait until the device has done all that it was told to
 
@@ -65,6 +66,28 @@ def planned(count: int | None) -> Iterator[None]:
         yield
     finally:
         _planned.reset(token)
+
+
+@contextlib.contextmanager
+def accurate(error: float | None) -> Iterator[None]:
+    r"""Runs of :func:`cg` within that have a start go on until :math:`\|b - Mx\| \le \mathrm{error}\,\|x_0\|`, too, as
+    far as :func:`default_rtol` allows. Where :math:`M = I + \gamma A^* A` that bounds the error of x, which a residual
+    relative to b does not: for large :math:`\gamma` b is much larger than x. ``None``: as usual.
+
+    >>> def scaled(v):
+    ...     return torch.tensor([[1.0, 1e4]]) * v
+    >>> b, x0 = torch.tensor([[0.05, 1e4]]), torch.tensor([[0.0, 1.0]])
+    >>> cg(scaled, b, x0=x0, rtol=1e-5)[0][0, 0].item()
+    0.0
+    >>> with accurate(0.01):
+    ...     round(cg(scaled, b, x0=x0, rtol=1e-5)[0][0, 0].item(), 4)
+    0.05
+    """
+    token = _error.set(error)
+    try:
+        yield
+    finally:
+        _error.reset(token)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -140,6 +163,9 @@ def cg(
         x = torch.where(column(nonzero.to(b.real.dtype), b) > 0, x0 / scale, torch.zeros_like(b))
         r = b - apply(x)
     goal = rtol * dot(b, b).sqrt()
+    if x0 is not None and (error := _error.get()) is not None:
+        bound = torch.maximum(error * dot(x, x).sqrt(), default_rtol(b.dtype) * dot(b, b).sqrt())
+        goal = torch.minimum(goal, bound.detach())
     z, rz, square = _measured(r, precond)
     p = z
     going, iterations = nonzero, torch.zeros_like(size, dtype=torch.long)

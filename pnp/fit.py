@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linalg import CGInfo, cg_reports, column, dot, planned
+from operators.linalg import CGInfo, accurate, cg_reports, column, dot, planned
 from operators.modes import trusted
 from operators.nonlinear import Operator
 
@@ -52,6 +52,7 @@ class Fit:
         limit: largest :math:`\gamma = \tau u^2 / \sigma_n^2` of Gaussian data, (B,): beyond it they are exact.
         floor: least noise standard deviation for gradients, (B,).
         rtol: relative residual of inner solves.
+        error: of their answers, relative, where that asks for more; see :func:`operators.linalg.accurate`.
     """
 
     def __init__(
@@ -65,9 +66,10 @@ class Fit:
         limit: Tensor,
         floor: Tensor,
         rtol: float,
+        error: float | None = None,
     ) -> None:
         self.likelihood, self.y, self.unit, self.norm = likelihood, y, unit, norm
-        self.back, self.limit, self.rtol = back, limit, rtol
+        self.back, self.limit, self.rtol, self.error = back, limit, rtol, error
         self._inner, self._reports = Inner(), list[CGInfo]()
         self._lately: list[int] = []  # iterations of the last solves
         self.planned: int | None = None  # iterations of an inner solve that does not look whether it is done
@@ -200,7 +202,7 @@ class Fit:
             return torch.zeros_like(u)
 
     def _solve(self, op: LinearOperator, b: Tensor, gamma: Tensor, x0: Tensor | None) -> Tensor:
-        with cg_reports() as reports, trusted(), planned(self.planned):
+        with cg_reports() as reports, trusted(), planned(self.planned), accurate(self.error):
             x = op.solve_normal(b, gamma, x0=x0, rtol=self.rtol)
         self._reports += reports
         if len(self._reports) > _UNREAD:

@@ -161,6 +161,7 @@ class Solver(nn.Module):
             likelihood, y, unit=unit, norm=facts.norm, back=facts.back, limit=facts.gamma_limit,
             floor=1e-3 * unit * facts.gain.sqrt(),
             rtol=min(usual, max(0.01 * self.stop.tolerance, finest)),  # a fixed point asked for more needs more
+            error=0.5 * self.stop.tolerance,
         )  # fmt: skip
         no_mean = facts.no_mean if bool(facts.no_mean.any()) else None
         prior = Prior(self.denoiser, facts.calibration, no_mean, self.op.support)

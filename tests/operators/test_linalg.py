@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from operators import Radon
 from operators.implicit import implicit_solve
-from operators.linalg import cg, cg_reports, column, default_rtol, dot, planned, power_norm
+from operators.linalg import accurate, cg, cg_reports, column, default_rtol, dot, planned, power_norm
 
 
 def systems(batch=3, n=8, *, complex_values=False, seed=0):
@@ -165,3 +165,27 @@ def test_planned_runs_give_what_runs_that_look_give():
     with planned(int(info.iterations.max()) - 1):
         unfinished = cg(apply, b)[1].unfinished
     assert unfinished.tolist() == (info.iterations == info.iterations.max()).tolist()
+
+
+@pytest.mark.parametrize("error", [1e-1, 1e-3, 1e-6])
+def test_an_error_that_is_asked_for_is_kept_however_large_the_matrix(error):
+    g = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(2, 20, 20, generator=g, dtype=torch.float64))[0]
+    matrix = (
+        torch.eye(20, dtype=torch.float64) + 1e6 * basis @ torch.diag(torch.logspace(-8, 0, 20).double()) @ basis.mT
+    )
+    x = torch.randn(2, 20, generator=g, dtype=torch.float64)
+    near = x + 0.3 * torch.randn(2, 20, generator=g, dtype=torch.float64)
+    b = (matrix @ x[..., None])[..., 0]
+
+    def off(found):
+        return ((found - x).norm(dim=1) / near.norm(dim=1)).max()
+
+    def solved(v, start):
+        return cg(lambda w: (matrix[: len(w)] * w[:, None]).sum(2), v, x0=start, rtol=1e-4)[0]
+
+    with accurate(error):
+        assert off(both := solved(b, near)) <= error
+        one = solved(2.0**30 * b[:1], 2.0**30 * near[:1]) / 2.0**30
+    assert torch.allclose(one, both[:1], rtol=0, atol=1e-9)
+    assert off(solved(b, near)) > 0.1  # the residual is small beside b, which is large

@@ -11,6 +11,7 @@ from torch import Tensor
 from denoisers import Denoiser
 from denoisers.evaluation.precision import wants_full_precision
 from operators import Identity, NonCartesianMRI, Radon, gaussian_noise, radial_trajectory
+from operators.linalg import accurate
 from pnp import Expert, PnPADMM, PnPHQS, State, Stop
 
 SPIN, STRENGTH = 1.1, 0.01
@@ -94,6 +95,32 @@ def test_one_coil_along_48_spokes_with_little_noise(noise_std, monkeypatch):
     assert slow.solve(y).reason == "converged"
     monkeypatch.setattr("pnp.state._PATIENCE", 10**9)
     assert slow.solve(y).reason == "max_iter"
+
+
+@pytest.mark.parametrize("noise_std", [0.01, 0.002])
+def test_inner_solves_are_as_accurate_as_the_tolerance_however_little_the_noise(noise_std, monkeypatch):
+    """Radial k-space, whose normal operator has eigenvalues of five decades."""
+    shape = (32, 32)
+    x = torch.zeros(1, 1, *shape, dtype=torch.complex64)
+    x[..., 8:20, 10:24], x[..., 12:16, 12:30] = 1, 0.5
+    op = NonCartesianMRI(radial_trajectory(16, 64), shape)
+    y = gaussian_noise(op(x), noise_std)
+
+    def smooth(x, sigma):
+        return (4 * x + x.roll(1, -1) + x.roll(-1, -1) + x.roll(1, -2) + x.roll(-1, -2)) / 8
+
+    def solved(tolerance):
+        stop = Stop(tolerance=tolerance)
+        return PnPADMM(op, smooth, noise_std=noise_std, calibration=None, stop=stop).solve(y).x
+
+    def off(x):
+        return ((x - limit).norm() / limit.norm()).item()
+
+    limit = solved(1e-7)
+    close = off(solved(5e-3))
+    assert close < 5e-3
+    monkeypatch.setattr("pnp.fit.accurate", lambda error: accurate(None))
+    assert off(solved(5e-3)) > 2 * close  # to 1e-5 of a right-hand side that is much larger
 
 
 @pytest.mark.parametrize("c", [1e-8, 1e8])
