@@ -51,8 +51,7 @@ class Fit:
         back: :math:`A^* y` of a linear operator.
         limit: largest :math:`\gamma = \tau u^2 / \sigma_n^2` of Gaussian data, (B,): beyond it they are exact.
         floor: least noise standard deviation for gradients, (B,).
-        rtol: relative residual of inner solves.
-        error: of their answers, relative, where that asks for more; see :func:`operators.linalg.accurate`.
+        tolerance: of the fixed point, which says how far inner solves go, in their residual and their answers' error.
     """
 
     def __init__(
@@ -65,11 +64,13 @@ class Fit:
         back: Tensor,
         limit: Tensor,
         floor: Tensor,
-        rtol: float,
-        error: float | None = None,
+        tolerance: float,
     ) -> None:
         self.likelihood, self.y, self.unit, self.norm = likelihood, y, unit, norm
-        self.back, self.limit, self.rtol, self.error = back, limit, rtol, error
+        self.back, self.limit = back, limit
+        usual, finest = (1e-7, 1e-12) if y.real.dtype == torch.float64 else (1e-5, 1e-6)
+        self.rtol = min(usual, max(0.01 * tolerance, finest))  # a fixed point asked for more needs more
+        self.error = 0.5 * tolerance
         self._inner, self._reports = Inner(), list[CGInfo]()
         self._lately: list[int] = []  # iterations of the last solves
         self.planned: int | None = None  # iterations of an inner solve that does not look whether it is done

@@ -156,12 +156,9 @@ class Solver(nn.Module):
         """What the method sees of the data ``y``."""
         likelihood, y = self.likelihood.with_noise(facts.noise_std), self.likelihood.given(y)
         unit = facts.calibration.scale
-        usual, finest = (1e-7, 1e-12) if y.real.dtype == torch.float64 else (1e-5, 1e-6)
         fit = Fit(
             likelihood, y, unit=unit, norm=facts.norm, back=facts.back, limit=facts.gamma_limit,
-            floor=1e-3 * unit * facts.gain.sqrt(),
-            rtol=min(usual, max(0.01 * self.stop.tolerance, finest)),  # a fixed point asked for more needs more
-            error=0.5 * self.stop.tolerance,
+            floor=1e-3 * unit * facts.gain.sqrt(), tolerance=self.stop.tolerance,
         )  # fmt: skip
         no_mean = facts.no_mean if bool(facts.no_mean.any()) else None
         prior = Prior(self.denoiser, facts.calibration, no_mean, self.op.support)
