@@ -70,7 +70,7 @@ class Fit:
         self.back, self.limit = back, limit
         usual, finest = (1e-7, 1e-12) if y.real.dtype == torch.float64 else (1e-5, 1e-6)
         self.rtol = min(usual, max(0.01 * tolerance, finest))  # a fixed point asked for more needs more
-        self.error = 0.5 * tolerance
+        self.error = 5 * tolerance  # a bound, of which measured errors are a small part
         self._inner, self._reports = Inner(), list[CGInfo]()
         self._lately: list[int] = []  # iterations of the last solves
         self.planned: int | None = None  # iterations of an inner solve that does not look whether it is done

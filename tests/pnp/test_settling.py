@@ -97,7 +97,7 @@ def test_one_coil_along_48_spokes_with_little_noise(noise_std, monkeypatch):
     assert slow.solve(y).reason == "max_iter"
 
 
-@pytest.mark.parametrize("noise_std", [0.01, 0.002])
+@pytest.mark.parametrize("noise_std", [0.002, 0.0005])
 def test_inner_solves_are_as_accurate_as_the_tolerance_however_little_the_noise(noise_std, monkeypatch):
     """Radial k-space, whose normal operator has eigenvalues of five decades."""
     shape = (32, 32)
@@ -117,10 +117,9 @@ def test_inner_solves_are_as_accurate_as_the_tolerance_however_little_the_noise(
         return ((x - limit).norm() / limit.norm()).item()
 
     limit = solved(1e-7)
-    close = off(solved(5e-3))
-    assert close < 5e-3
+    assert off(solved(1e-3)) < 1e-3
     monkeypatch.setattr("pnp.fit.accurate", lambda error: accurate(None))
-    assert off(solved(5e-3)) > 2 * close  # to 1e-5 of a right-hand side that is much larger
+    assert off(solved(1e-3)) > 1e-2  # to 1e-5 of a right-hand side that is much larger
 
 
 @pytest.mark.parametrize("c", [1e-8, 1e8])
