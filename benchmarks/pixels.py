@@ -12,6 +12,7 @@ import math
 import statistics
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,22 +26,25 @@ from pnp.finer import block_means
 
 from .common import parser, save, table
 from .strength import TV, score
-from .strength_problems import PROBLEMS, Case, images
+from .strength_problems import PROBLEMS, Case, images, low_dose
 
 
-def _still_finer(big: Tensor, level: float, seed: int) -> Case:
+def _still_finer(big: Tensor, level: float, seed: int, *, dose: bool = False) -> Case:
     """180 views of an image on pixels four times as fine, each bin the mean of four rays."""
     side = big.shape[-1] // 4
     angles = torch.arange(180, dtype=torch.float64) * (math.pi / 180)
     op = Radon(side, angles)
     rays = Radon(4 * side, angles, 4 * op.detector_count, pixel_size=0.25, detector_spacing=0.25)
     clean = rays.A(big).unflatten(-1, (-1, 4)).mean(-1)
+    if dose:
+        return low_dose(op, clean, block_means(big, 4), level, seed)
     std = float(std_from_snr(clean, level))
     return Case(op, gaussian_noise(clean, std, seed=seed), std, block_means(big, 4))
 
 
 CASES: dict[str, tuple[tuple[float, ...], Callable[[Tensor, float, int], Case]]] = {
     "CT 180, finer still": ((20.0, 30.0, 40.0), _still_finer),
+    "CT 180, low dose, finer still": ((1e3, 3e3, 1e4), partial(_still_finer, dose=True)),
     **{
         name: (levels, lambda big, level, seed, make=make: make(avg_pool2d(big, 2), level, seed))
         for name, (field, levels, make) in PROBLEMS.items()

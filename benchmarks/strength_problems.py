@@ -36,7 +36,7 @@ from pnp.train.recipes.unrolled import coil_maps
 from .common import data_folder
 from .radio import SKIES, sky
 
-__all__ = ["PROBLEMS", "Case", "images"]
+__all__ = ["PROBLEMS", "Case", "images", "low_dose"]
 
 
 class Case(NamedTuple):
@@ -75,14 +75,20 @@ def _ct(views: int, *, coarse: bool = False, dose: bool = False) -> Callable[[Te
         op = _radon(x.shape[-1], views)
         clean = _radon(x.shape[-1], views, 2).A(fine) if coarse else op.A(x)
         if dose:
-            density = 4 / float(clean.max())
-            y = transmission_noise((density * clean).clamp(min=0), level, seed=seed)
-            weights = level**0.5 * (-y / 2).exp()
-            return Case(Weighted(weights[0]) @ (density * op), weights * y, 1.0, x)
+            return low_dose(op, clean, x, level, seed)
         std = float(std_from_snr(clean, level))
         return Case(op, gaussian_noise(clean, std, seed=seed), std, x)
 
     return case
+
+
+def low_dose(op: Radon, clean: Tensor, x: Tensor, photons: float, seed: int) -> Case:
+    """Counts, whitened, the densest of the rays ``clean`` at optical depth 4. Band-limited rays overshoot below zero
+    beside edges; what is measured of them is not cut there: that would be another model than the operator's."""
+    density = 4 / float(clean.max())
+    y = transmission_noise(density * clean, photons, seed=seed)
+    weights = photons**0.5 * (-y / 2).exp()
+    return Case(Weighted(weights[0]) @ (density * op), weights * y, 1.0, x)
 
 
 def _radio(x: Tensor, snr: float, seed: int) -> Case:
