@@ -60,8 +60,8 @@ class Compose(Made):
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ()
 
-    def finer(self, factor: int) -> LinearOperator:
-        inner = self.inner.finer(factor)
+    def finer(self, factor: int, rays: int = 1) -> LinearOperator:
+        inner = self.inner.finer(factor, rays)
         assert isinstance(inner, LinearOperator)
         return self.outer @ inner
 
@@ -137,8 +137,8 @@ class Scaled(Made):
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.operator.doubts(y)
 
-    def finer(self, factor: int) -> LinearOperator:
-        inner = self.operator.finer(factor)
+    def finer(self, factor: int, rays: int = 1) -> LinearOperator:
+        inner = self.operator.finer(factor, rays)
         assert isinstance(inner, LinearOperator)
         return self.factor * inner
 

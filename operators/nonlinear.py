@@ -76,9 +76,9 @@ class Operator(nn.Module, metaclass=Lasting):
         fit, to see which of them explains it."""
         yield from ()
 
-    def finer(self, factor: int) -> "Operator":
+    def finer(self, factor: int, rays: int = 1) -> "Operator":
         """The same measurement of images on pixels ``factor`` times as fine, whose means over blocks are images of this
-        operator.
+        operator; bins of a detector are means over ``rays`` finer ones, where they would else end at its band.
 
         Raises:
             TypeError: what is measured depends on the pixels. ValueError: ``factor`` is not a whole number from 1 on.

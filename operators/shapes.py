@@ -128,10 +128,10 @@ def check_broadcast(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: shape {tuple(values.shape)} does not broadcast to data {('B', *shape)}")
 
 
-def check_factor(factor: int) -> int:
-    """``factor``, a whole number from 1 on; a ValueError else."""
+def check_factor(factor: int, name: str = "factor") -> int:
+    """``factor``, a whole number from 1 on; a ValueError that has its ``name`` else."""
     if type(factor) is not int or factor < 1:
-        raise ValueError(f"factor: expected a whole number from 1 on, got {factor!r}")
+        raise ValueError(f"{name}: expected a whole number from 1 on, got {factor!r}")
     return factor
 
 

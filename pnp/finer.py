@@ -38,6 +38,8 @@ class FinerGrid(nn.Module):
         solver: of line integrals: :class:`operators.Radon`, :class:`operators.FanBeam`, weighted, scaled or behind
             :class:`operators.BeerLambert`; any method, likelihood, strength.
         factor: r, a whole number from 1 on.
+        rays: of which the detector's bins are means, by default r: edges have frequencies beyond the detector's band,
+            which measured bins fold back into it. 1: projections end at the band, as simulated ones of ``op`` do.
 
     Attributes:
         solver: that on fine pixels, for :func:`pnp.uncertainty` and other questions.
@@ -55,13 +57,13 @@ class FinerGrid(nn.Module):
     (torch.Size([1, 1, 16, 16]), torch.Size([1, 1, 32, 32]))
     """
 
-    def __init__(self, solver: Solver, factor: int = 2) -> None:
+    def __init__(self, solver: Solver, factor: int = 2, rays: int | None = None) -> None:
         super().__init__()
         if not isinstance(solver, Solver):
             raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
         likelihood = solver.likelihood
         op = likelihood.measured if isinstance(likelihood, Gaussian) else likelihood.op
-        self.solver, self.factor = solver.with_op(likelihood.with_op(op.finer(factor))), factor
+        self.solver, self.factor = solver.with_op(likelihood.with_op(op.finer(factor, rays or factor))), factor
 
     def forward(self, y: Tensor) -> Tensor:
         """The images (B, C, H, W) of data ``y``."""

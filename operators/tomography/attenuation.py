@@ -38,8 +38,8 @@ class BeerLambert(Operator):
         self.in_shape, self.in_dtype = op.in_shape, op.in_dtype
         self.out_shape, self.out_dtype = op.out_shape, op.out_dtype
 
-    def finer(self, factor: int) -> "BeerLambert":
-        op = self.op.finer(factor)
+    def finer(self, factor: int, rays: int = 1) -> "BeerLambert":
+        op = self.op.finer(factor, rays)
         assert isinstance(op, LinearOperator)
         return BeerLambert(op, self.intensity)
 

@@ -198,7 +198,7 @@ class FanBeam(LinearOperator):
         given = {"offset": offset, "centre_offset": centre_offset}
         return self._changed(self.angles, {name: value for name, value in given.items() if value is not None})
 
-    def finer(self, factor: int) -> "FanBeam":
+    def finer(self, factor: int, rays: int = 1) -> "FanBeam":  # its rays are points, not bins of a band
         line, shifts = self.parallel, {"offset": self.offset, "centre_offset": self.centre_offset}
         height, width = (check_factor(factor) * n for n in line.image_shape)
         return FanBeam(

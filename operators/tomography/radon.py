@@ -17,6 +17,7 @@ from .consistency import inconsistent
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
 from .field_of_view import beyond
 from .footprint import disc, sinc
+from .rays import BinMeans
 from .shifts import check_shift, each_view, largest_shift, mean_shift
 from .view_weights import ViewWeights
 
@@ -268,15 +269,17 @@ class Radon(LinearOperator):
             other.nufft, other.gain = self.nufft, self.gain
         return other
 
-    def finer(self, factor: int) -> "Radon":
-        return self._with(self.detector_count, self.offset, check_factor(factor))
+    def finer(self, factor: int, rays: int = 1) -> LinearOperator:
+        near = self._with(self.detector_count, self.offset, check_factor(factor))
+        more = check_factor(rays, "rays") * self.detector_count
+        return near if rays == 1 else BinMeans(self._with(more, self.offset, factor, rays), near, rays)
 
-    def _with(self, detector_count: int, offset: float | Tensor, factor: int = 1) -> "Radon":
+    def _with(self, detector_count: int, offset: float | Tensor, factor: int = 1, rays: int = 1) -> "Radon":
         height, width = (factor * n for n in self.image_shape)
         other = Radon(
             (height, width), self.angles.cpu() % (2 * math.pi), detector_count, pixel_size=self.pixel_size / factor,
-            detector_spacing=self.detector_spacing, offset=offset.cpu() if isinstance(offset, Tensor) else offset,
-            circle=self.mask is not None, channels=self.in_shape[0], **self.nufft.options,
+            detector_spacing=self.detector_spacing / rays, circle=self.mask is not None, channels=self.in_shape[0],
+            offset=offset.cpu() if isinstance(offset, Tensor) else offset, **self.nufft.options,
         ).to(self.angles.device)  # fmt: skip
         other.angles = self.angles
         return other
