@@ -26,7 +26,7 @@ _TEXTURE = 1.03  # where patches hold noise alone, a quarter of directions have 
 _ROUGH = 1.15  # half of the blocks over the smoothest ones: 1.00 to 1.08 of smooth images
 _ALIKE = 0.5  # correlation of neighbours: 0.37 of anti-aliased down-sampling, 0.6 of a Gaussian blur of 0.7 pixels
 _USUAL = 1.2  # factor by which estimates from white noise are off at most
-_UNTOLD = 2.0  # where there are too few pixels to tell
+_UNTOLD, _FEWEST = 2.0, 400  # a factor, where there are too few pixels to tell
 _SURE = 1.55  # up to which a network counts, that knows less of smooth drawings than their blocks tell
 _SEED = 7_919_004_417  # of nobody's mask
 
@@ -137,7 +137,8 @@ def _of_images(op: LinearOperator, y: Tensor, taken: Tensor) -> tuple[dict[str, 
     if bool(which.any()):
         levels = consistent_level(y[which], varying.expand_as(y)[which], least[which])
         found["what a denoiser leaves of the data"] = torch.full_like(least, torch.inf).masked_scatter(which, levels)
-    which = ~whole & (least > 0) & torch.isfinite(least)
+    enough = varying.expand_as(y).flatten(1).sum(1) >= _FEWEST
+    which = ~whole & (least > 0) & torch.isfinite(least) & enough
     if bool(which.any()):
         levels, factors = textured(y[which], varying.expand_as(y)[which], least[which])
         doubt = doubt.masked_scatter(which, factors)

@@ -48,7 +48,8 @@ class TextureNet(nn.Module):
 
     def forward(self, y: Tensor, measured: Tensor) -> Tensor:
         """Of images (B, 1, H, W) and ones where they are ``measured``, zeros elsewhere."""
-        cells, unit, told = neighbours(y * measured, measured)
+        own = self.decide.weight.dtype  # differences of small numbers are made in double precision
+        cells, unit, told = (v.to(own) for v in neighbours((y * measured).double(), measured.double()))
         for layer in self.layers:
             new = F.relu(layer(cells))
             cells = new + cells if new.shape == cells.shape else new
