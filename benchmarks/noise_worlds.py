@@ -4,7 +4,7 @@ In the first world an image has noise of deviation sigma; in the second the same
 (root mean square) are gone, as cameras and JPEG do, has noise of 1.7 sigma, so that the pixels vary as much in both. No
 number is 0.8 to 1.3 times both levels: an estimate that meets that goal in both worlds tells their data apart. A judge
 tries to: a linear discriminant on what is known of the data (quantiles of the residues of smooth blocks, or of
-magnitudes in k-space and its rings; what the regression of masked photographs says; how well the default solver
+magnitudes in k-space and its rings; what the network of masked photographs says; how well the default solver
 predicts a tenth of the data that it is not shown). It is told both levels, which no estimate is, learns from both
 worlds of all other images and is asked about the two of the one left out; the best of three regularisations counts.
 Its share of errors is the least share of data, over both worlds, for which any estimate of these statistics misses the
@@ -67,7 +67,7 @@ def of_photograph(op: Inpainting, y: Tensor, std: float) -> list[float]:
     """Statistics of masked photographs."""
     there = op.measured.expand_as(y)
     blocks = [math.log(float(smoothest_blocks(y, there, smooth=share)) / std) for share in SHARES]
-    return [*blocks, math.log(float(textured(y, there)) / std), *predicted(op, y, std)]
+    return [*blocks, math.log(float(textured(y, there, smoothest_blocks(y, there))[0]) / std), *predicted(op, y, std)]
 
 
 def of_coil(op: MRI, y: Tensor, std: float) -> list[float]:

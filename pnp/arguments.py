@@ -24,6 +24,8 @@ __all__ = [
     "positive",
 ]
 
+_AT_ONCE = 2**18  # values: volumes go in parts
+
 
 def positive(name: str, value: Any) -> float:
     """``value`` as a number; raise where it is none, or not positive and finite.
@@ -114,5 +116,6 @@ def check_values(name: str, value: Tensor) -> None:
     """Raise unless ``value`` is in single or double precision and finite."""
     if value.real.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name}: expected single or double precision, got {value.dtype}; convert with {name}.float()")
-    if not bool(torch.isfinite(value).all()):
+    parts = value.detach().flatten().split(_AT_ONCE)
+    if not bool(torch.stack([torch.isfinite(part).all() for part in parts]).all()):
         raise ValueError(f"{name}: holds NaN or infinite values")

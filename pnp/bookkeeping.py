@@ -114,8 +114,8 @@ class Run:
         """The last iterates; for samples that failed, the best ones; zeros for samples of zeros."""
         failed = torch.tensor([r in ("diverged", "not_finite") for r in self.reasons], device=self.state.x.device)
         x, x_data = choose(failed, self.best, (self.state.x, self.state.x_data))
-        alive = self.state.facts.alive
-        return choose(alive, x, torch.zeros_like(x)), choose(alive, x_data, torch.zeros_like(x_data))
+        alive, zero = self.state.facts.alive, torch.zeros_like(x[:0]).sum(0, keepdim=True)
+        return choose(alive, x, zero.expand_as(x)), choose(alive, x_data, zero.expand_as(x))
 
 
 def _reason(finite: bool, large: bool, close: bool) -> str:

@@ -10,6 +10,7 @@ from operators.base import LinearOperator
 from operators.linalg import CGInfo, accurate, cg_reports, column, dot, planned
 from operators.modes import trusted
 from operators.nonlinear import Operator
+from operators.slabs import each_slab
 
 from .likelihood import Gaussian, Likelihood
 
@@ -169,9 +170,9 @@ class Fit:
         if type(self.likelihood).closed:
             gamma = self.gamma(tau)
             back = self.back if offset is None else op.A_adjoint(self.y - offset)
-            return self._solve(op, z + column(gamma, z) * back, gamma, x0)
+            return self._solve(op, z, back, gamma, x0)
         weight = tau / self.longest() / self.norm**2 * self._typical()
-        c, offset = column(weight, z), torch.zeros_like(self.y) if offset is None else offset
+        offset = torch.zeros_like(self.y) if offset is None else offset
         x = z if x0 is None else x0
         v = op.A(x) + offset
         length = tau / weight
@@ -179,7 +180,7 @@ class Fit:
         d = self._dual(u) * column(length, u)
         going = torch.ones_like(weight)  # 1 for samples that continue, 0 for those that are done
         for _ in range(_SPLITS):
-            new = self._solve(op, z + c * op.A_adjoint(u - d - offset), weight, x)
+            new = self._solve(op, z, op.A_adjoint(u - d - offset), weight, x)
             v = op.A(new) + offset
             ahead = _RELAX * v + (1 - _RELAX) * u
             close = self.data_prox(ahead + d, length)
@@ -202,9 +203,16 @@ class Fit:
         except TypeError:  # no gradient
             return torch.zeros_like(u)
 
-    def _solve(self, op: LinearOperator, b: Tensor, gamma: Tensor, x0: Tensor | None) -> Tensor:
+    def _solve(self, op: LinearOperator, z: Tensor, back: Tensor, gamma: Tensor, x0: Tensor | None) -> Tensor:
+        """Solution of (I + gamma A* A) x = z + gamma back, of volumes slab by slab, where that goes."""
+
+        def solve(op: LinearOperator, sample: int | slice, z: Tensor, back: Tensor, *x0: Tensor) -> Tensor:
+            g = gamma[sample].expand(len(z))
+            return op.solve_normal(z + column(g, z) * back, g, x0=x0[0] if x0 else None, rtol=self.rtol)
+
+        slabs, images = op.slabs(len(z)) if z.ndim == 5 else None, (z, back, *(() if x0 is None else (x0,)))
         with cg_reports() as reports, trusted(), planned(self.planned), accurate(self.error):
-            x = op.solve_normal(b, gamma, x0=x0, rtol=self.rtol)
+            x = solve(op, slice(None), *images) if slabs is None else each_slab(slabs, solve, *images)
         self._reports += reports
         if len(self._reports) > _UNREAD:
             self.hear(self.said().tolist())

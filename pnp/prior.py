@@ -60,7 +60,7 @@ class Prior:
             axes = tuple(range(1, clean.ndim))
             clean = clean - clean.mean(axes, keepdim=True) * column(self.no_mean, clean)
         if self.support is not None:
-            clean = torch.where(self.support, clean, torch.zeros_like(clean))
+            clean = torch.where(self.support, clean, 0)
         return clean if bounded is None else bounded.project(clean, sigma)
 
 

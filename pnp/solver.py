@@ -249,8 +249,8 @@ class Solver(nn.Module):
         with self._gradients(y, x0):
             kept = state if isinstance(state, Run) else None
             state = self.begin(y, x0=x0) if state is None else continued(self, kept.state if kept else state, y, x0)
-            problem = self.problem(y, state.facts)
-            run = Run(state, self.stop) if kept is None else kept.at(state)
+            problem, facts = self.problem(y, state.facts), state.facts
+            run, state = Run(state, self.stop) if kept is None else kept.at(state), None  # it holds volumes
             settings = {} if checkpoint is None else described(self, y, x0)
             by_hand = self.expert is not None
             advance = partial(self.advance, problem, enough=0.0 if by_hand else self.stop.tolerance)
@@ -262,12 +262,12 @@ class Solver(nn.Module):
                 if checkpoint is not None and run.count % every == 0:
                     save(checkpoint, run, settings, x0)
             run.finish("max_iter")
-            x, x_data = (v.clone() for v in run.answer())  # the user's: the state is not changed through them
-            x = problem.prior.answer(x)
-            strength = self.strength if state.facts.strength is None else state.facts.strength
-            end = None if by_hand else self.end(state.facts)[0]
+            x = problem.prior.answer(run.answer()[0].clone())  # the user's: the state is not changed through it
+            strength = self.strength if facts.strength is None else facts.strength
+            end = None if by_hand else self.end(facts)[0]
             told, health = report(problem, run, x, strength=None if by_hand else strength, end=end)
-            return Result(x, x_data, run.reasons, run.history, told, run.state, health, Source(self, y, x0, run))
+            x_data, source = run.answer()[1].clone(), Source(self, y, x0, run)
+            return Result(x, x_data, run.reasons, run.history, told, run.state, health, source)
 
     def forward(self, y: Tensor, op: Any = None) -> Tensor:
         """The reconstruction (B, C, H, W); with ``op`` in place of the solver's own operator, if given."""

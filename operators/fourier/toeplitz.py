@@ -66,9 +66,10 @@ class Toeplitz:
         if x.device.type == "cpu":
             count = max(1, _AT_ONCE * torch.get_num_threads() // (a * max(1, rows[..., 0, 0].numel())))
         for k in range(0, rows.shape[-1], count):
-            some = rows[..., k : k + count].transpose(-2, -1).contiguous()
-            columns = torch.fft.fft(some, n=a, dim=-1) * spectrum[k : k + count]
-            rows[..., k : k + count] = torch.fft.ifft(columns, dim=-1)[..., :h].transpose(-2, -1)
+            some = slice(k, k + count)  # without names, so that columns are kept twice at most
+            columns = torch.fft.fft(rows[..., some].transpose(-2, -1).contiguous(), n=a, dim=-1) * spectrum[some]
+            rows[..., some] = torch.fft.ifft(columns, dim=-1)[..., :h].transpose(-2, -1)
+            del columns
         return backward(rows, n=b, dim=-1)[..., :w].contiguous()
 
     def circulant(self) -> Tensor:

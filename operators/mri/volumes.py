@@ -177,11 +177,11 @@ class StackedMRI(_Coils):
 
     # the same in every plane, so that the transform through the slices cancels in the normal operator
 
-    def slabs(self, batch: int) -> Slabs:
+    def slabs(self, batch: int, pixels: int = _PIXELS) -> Slabs:
         _, depth, height, width = self.in_shape
         if self.coil_maps is not None and len(self.coil_maps) not in (1, batch):
             raise ValueError(f"coil_maps: holds {len(self.coil_maps)} samples, the batch has {batch}")
-        for sample, planes in places(batch, depth, max(1, _PIXELS // (height * width))):
+        for sample, planes in places(batch, depth, max(1, pixels // (height * width))):
             maps = self.coil_maps
             if maps is not None:
                 maps = maps[sample if len(maps) > 1 else 0, :, planes].transpose(0, 1)
@@ -197,11 +197,9 @@ class StackedMRI(_Coils):
         rows = torch.polar(torch.full_like(angles, depth**-0.5), angles)
         few = copy.copy(self)
         few._buffers = dict(self._buffers)
-        few._set(
-            None if self.coil_maps is None else self.coil_maps.detach()[:, :, chosen],
-            (len(chosen), height, width), (len(chosen), y.shape[-1]),
-        )  # fmt: skip
-        return few, _through(torch.einsum("kd,bcdm->bckm", rows, y))
+        few.coil_maps = None if self.coil_maps is None else self.coil_maps.detach()[:, :, chosen]
+        few.in_shape, few.out_shape = (1, len(chosen), height, width), (y.shape[1], len(chosen), y.shape[-1])
+        return few, _through(rows @ y)  # which copies no data
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
         check_precision("x", x)
@@ -223,7 +221,7 @@ class StackedMRI(_Coils):
 
     def norm(self) -> float:
         batch = 1 if self.coil_maps is None else len(self.coil_maps)
-        return slab_norm(self.slabs(batch), (1, *self.in_shape[2:]), self._device())
+        return slab_norm(self.slabs(batch, _PIXELS // 4), (1, *self.in_shape[2:]), self._device())  # double precision
 
 
 class _Planes(LinearOperator):
@@ -240,7 +238,8 @@ class _Planes(LinearOperator):
         if self.maps is None:
             return self.nufft.A_adjoint_A(x)
         total = None
-        for s in constant_like(self.maps, x, "coil_maps").split(1, 1):
+        for coil in self.maps.split(1, 1):
+            s = constant_like(coil, x, "coil_maps")
             image = s.conj() * self.nufft.A_adjoint_A(s * x)
             total = image if total is None else total + image
         assert total is not None

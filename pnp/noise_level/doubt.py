@@ -6,7 +6,8 @@ __all__ = ["DOUBTFUL", "is_unsure", "said"]
 
 DOUBTFUL = 1.4
 """Factor from which on an estimate is called unsure. At 1.28, the spread of levels that are as good as the truth (0.8
-to 1.3 times), twice as many right ones are doubted for few more wrong ones (``python -m benchmarks.noise_doubt``)."""
+to 1.3 times), half as many right ones again are doubted for hardly more wrong ones (images of
+``python -m benchmarks.noise_doubt``)."""
 
 _WORDS = "; it may be off by a factor of "
 

@@ -14,7 +14,7 @@ from .doubt import said
 from .patches import smallest_variance, smoothest_blocks
 from .redundancy import redundancy
 from .rings import share_of_noise
-from .texture import spread, textured
+from .texture import textured
 from .weighted import evenly_weighted
 
 __all__ = ["estimate_noise", "judged", "noise_doubt"]
@@ -26,6 +26,8 @@ _TEXTURE = 1.03  # where patches hold noise alone, a quarter of directions have 
 _ROUGH = 1.15  # half of the blocks over the smoothest ones: 1.00 to 1.08 of smooth images
 _ALIKE = 0.5  # correlation of neighbours: 0.37 of anti-aliased down-sampling, 0.6 of a Gaussian blur of 0.7 pixels
 _USUAL = 1.2  # factor by which estimates from white noise are off at most
+_UNTOLD, _FEWEST = 2.0, 400  # a factor, where there are too few pixels to tell
+_SURE = 1.55  # up to which a network counts, that knows less of smooth drawings than their blocks tell
 _SEED = 7_919_004_417  # of nobody's mask
 
 
@@ -38,7 +40,7 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
                                  (:func:`.patches.smallest_variance`); where hardly any patch is whole, residues of
                                  smooth blocks (:func:`.patches.smoothest_blocks`); of photographs with texture the
                                  level that fits what the shipped denoiser leaves (:func:`.denoised.consistent_level`),
-                                 and where pixels are missing what a regression knows of photographs
+                                 and where pixels are missing what a network knows of photographs
                                  (:func:`.texture.textured`)
     everything else              what no image explains (:func:`.redundancy.redundancy`), patches of the adjoint image
                                  relative to those of simulated noise, and of complex data the lowest tenth of their
@@ -71,7 +73,7 @@ def noise_doubt(op: LinearOperator, y: Tensor) -> Tensor:
     r"""By which factor d the level of :func:`estimate_noise` may be off, (B,) numbers from 1 on: the true deviation is
     expected in :math:`[\hat\sigma / d, \hat\sigma d]`, in nine cases of ten.
 
-    Found from what the data show of texture: blocks of pixels, rings of k-space; 1.2 elsewhere. Above 1.4 reports say
+    Found from what the data show of texture: masked pixels, rings of k-space; 1.2 elsewhere. Above 1.4 reports say
     that an estimate is unsure. How often the truth lies within is told by ``python -m benchmarks.noise_levels``.
 
     Raises:
@@ -128,22 +130,22 @@ def _of_images(op: LinearOperator, y: Tensor, taken: Tensor) -> tuple[dict[str, 
         found["smooth blocks of the data"] = torch.where(few, blocks, torch.inf)
     least = torch.stack(list(found.values())).amin(0)
     whole = taken.flatten(1).all(1)
-    doubted = ~few & whole & (other > _TEXTURE * patches) & (least > 0)
-    masked = ~whole & (least > 0)
-    if bool(masked.any()):
-        masked = masked & (smoothest_blocks(y, varying.expand_as(y), smooth=0.5) > _ROUGH * least)
-    if bool((doubted | masked).any()):
-        photographs = _gives_photographs(op, y)
-        for which, name, refined in (
-            (doubted & photographs, "what a denoiser leaves of the data", consistent_level),
-            (masked & photographs, "smooth blocks of the data, less the usual texture", lambda v, m, _: textured(v, m)),
-        ):
-            if bool(which.any()):
-                levels = refined(y[which], varying.expand_as(y)[which], least[which])
-                found[name] = torch.full_like(least, torch.inf).masked_scatter(which, levels)
-    doubt = torch.full_like(least, _USUAL)
-    if not bool(whole.all()):
-        doubt = torch.where(whole, doubt, spread(y, varying.expand_as(y)))
+    which = ~few & whole & (other > _TEXTURE * patches) & (least > 0)
+    photographs = _gives_photographs(op, y) if bool((which | ~whole).any()) else which
+    doubt = torch.where(whole, _USUAL, torch.full_like(least, _UNTOLD))
+    which = which & photographs
+    if bool(which.any()):
+        levels = consistent_level(y[which], varying.expand_as(y)[which], least[which])
+        found["what a denoiser leaves of the data"] = torch.full_like(least, torch.inf).masked_scatter(which, levels)
+    enough = varying.expand_as(y).flatten(1).sum(1) >= _FEWEST
+    which = ~whole & (least > 0) & torch.isfinite(least) & enough
+    if bool(which.any()):
+        levels, factors = textured(y[which], varying.expand_as(y)[which], least[which])
+        doubt = doubt.masked_scatter(which, factors)
+        levels = torch.full_like(least, torch.inf).masked_scatter(which, levels)
+        known = doubt <= _SURE
+        known = known | (smoothest_blocks(y, varying.expand_as(y), smooth=0.5) > _ROUGH * least)
+        found["smooth blocks of the data, less the usual texture"] = torch.where(known & photographs, levels, torch.inf)
     return found, doubt
 
 

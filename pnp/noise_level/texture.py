@@ -1,88 +1,106 @@
-"""Noise of photographs of which only some pixels are measured: how much of what varies in their blocks is texture."""
+"""Noise of photographs of which only some pixels are measured: a network that has seen their texture."""
 
 import math
+from functools import cache
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .patches import chi2_quantile, residues
+from denoisers.evaluation.precision import full_precision
+from denoisers.weights import load_weights
+from denoisers.weights.filling import fill
+from operators.linalg import column
+from operators.modes import exact
 
-__all__ = ["MARGIN", "SHARES", "curve", "describe", "spread", "textured"]
+from .neighbours import STATISTICS, neighbours
 
-SHARES = (0.02, 0.01, 0.015, 0.05, 0.1, 0.2, 0.5)
-_PIXELS, _SIDES = (20, 12), (8, 6)  # measured ones in a block, and its least side, for large blocks and small ones
-_WEIGHTS = (
-    0.02515, -0.15, 1.159, -1.433, -0.36, -0.07652, -0.2757, -0.0346, 1.026, 0.03462, 1.487, 0.03995, 0.5666,
-    -0.02376, -0.01706, 0.1303, 0.2244, 0.2592, -0.08853, 1.137, -0.0187, -0.2007, 0.08875, 0.1525, -1.978, 0.01095,
-    0.2272, 0.1301, 0.1527, 0.009828, 0.03539, 0.3488, 0.7263, 0.003294, -0.01122, 0.03902, 0.008493,
-)  # fmt: skip
-_SPREAD = (
-    -2.777, -0.9446, -0.7416, -1.334, 5.37, 0.02957, 1.218, -1.048, -0.7161, 1.222, -4.521, -3.265, 0.6534, 0.3651,
-    -0.0008318, -1.132, -1.058, 0.4993, 1.534, -9.032, -0.1808, -0.6125, 1.715, -2.359, 17.01, 1.398, -0.02528,
-    -0.4761, -3.1, -0.0965, 0.1032, -1.094, -2.596, -0.009505, 0.009931, -0.1563, -0.1597,
-)  # fmt: skip
-_NEAREST, _FARTHEST = 1.1, 1.2  # a factor, and the double logarithm of 28
-_STEEP = (2, 3, 5, 9, 13, 14)  # of the curve: at 5, 10 and 50 %, of small blocks at 5 %, the contrast, the share
-MARGIN = 0.02  # that the logarithm of a spread is fitted with
-_RANGE = (0.4, 1.0)  # of the correction
+__all__ = ["TextureNet", "textured"]
+
+_WIDTHS, _STRIDES = (16, 16, 24, 24, 32, 32, 48, 48), (1, 1, 2, 1, 2, 1, 2, 1)
+_HEADS, _HIDDEN, _MOST = 16, 48, 512
+_LOWEST = 0.4  # of the level of smooth blocks
+_NEAREST, _FARTHEST = 1.1, 1.2  # of the factor: the least, and the double logarithm of 28
+_WIDER = 1.26  # its logarithm than the network says: as far as a fifth of right answers are called unsure
 
 
-def textured(x: Tensor, measured: Tensor) -> Tensor:
-    r"""Deviation of white noise in photographs (B, C, H, W) of which some pixels are ``measured``, (B,); infinite where
-    there are too few for that.
+class TextureNet(nn.Module):
+    r"""Level of white noise in images of which some pixels are measured: its logarithm, that of the level's own error,
+    and the double logarithm of a factor that nine errors of ten do not exceed, (B, 3).
 
-    .. math:: \hat\sigma = q_{0.02}\, e^{w \cdot f}
+    Convolutions over :func:`.neighbours.neighbours`, from pixels to cells of 8 x 8; noise is the same in all cells and
+    texture is not, so each head weighs the cells by itself (:math:`a_h` softmax over cells c) and tells the mean and
+    deviation of its values, :math:`\sum_c a_{hc} v_{hc}`, to a layer that decides. Of an image c y it says what it says
+    of y, plus log c.
 
-    :math:`q_s` is the deviation that the share s of all blocks does not exceed, by the residues of quadratic surfaces
-    (:func:`.patches.smoothest_blocks`). Noise is the same in all blocks, texture is not: f is the curve
-    :math:`\log q_s / q_{0.02}`, that of smaller blocks, the contrast of the image, the share of its pixels, and
-    products of these; w is fitted to photographs and drawings (``python -m benchmarks.noise_texture``). The correction
-    is kept in 0.4 to 1.
+    >>> TextureNet().eval()(torch.rand(2, 1, 40, 40), torch.ones(2, 1, 40, 40)).shape
+    torch.Size([2, 3])
     """
-    low, high = (math.log(v) for v in _RANGE)
-    levels = [
-        math.inf if told is None else math.exp(float(told[0] + _dot(told[1], _WEIGHTS).clamp(low, high)))
-        for told in map(curve, x, measured)
-    ]
-    return x.new_tensor(levels)
+
+    def __init__(self) -> None:
+        super().__init__()
+        wide = (STATISTICS, *_WIDTHS)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, s, 1) for a, b, s in zip(wide, wide[1:], _STRIDES))
+        self.heads = nn.Conv2d(wide[-1], 2 * _HEADS, 1)
+        self.gather = nn.Linear(2 * _HEADS + wide[-1] + 2, _HIDDEN)
+        self.decide = nn.Linear(_HIDDEN, 3)
+
+    def forward(self, y: Tensor, measured: Tensor) -> Tensor:
+        """Of images (B, 1, H, W) and ones where they are ``measured``, zeros elsewhere."""
+        own = self.decide.weight.dtype  # differences of small numbers are made in double precision
+        cells, unit, told = (v.to(own) for v in neighbours((y * measured).double(), measured.double()))
+        for layer in self.layers:
+            new = F.relu(layer(cells))
+            cells = new + cells if new.shape == cells.shape else new
+        cells = cells.to(unit)  # from bfloat16, in training
+        weights, values = self.heads(cells).to(unit).flatten(2).chunk(2, 1)
+        weights = weights.softmax(-1)
+        mean = (weights * values).sum(-1)
+        deviation = ((weights * values.square()).sum(-1) - mean.square()).clamp_min(1e-6).sqrt()
+        found = self.decide(F.relu(self.gather(torch.cat((mean, deviation, cells.mean((2, 3)), told), 1))))
+        return found.to(unit) + F.pad(unit[:, None], (0, 2))
 
 
-def spread(x: Tensor, measured: Tensor) -> Tensor:
-    """By which factor an estimate of the noise of such images may be off, (B,), in nine of ten cases
-    (``python -m benchmarks.noise_doubt``); 2 where there are too few pixels to tell."""
-    logs = [
-        math.log(math.log(2)) if told is None else float(_dot(told[1], _SPREAD)) for told in map(curve, x, measured)
-    ]
-    return x.new_tensor([max(math.exp(math.exp(min(v, _FARTHEST))), _NEAREST) for v in logs])
+def textured(x: Tensor, measured: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Deviation of white noise in photographs (B, n, H, W) of which some pixels are ``measured``, (B,), 0.4 to 1 times
+    ``level``, that of their smoothest blocks (> 0, finite); and the factor, 1.1 to 28, by which it may be off in nine
+    of ten cases.
+
+    :class:`TextureNet`, trained by ``python -m benchmarks.noise_texture``, is asked about each of the n images by
+    itself, four ways up: the 512 x 512 pixels of which most are measured, where it is larger. The mean of its answers
+    counts.
+    """
+    found = []
+    with exact(x), full_precision():
+        for one, there in zip(x / column(level, x), measured):  # in units of the level
+            tiles = [_tile(*pair) for pair in zip(one.float(), there.float()) if bool(pair[1].any())]
+            each = [_network(x.device)(*pair) for tile in tiles for pair in zip(*map(_turned, tile))]
+            found.append(torch.cat(each).mean(0))
+    log, _, doubt = torch.stack(found).to(x.dtype).unbind(1)
+    doubt = (_WIDER * doubt.exp()).clamp_max(math.exp(_FARTHEST)).exp().clamp_min(_NEAREST)
+    return level * log.clamp(math.log(_LOWEST), 0).exp(), doubt
 
 
-def _dot(f: Tensor, weights: tuple[float, ...]) -> Tensor:
-    return describe(f) @ f.new_tensor(weights)
+def _tile(y: Tensor, measured: Tensor) -> list[Tensor]:
+    """Of (H, W) the part that is looked at, (1, 1, h, w)."""
+    rows, columns = (measured.amax(axis).nonzero()[:, 0] for axis in (1, 0))
+    y, measured = (v[None, None, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] for v in (y, measured))
+    sides = [min(n, _MOST) for n in y.shape[-2:]]
+    share = F.avg_pool2d(measured, sides, stride=64)[0, 0]
+    a, b = (64 * int(v) for v in torch.unravel_index(share.argmax(), share.shape))
+    return [v[..., a : a + sides[0], b : b + sides[1]] for v in (y, measured)]
 
 
-def curve(x: Tensor, measured: Tensor) -> tuple[Tensor, Tensor] | None:
-    """log q of the smoothest large blocks of (C, H, W), and what else is told of it; ``None``: too few blocks."""
-    share, logs = float(measured.double().mean()), []
-    for pixels, least in zip(_PIXELS, _SIDES):
-        side = max(least, math.ceil(math.sqrt(pixels / max(share, 1e-6))))
-        if min(x.shape[-2:]) < side:
-            return None
-        squares, freedom = residues(x.double(), measured.double(), side, 2)
-        if len(squares) < 100:
-            return None
-        quantiles = [(squares / chi2_quantile(freedom, s)).quantile(s) for s in SHARES]
-        if not float(min(quantiles)) > 0:
-            return None
-        logs.append(torch.stack(quantiles).log() / 2)
-    base = logs[0][0]
-    contrast = base - x[measured].double().std().log()
-    told = [logs[0][1:] - base, logs[1] - base, contrast[None], base.new_tensor([math.log(share)])]
-    return base, torch.cat(told)
+def _turned(x: Tensor) -> tuple[Tensor, ...]:
+    """As it is, by half a turn, mirrored at either diagonal."""
+    return x, x.flip(-2, -1), x.mT, x.mT.flip(-2, -1)
 
 
-def describe(f: Tensor) -> Tensor:
-    """What the correction is linear in, of (..., n) that :func:`curve` tells."""
-    steep = f[..., torch.tensor(_STEEP, device=f.device)]
-    products = steep[..., :, None] * steep[..., None, :]
-    rows, columns = torch.triu_indices(steep.shape[-1], steep.shape[-1], device="cpu")
-    return torch.cat((torch.ones_like(f[..., :1]), f, products[..., rows, columns]), -1)
+@cache
+def _network(device: torch.device) -> TextureNet:
+    place = Path(__file__).with_name("texture-v1.safetensors")
+    state, _ = load_weights(str(place), family="noise-level")
+    network = TextureNet().float().eval().requires_grad_(False)
+    fill(network, state, place.name)
+    return network.to(device)

@@ -85,10 +85,9 @@ class PnPADMM(Solver):
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         tau, alpha = column(at.tau, s.x), column(s.relaxed, s.x)
-        u = tau * s.w
-        x = p.fit.prox(s.x - u, at.tau, x0=s.x_data)
+        x = p.fit.prox(s.x - tau * s.w, at.tau, x0=s.x_data)
         r = alpha * x + (1 - alpha) * s.x
-        v = p.prior(r + u, at.sigma)
+        v = p.prior(r + tau * s.w, at.sigma)
         w = s.w + (r - v) / tau
         moved = distance((s.x, v), (v, r), p.unit)
         grown = (moved > s.moved) & (at.step > 1)
