@@ -2,10 +2,12 @@
 
 Slices of patients; data of an image on pixels twice as fine ("coarse", "low dose"), four times as fine with bins that
 are means of four rays ("finer still"), or on the very pixels of the answer ("CT 180"). PSNR of the means over pixels on
-both grids: PnP-ADMM with strength="auto" and at the best of six strengths for the truth, total variation (x >= 0) tuned
-on the truth; and by how much data left out are predicted better on the finer grid, with the deviation of that.
+both grids, and on the finer one with bins as means of two rays: PnP-ADMM with strength="auto" and at the best of six
+strengths for the truth, total variation (x >= 0) tuned on the truth; and by how much data left out are predicted better
+on the finer grid, with the deviation of that.
 
     python -m benchmarks.pixels --data DIR [--images 2] [--size 64] [--problems "CT 180, coarse"]
+    python -m benchmarks.pixels --data DIR --measured     (a tooth, three quarters of its views, judged by the others)
 """
 
 import math
@@ -13,6 +15,7 @@ import statistics
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +25,9 @@ from torch.nn.functional import avg_pool2d
 from operators import Radon, gaussian_noise, std_from_snr
 from pnp import PnPADMM, tv_reconstruction
 from pnp.analysis.holdout import Holdout, held_out
+from pnp.corrections import ct as corrections
 from pnp.finer import block_means
+from pnp.io import open as open_measurement
 
 from .common import parser, save, table
 from .strength import TV, score
@@ -51,16 +56,17 @@ CASES: dict[str, tuple[tuple[float, ...], Callable[[Tensor, float, int], Case]]]
         if field == "ct"
     },
 }
+GRIDS = {"own": (1, 1), "finer": (2, 1), "rays": (2, 2)}  # pixels, rays of a bin
 USUAL = ["CT 180, coarse", "CT 180, low dose", "CT 180, finer still", "CT 180"]
 STRENGTHS = [2 ** (k / 2) for k in range(-1, 5)]
 
 
 def measure(case: Case) -> dict[str, float]:
-    """PSNR on both grids, by each method, and what data left out say."""
+    """PSNR on each grid, by each method, and what data left out say."""
     found: dict[str, float] = {}
     out, runs = held_out(case.op, case.y), []
-    for grid, factor in (("own", 1), ("finer", 2)):
-        op = case.op.finer(factor)
+    for grid, finer in GRIDS.items():
+        op = case.op.finer(*finer)
         solver = PnPADMM(op, noise_std=case.noise_std)
         runs.append(Holdout(solver, case.y, solver.begin(case.y), out=out))
         scores = [_score(PnPADMM(op, noise_std=case.noise_std, strength=s)(case.y), case.x) for s in STRENGTHS]
@@ -79,21 +85,44 @@ def _score(image: Tensor, x: Tensor) -> float:
 
 
 def row(name: str, level: float, found: list[dict[str, float]]) -> list[Any]:
-    """Means over images, the largest loss of the automatic strength on the finer grid, and left-out data."""
-    keys = [f"{grid}, {method}" for grid in ("own", "finer") for method in ("auto", "oracle", "TV")]
+    """Means over images, the largest loss of the automatic strength on finer grids, and left-out data."""
+    keys = [f"{grid}, {method}" for grid in GRIDS for method in ("auto", "oracle", "TV")]
     means = [f"{statistics.mean(f[k] for f in found):.2f}" for k in keys]
-    worst = max(f["finer, oracle"] - f["finer, auto"] for f in found)
+    worst = [f"{max(f[f'{grid}, oracle'] - f[f'{grid}, auto'] for f in found):.2f}" for grid in ("finer", "rays")]
     told = ", ".join(f"{f['left out']:.0f} ± {f['deviation']:.0f}" for f in found)
-    return [name, f"{level:g}", *means, f"{worst:.2f}", told]
+    return [name, f"{level:g}", *means, *worst, told]
+
+
+def measured(data: str | None, width: int) -> list[list[Any]]:
+    """Squares of residuals over those of the noise, of views used and kept out, in bins of ``width`` columns."""
+    m = open_measurement(Path(data or ".") / "ct_extra" / "tooth.h5", rows=0)
+    y = avg_pool2d(corrections.remove_stripes(m.y), (1, width))
+    std = avg_pool2d(torch.as_tensor(m.noise_std).square(), (1, width)).sqrt() / width**0.5
+    angles, side = torch.as_tensor(m.arguments["angles"]), y.shape[-1]
+    used = torch.arange(len(angles)) % 4 != 0
+    rows = []
+    for grid, finer in GRIDS.items():
+        op, rest = (Radon(side, angles[k], side, offset=(319.5 - 296) / width).finer(*finer) for k in (used, ~used))
+        result = PnPADMM(op, noise_std=std[:, :, used]).solve(y[:, :, used])
+        far = [
+            ((a(result.x) - y[:, :, k]) / std[:, :, k]).square().mean().item() for a, k in ((op, used), (rest, ~used))
+        ]
+        rows.append([width, grid, *(f"{v:.2f}" for v in far), len(result.history)])
+    return rows
 
 
 def main() -> None:
     """Print the table."""
     p = parser(__doc__)
+    p.add_argument("--measured", action="store_true", help="a tooth, three quarters of its views")
     p.add_argument("--problems", nargs="+", choices=list(CASES), default=USUAL)
     p.add_argument("--size", type=int, default=64, help="pixels of an image's side")
     options = p.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
+    if options.measured:
+        rows = [row for width in (8, 4) for row in measured(options.data, width)]
+        print(table(rows, ["columns of a bin", "grid", "views used", "views kept out", "calls"]))
+        return
     rows = []
     pictures = images(options.data, "ct", 2 * options.size, options.images or 2, training=False)  # four times the size
     for name in options.problems:
@@ -103,8 +132,18 @@ def main() -> None:
             rows.append(row(name, level, found))
             print(*rows[-1], sep=" | ", flush=True)
             save(options.save, {f"{name}, {level:g}": found})
-    grids = [f"{grid}: {method}" for grid in ("own pixels", "finer") for method in ("auto", "best strength", "best TV")]
-    head = ["problem", "SNR / dB, photons", *grids, "finer, auto below best: worst", "left out: finer better by"]
+    grids = [
+        f"{grid}: {method}"
+        for grid in ("own pixels", "finer", "rays")
+        for method in ("auto", "best strength", "best TV")
+    ]
+    head = [
+        "problem",
+        "SNR / dB, photons",
+        *grids,
+        *(f"{g}, auto below best: worst" for g in ("finer", "rays")),
+        "left out: finer better by",
+    ]
     print("\n" + table(rows, head))
 
 

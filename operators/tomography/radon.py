@@ -210,8 +210,7 @@ class Radon(LinearOperator):
         """Adjoint of :meth:`A` with other ``weights`` of the samples."""
         spectrum = torch.fft.rfft(y, n=self.length)
         weights = self._cast("weights_back", spectrum) if weights is self.weights else self._back(weights, spectrum)
-        samples = weights * spectrum
-        return self.nufft.A_adjoint(samples.flatten(-2))
+        return self.nufft.A_adjoint((weights * spectrum).flatten(-2))
 
     # ---- the field's own inverse
 

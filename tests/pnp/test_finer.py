@@ -15,6 +15,7 @@ from operators import (
     gaussian_noise_snr,
     uv_coverage,
 )
+from operators.tomography.rays import BinMeans
 from pnp import FinerGrid, PnPADMM, Transmission
 from pnp.finer import block_means
 from pnp.metrics import psnr
@@ -78,6 +79,70 @@ def test_an_object_without_pixels_gains():
     torch.testing.assert_close(FinerGrid(solver, 1)(y), solver(y))
 
 
+DISCS = ((1.3, -2.4, 9.7, 0.5), (5.1, 4.2, 3.3, -0.3), (-4.0, 1.0, 4.6, 0.4))  # y, x, radius, value, in pixels
+
+
+def _discs(n: int, factor: int) -> torch.Tensor:
+    """Discs on n x n pixels, each ``factor`` times as fine, and each of these the mean of 8 x 8 points."""
+    points = (torch.arange(8 * factor * n, dtype=torch.float64) + 0.5) / (8 * factor) - n / 2
+    fine = sum(v * ((-points[:, None] - y) ** 2 + (points - x) ** 2 < r * r) for y, x, r, v in DISCS)
+    return block_means(fine.double()[None, None], 8)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _bins(op: Radon) -> torch.Tensor:
+    """Means of the discs' chords over bins, in closed form."""
+    edges = (torch.arange(op.detector_count + 1) - op.detector_count / 2).double() * op.detector_spacing
+    total = torch.zeros(len(op.angles), op.detector_count, dtype=torch.float64)
+    for y, x, r, v in DISCS:
+        centre = x * op.angles.cos() + y * op.angles.sin()
+        s = (edges - centre.double()[:, None]).clamp(-r, r)
+        area = s * (r * r - s * s).clamp(min=0).sqrt() + r * r * (s / r).asin()
+        total += v * area.diff(dim=1) / op.detector_spacing
+    return total[None, None]
+
+
+@pytest.mark.parametrize("spacing", [1.0, 1.5])
+def test_bins_of_rays_are_means_over_bins_also_beyond_their_band(spacing):
+    op = Radon(32, ANGLES, math.ceil(46 / spacing), detector_spacing=spacing)
+    exact, x = _bins(op), _discs(32, 4)
+
+    def off(rays):
+        return float((op.finer(4, rays).double()(x) - exact).norm() / exact.norm())
+
+    assert off(4) < off(2) < off(1) / 4 and off(4) < 3e-3 < 8e-3 < off(1)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_bins_of_rays_keep_the_laws(name):
+    op = OPERATORS[name]().double()
+    finer = op.finer(2, rays=3).double()
+    assert finer.out_shape == op.out_shape and finer.in_shape[1:] == tuple(2 * n for n in op.in_shape[1:])
+    g = torch.Generator().manual_seed(2)
+    x = torch.rand(2, *finer.in_shape, dtype=torch.float64, generator=g)
+    if isinstance(op, BeerLambert):
+        torch.testing.assert_close(-(finer(x) / 2).log(), finer.op(x))  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    y = torch.rand(2, *finer.out_shape, dtype=torch.float64, generator=g)
+    torch.testing.assert_close((finer(x) * y).sum((1, 2, 3)), (x * finer.A_adjoint(y)).sum((1, 2, 3)))
+    gamma = torch.tensor([0.1, 30.0], dtype=torch.float64)
+    u = finer.solve_normal(x, gamma)
+    torch.testing.assert_close(u + gamma.reshape(2, 1, 1, 1) * finer.A_adjoint_A(u), x, rtol=0, atol=1e-7)
+    smooth = torch.ones(1, *op.in_shape, dtype=torch.float64)
+    torch.testing.assert_close(op.finer(2, rays=1).double()(x), op.finer(2).double()(x))
+    assert (
+        float((finer(smooth.repeat_interleave(2, -1).repeat_interleave(2, -2)).mean() / op(smooth).mean() - 1).abs())
+        < 0.02
+    )
+
+
+def test_measured_bins_gain_by_rays():
+    op = Radon(32, torch.arange(60) * (math.pi / 60), 46)
+    y = gaussian_noise_snr(_bins(op).float(), 40.0, seed=0)
+    x, solver = _discs(32, 1).float(), PnPADMM(op)
+    assert float(psnr(FinerGrid(solver)(y), x)) > float(psnr(FinerGrid(solver, rays=1)(y), x)) + 1
+    assert isinstance(FinerGrid(solver, 3).solver.op, BinMeans) and FinerGrid(solver, 3).solver.op.count == 3  # pyright: ignore
+
+
 def test_likelihood_and_settings_are_kept():
     op = _radon()
     std = torch.full((1, *op.out_shape), 0.1)
@@ -100,6 +165,8 @@ def test_likelihood_and_settings_are_kept():
         ),
         (lambda: FinerGrid(PnPADMM(_radon()), 0), "factor: .* got 0"),
         (lambda: FinerGrid(PnPADMM(_radon()), 1.5), "factor: .* got 1.5"),  # pyright: ignore[reportArgumentType]
+        (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=-1), "rays: .* got -1"),
+        (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=2.0), "rays: .* got 2.0"),  # pyright: ignore[reportArgumentType]
         (lambda: FANS["fan"]().finer(True), "factor: .* got True"),
     ],
 )
