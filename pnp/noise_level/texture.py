@@ -88,7 +88,7 @@ def _tile(y: Tensor, measured: Tensor) -> list[Tensor]:
     y, measured = (v[None, None, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] for v in (y, measured))
     sides = [min(n, _MOST) for n in y.shape[-2:]]
     share = F.avg_pool2d(measured, sides, stride=64)[0, 0]
-    a, b = (64 * int(v) for v in torch.unravel_index(share.argmax(), share.shape))
+    a, b = (64 * v for v in divmod(int(share.argmax()), share.shape[1]))
     return [v[..., a : a + sides[0], b : b + sides[1]] for v in (y, measured)]
 
 
