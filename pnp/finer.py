@@ -32,7 +32,7 @@ class FinerGrid(nn.Module):
     M averages over r x r pixels, :math:`A_r` is ``op.finer(r, rays=r)``. Measured data show an object that is not made
     of pixels. Constant pixels as wide as the detector's bins can follow such data, but with values that are not the
     object's means; finer ones hold what the data hold, and give these means. It takes r² times the memory and time,
-    and about three times that time for the means over rays.
+    and more time for the means over rays, whose normal operator is no convolution.
     Simulated data of little noise of an image on the very pixels of the answer lose (docs/strength.md).
 
     Args:

@@ -199,6 +199,7 @@ class FanBeam(LinearOperator):
         return self._changed(self.angles, {name: value for name, value in given.items() if value is not None})
 
     def finer(self, factor: int, rays: int = 1) -> "FanBeam":  # its rays are points, not bins of a band
+        check_factor(rays, "rays")
         line, shifts = self.parallel, {"offset": self.offset, "centre_offset": self.centre_offset}
         height, width = (check_factor(factor) * n for n in line.image_shape)
         return FanBeam(

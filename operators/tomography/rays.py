@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..doubts import Doubt
-from ..shapes import check_precision
+from ..shapes import check_batch
 
 if TYPE_CHECKING:
     from .radon import Radon
@@ -47,7 +47,7 @@ class BinMeans(LinearOperator):
         return self.fine.A(x).unflatten(-1, (-1, self.count)).mean(-1)
 
     def A_adjoint(self, y: Tensor) -> Tensor:
-        check_precision("y", y)
+        check_batch("y", y, self.out_shape, complex_data=False)
         return self.fine.A_adjoint(y.repeat_interleave(self.count, -1) / self.count)
 
     def convolution(self):

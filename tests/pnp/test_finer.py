@@ -167,6 +167,8 @@ def test_likelihood_and_settings_are_kept():
         (lambda: FinerGrid(PnPADMM(_radon()), 1.5), "factor: .* got 1.5"),  # pyright: ignore[reportArgumentType]
         (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=-1), "rays: .* got -1"),
         (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=2.0), "rays: .* got 2.0"),  # pyright: ignore[reportArgumentType]
+        (lambda: FANS["fan"]().finer(2, 0), "rays: .* got 0"),
+        (lambda: _radon().finer(2, 2).A_adjoint(torch.ones(1, 1, 24, 24)), r"y: expected shape \('B', 1, 24, 25\)"),
         (lambda: FANS["fan"]().finer(True), "factor: .* got True"),
     ],
 )
