@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from denoisers.base import as_denoiser
 from denoisers.evaluation.precision import rounded
 from denoisers.trained.default import default_denoiser
+from operators.modes import lasting
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
 
@@ -293,6 +294,8 @@ class Solver(nn.Module):
 
     def _gradients(self, y: Tensor, x0: Tensor | None) -> contextlib.AbstractContextManager:
         constants = (*self.likelihood.parameters(), *self.likelihood.buffers())
+        if torch.is_inference_mode_enabled():  # some methods have a graph within
+            return lasting()
         values = [y, x0, self.likelihood.noise_std, *(self.expert or ()), *constants]
         wanted = self.training or any(isinstance(v, Tensor) and v.requires_grad for v in values)
         return contextlib.nullcontext() if wanted else torch.no_grad()

@@ -49,6 +49,9 @@ class GradientStep(Wrapper):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
         self.check(x)
+        if torch.is_inference_mode_enabled():  # which holds no graphs, but the slope needs one
+            with torch.inference_mode(False), torch.no_grad():
+                return self(x.clone(), sigma.clone() if isinstance(sigma, Tensor) else sigma)
         return x - value_and_slope(lambda v: self.objective(v, sigma), x)[1]
 
 
