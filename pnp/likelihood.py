@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from operators.adapters.incoming import as_operator
 from operators.base import LinearOperator
 from operators.compose import Weighted
 from operators.linalg import column, dot
@@ -16,7 +15,7 @@ from operators.modes import Lasting
 from operators.nonlinear import Operator
 from operators.shapes import as_constant, check_batch
 
-from .arguments import check_deviation, positive
+from .arguments import check_deviation, operator_of, positive
 from .noise_level import estimate_noise
 
 __all__ = ["Ball", "Exact", "Gaussian", "Huber", "Likelihood", "as_likelihood"]
@@ -38,7 +37,7 @@ class Likelihood(nn.Module, metaclass=Lasting):
 
     def __init__(self, op: Any) -> None:
         super().__init__()
-        self.op: Operator = op if isinstance(op, Operator) else as_operator(op)
+        self.op: Operator = operator_of(op)
 
     def value(self, v: Tensor, y: Tensor) -> Tensor:
         """f of each sample, (B,)."""
@@ -92,7 +91,7 @@ class Likelihood(nn.Module, metaclass=Lasting):
         """The same for another operator."""
         other = copy.copy(self)
         other._modules = dict(self._modules)
-        other.op = op if isinstance(op, Operator) else as_operator(op)
+        other.op = operator_of(op)
         return other
 
 

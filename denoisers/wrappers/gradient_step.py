@@ -38,7 +38,7 @@ class GradientStep(Wrapper):
     """
 
     def __init__(self, denoiser: Callable[..., Tensor], *, widen: float = 1.0) -> None:
-        if not 0 < widen < float("inf"):
+        if not isinstance(widen, int | float) or not 0 < widen < float("inf"):
             raise ValueError(f"widen: expected a positive number, got {widen!r}")
         super().__init__(denoiser if widen == 1 else _Widened(denoiser, float(widen)))
 
