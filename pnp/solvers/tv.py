@@ -77,5 +77,6 @@ def tv_reconstruction(
             q = (q + dual * relaxed).clamp(max=0)
         b = x + column(tau, x) * (aty - _adjoint(p) - q)
         new = op.solve_normal(b, tau, x0=x, rtol=1e-4)
+        new = new if op.support is None else torch.where(op.support, new, 0)
         x, relaxed = new, 2 * new - x
     return x.clamp(min=0) if nonnegative else x
