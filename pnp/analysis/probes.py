@@ -47,8 +47,10 @@ def diagonal(
     [3.0]
     """
     spacing, total = spacing_of(draws), torch.zeros_like(unit.real)
-    for group in chunks(spacing**2, len(unit), batch):
-        probes = unit * torch.cat([lattice_probe(unit.real, spacing, seed, k) for k in group])
+    *rows, columns = (range(min(spacing, n)) for n in unit.shape[1:][-2:])  # of small images others hold no pixel
+    places = [spacing * i + j for i in (rows[0] if rows else range(1)) for j in columns]
+    for group in chunks(len(places), len(unit), batch):
+        probes = unit * torch.cat([lattice_probe(unit.real, spacing, seed, places[k]) for k in group])
         found = (probes.conj() * function(probes)).real
         total = total + (found.sum(0, keepdim=True) if len(unit) == 1 else found)
     return total

@@ -24,6 +24,7 @@ from pnp import (
     uncertainty,
 )
 from pnp.analysis.bootstrap import bootstrap_draws
+from pnp.analysis.probes import diagonal
 from pnp.analysis.simulate import simulated
 from pnp.analysis.transforms import checked_kinds, transform_of
 from tests.contracts import dense
@@ -115,8 +116,23 @@ def test_curvature_at_the_answer_is_the_gaussian_posterior(method):
     found: Any = uncertainty(solver, data(BLUR), method="laplace", draws=COUNT, batch=COUNT, functional=two)
     assert torch.allclose(found.std.flatten() ** 2, posterior.diag(), rtol=1e-5)
     assert torch.allclose(found.functional.std[0] ** 2, (GRADIENTS @ posterior @ GRADIENTS.T).diag(), rtol=1e-5)
+    many = uncertainty(solver, data(BLUR), method="laplace", draws=4 * COUNT, batch=COUNT)
+    assert torch.allclose(many.std, found.std, rtol=1e-5)
     few = uncertainty(solver, data(BLUR), method="laplace", draws=9, batch=9)
     assert float((few.std.flatten() / posterior.diag().sqrt() - 1).abs().max()) < 0.15
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), (1, 1, 9), (9,), (1, 9, 1)])
+@pytest.mark.parametrize("draws", [1, 9, 100])
+def test_more_probes_than_pixels_are_those_of_the_pixels(shape, draws):
+    values, asked = torch.arange(1.0, 10.0, dtype=torch.float64), []
+
+    def scaled(x: Tensor) -> Tensor:
+        asked.append(bool((x.flatten(1).abs().amax(1) > 0).all()))
+        return values.reshape(shape) * x
+
+    found = diagonal(scaled, torch.ones(1, *shape, dtype=torch.float64), draws=draws, batch=4)
+    assert torch.allclose(found.flatten(), values) and all(asked)
 
 
 def test_uneven_noise_counts_as_it_is():
