@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .implicit import implicit_solve, linear_map
-from .linalg import cg, column, default_rtol, power_norm
+from .linalg import cg, cg_reports, column, default_rtol, power_norm
 from .modes import anywhere, exact, is_trusted, largest, lasting, pull_back
 from .nonlinear import Operator
 from .shapes import check_batch, check_precision
@@ -16,6 +16,13 @@ from .shapes import check_batch, check_precision
 __all__ = ["LinearOperator"]
 
 _DOUBLE = (torch.float64, torch.complex128)
+
+
+def _tell(name: str, reached: float, wanted: float, remedy: str, depth: int) -> None:
+    """Warn where conjugate gradients ended far from the residual that was wanted."""
+    if reached > 10 * wanted:
+        words = f"{name}: a relative residual of {reached:.1e} after 500 iterations, not {wanted:.1e}; {remedy}"
+        warnings.warn(words, RuntimeWarning, stacklevel=depth)
 
 
 class LinearOperator(Operator):
@@ -137,14 +144,21 @@ class LinearOperator(Operator):
     ) -> Tensor:
         r"""Proximal map :math:`\arg\min_x \frac\gamma2 \|Ax - y\|^2 + \frac12 \|x - z\|^2`, gamma >= 0 or (B,).
 
+        A warning tells where 500 iterations do not reach ``rtol``, as with a large gamma.
+
         Raises:
             ValueError: ``gamma`` is negative or not finite, or a shape does not fit.
         """
         check_batch("z", z, self.in_shape, self.in_dtype.is_complex)
         check_batch("y", y, self.out_shape, self.out_dtype.is_complex)
         g = self._gamma(gamma, z)
-        with exact(z):
-            return self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
+        with exact(z), cg_reports() as reports:
+            x = self.solve_normal(z + g * self.A_adjoint(y), gamma, x0=x0, rtol=rtol)
+        if reports:
+            _tell(
+                "prox_l2", largest(reports[-1].residual), rtol or default_rtol(z.dtype), "a smaller gamma is easier", 3
+            )
+        return x
 
     def A_dagger(self, y: Tensor, *, rtol: float | None = None, max_iter: int | None = None, **_: Any) -> Tensor:
         r"""Least squares solution of smallest norm, by conjugate gradients on the normal equations from zero.
@@ -161,13 +175,9 @@ class LinearOperator(Operator):
 
         def solve(v: Tensor) -> Tensor:
             x, info = cg(self.A_adjoint_A, self.A_adjoint(v), rtol=rtol, max_iter=max_iter or 500)
-            wanted, reached = rtol or default_rtol(v.dtype), largest(info.residual)
-            if max_iter is None and reached > 10 * wanted:
-                warnings.warn(
-                    f"A_dagger: a relative residual of {reached:.1e} after 500 iterations, not {wanted:.1e}; give "
-                    "max_iter to stop early on purpose",
-                    RuntimeWarning, stacklevel=4,
-                )  # fmt: skip
+            if max_iter is None:
+                wanted = rtol or default_rtol(v.dtype)
+                _tell("A_dagger", largest(info.residual), wanted, "give max_iter to stop early on purpose", 5)
             return x
 
         def back(g: Tensor) -> Tensor:  # on data, where the right-hand side is in the range of the matrix

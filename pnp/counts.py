@@ -30,7 +30,8 @@ class _Counts(Likelihood):
         """Keep a number or a tensor that broadcasts against the data."""
         if not isinstance(value, int | float | Tensor | np.ndarray | np.number) or isinstance(value, bool):
             raise TypeError(f"{name}: expected a number or an array of them, got {value!r}")
-        level = as_constant(name, value) if isinstance(value, np.ndarray) else torch.as_tensor(value)
+        exact = None if isinstance(value, Tensor) else torch.float64  # numbers in double precision
+        level = as_constant(name, value) if isinstance(value, np.ndarray) else torch.as_tensor(value, dtype=exact)
         if level.is_complex() or level.dtype == torch.bool:
             raise TypeError(f"{name}: expected real numbers, got {level.dtype}")
         level = level.double()

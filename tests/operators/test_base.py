@@ -1,5 +1,7 @@
 """All that a LinearOperator derives from ``A``: laws, implicit derivatives, errors."""
 
+import warnings
+
 import pytest
 import torch
 from torch.autograd import gradcheck
@@ -143,3 +145,26 @@ def test_an_operator_without_shape_or_A_says_so():
 
     with pytest.raises(TypeError, match="maks"):
         _ = Misspelt().out_shape
+
+
+@pytest.mark.parametrize("name", ["itself", "scaled", "composed"])
+def test_proximal_maps_that_do_not_get_there_say_so(name):
+    class Spread(LinearOperator):
+        """A diagonal of singular values from 1 down to 1e-5, each of its own."""
+
+        in_shape = out_shape = (1, 40, 50)
+
+        def A(self, x):
+            return torch.logspace(0, -5, 2000, dtype=torch.float64).reshape(1, 40, 50).to(x) * x
+
+    op: LinearOperator = Spread()
+    op = {"itself": op, "scaled": 3.0 * op, "composed": op @ Spread()}[name]
+    z = random_image(op, batch=1)
+    y = op.A(z)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        op.prox_l2(z, y, 1e10)
+    assert any("prox_l2: a relative residual" in str(w.message) and "not 1.0e-10" in str(w.message) for w in seen)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.allclose(op.prox_l2(z, y, 10.0), z, atol=1e-8)  # which fits the data
