@@ -115,7 +115,7 @@ def _terminable() -> Iterator[None]:
 
 def _tell(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     if options.json:
-        from .summary import plain
+        from .report.summary import plain
 
         print(json.dumps(plain(facts), indent=1, ensure_ascii=False, allow_nan=False))
 

@@ -26,7 +26,7 @@ from .likelihood import Likelihood, as_likelihood
 from .prior import Prior
 from .problem import Facts, Problem, prepare, start_from
 from .replay import described, save
-from .report import report
+from .report.solve import report
 from .result import Record, Result, Source
 from .state import State, blend, distance, patience
 from .stopping import Stop

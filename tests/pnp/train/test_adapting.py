@@ -8,7 +8,7 @@ import torch
 from denoisers import DRUNetDenoiser, TVDenoiser
 from operators import Identity, Inpainting, Radon, gaussian_noise, random_mask
 from pnp import PnPADMM, data
-from pnp.counts import Poisson
+from pnp.likelihood import Poisson
 from pnp.train import adapt
 
 STD, SIDE = 0.05, 32

@@ -12,7 +12,7 @@ from denoisers.weights.writing import written
 from .findings import LEVELS
 
 if TYPE_CHECKING:
-    from .result import Result
+    from ..result import Result
 
 __all__ = ["summary", "to_json"]
 
