@@ -206,8 +206,8 @@ class LinearOperator(Operator):
         check_precision("b", like)
         try:
             g = column(gamma, like)
-        except ValueError as error:
-            raise ValueError(f"gamma: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"gamma: {error}") from None
         if not is_trusted(g) and anywhere(~((g >= 0) & torch.isfinite(g))):
             raise ValueError(f"gamma: expected finite values >= 0, got {gamma}")
         return g

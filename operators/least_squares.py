@@ -67,6 +67,10 @@ def least_squares(
     check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
     if not isinstance(max_iter, int) or max_iter < 1:
         raise ValueError(f"max_iter: expected at least one iteration, got {max_iter!r}")
+    if rtol is not None and not (isinstance(rtol, int | float) and rtol >= 0):
+        raise ValueError(f"rtol: expected a number >= 0, got {rtol!r}")
+    if not bool(torch.isfinite(y).all()):
+        raise ValueError("y: holds NaN or infinite values")
     measured = op.measured
     r = y if measured is None else torch.where(measured, y, torch.zeros_like(y))
     count = _count(measured, y)

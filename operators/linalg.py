@@ -112,7 +112,10 @@ def column(value: float | Tensor, like: Tensor) -> Tensor:
     >>> column(2.0, torch.zeros(3, 1, 4, 4)).shape
     torch.Size([3, 1, 1, 1])
     """
-    v = torch.as_tensor(value, dtype=like.real.dtype, device=like.device).reshape(-1)
+    try:
+        v = torch.as_tensor(value, dtype=like.real.dtype, device=like.device).reshape(-1)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's own, which depends on what it is
+        raise TypeError(f"expected a number or (B,) numbers, got {value!r}") from error
     if v.numel() not in (1, like.shape[0]):
         raise ValueError(f"expected one value or {like.shape[0]} (one per sample), got {v.numel()}")
     return v.expand(like.shape[0]).reshape(-1, *[1] * (like.ndim - 1))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .linalg import column, dot
+from .shapes import check_number, check_seed
 
 __all__ = [
     "gaussian_noise",
@@ -40,7 +41,7 @@ def _norm(y: Tensor) -> Tensor:
 
 def _standard_normal(y: Tensor, seed: int) -> Tensor:
     """Real or complex noise of variance one per real component; sample b has the seed ``seed + b``."""
-    rows = []
+    rows, seed = [], check_seed(seed)
     for b in range(y.shape[0]):
         g = torch.Generator().manual_seed(seed + b)
         shape = (*y.shape[1:], 2) if y.is_complex() else y.shape[1:]
@@ -61,8 +62,8 @@ def gaussian_noise(y: Tensor, std: float | Tensor, *, seed: int = 0) -> Tensor:
     _check(y)
     try:
         s = column(std, y)
-    except ValueError as error:
-        raise ValueError(f"std: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"std: {error}") from None
     if not bool(((s >= 0) & torch.isfinite(s)).all()):
         raise ValueError(f"std: expected finite values >= 0, got {s.flatten().tolist()}")
     return y + s * _standard_normal(y, seed)
@@ -79,7 +80,7 @@ def std_from_snr(y: Tensor, snr_db: float) -> Tensor:
     0.10000000149011612
     """
     _check(y)
-    if not math.isfinite(snr_db):
+    if not math.isfinite(check_number("snr_db", snr_db)):
         raise ValueError(f"snr_db: expected a finite number of decibels, got {snr_db}")
     total = 10 ** (-snr_db / 20) / math.sqrt(math.prod(y.shape[1:])) * _norm(y)
     return total / math.sqrt(2) if y.is_complex() else total
@@ -102,7 +103,7 @@ def gaussian_noise_relative(y: Tensor, delta: float, *, seed: int = 0) -> Tensor
     >>> [round(v, 5) for v in ((gaussian_noise_relative(y, 0.1) - y).norm(dim=1) / y.norm(dim=1)).tolist()]
     [0.1, 0.1]
     """
-    if not (delta >= 0 and math.isfinite(delta)):
+    if not 0 <= check_number("delta", delta) < math.inf:
         raise ValueError(f"delta: expected a finite number >= 0, got {delta}")
     _check(y)
     e = _standard_normal(y, seed)
@@ -117,10 +118,11 @@ def poisson_noise(y: Tensor, photons: float, *, seed: int = 0) -> Tensor:
     True
     """
     _check(y)
-    if not 0 < photons < math.inf:
+    if not 0 < check_number("photons", photons) < math.inf:
         raise ValueError(f"photons: expected a positive finite number, got {photons}")
     if y.is_complex() or not bool(((y >= 0) & torch.isfinite(y)).all()):
         raise ValueError("y: counts need real finite intensities >= 0")
+    seed = check_seed(seed)
     rows = [torch.poisson(photons * row, torch.Generator().manual_seed(seed + b)) for b, row in enumerate(y.cpu())]
     return torch.stack(rows).to(y.device) / photons
 
@@ -143,6 +145,7 @@ def transmission_noise(y: Tensor, photons: float, *, seed: int = 0) -> Tensor:
     >>> round(y.mean().item(), 2), 0.026 < y.std().item() < 0.028  # exp(1) / 100
     (2.0, True)
     """
+    _check(y)
     if y.is_complex() or not bool(torch.isfinite(y).all()):
         raise ValueError("y: line integrals are real and finite")
     counts = poisson_noise((-y.double()).exp(), photons, seed=seed) * photons

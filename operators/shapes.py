@@ -14,7 +14,9 @@ __all__ = [
     "check_batch",
     "check_broadcast",
     "check_factor",
+    "check_number",
     "check_precision",
+    "check_seed",
     "constant_like",
     "image_axes",
     "with_channels",
@@ -81,6 +83,8 @@ def check_precision(name: str, value: Tensor) -> None:
 
     >>> check_precision("x", torch.zeros(1))
     """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
     if value.dtype not in _PRECISIONS:
         wanted = (
             "single or double precision" if value.is_floating_point() or value.is_complex() else "floating point values"
@@ -133,6 +137,31 @@ def check_factor(factor: int, name: str = "factor") -> int:
     if type(factor) is not int or factor < 1:
         raise ValueError(f"{name}: expected a whole number from 1 on, got {factor!r}")
     return factor
+
+
+def check_number(name: str, value: Any) -> float:
+    """``value`` as a float; a TypeError that has its ``name`` where it is not one real number.
+
+    >>> check_number("std", 2)
+    2.0
+    """
+    try:
+        if not isinstance(value, bool | str):
+            return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise TypeError(f"{name}: expected a number, got {value!r}")
+
+
+def check_seed(seed: Any) -> int:
+    """``seed``, a whole number; a TypeError else.
+
+    >>> check_seed(0)
+    0
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed: expected a whole number, got {seed!r}")
+    return seed
 
 
 def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase as NormBase
 
+from denoisers.base import Denoiser
 from denoisers.wrappers.bounded import Bounded
+from operators.adapters.incoming import as_operator
+from operators.nonlinear import Operator
 
 from .levels import Expert
 from .stopping import Stop
@@ -21,10 +24,29 @@ __all__ = [
     "check_mode",
     "check_values",
     "one_of",
+    "operator_of",
     "positive",
 ]
 
 _AT_ONCE = 2**18  # values: volumes go in parts
+
+
+def operator_of(op: Any) -> Operator:
+    """``op`` itself where it is an operator, else what :func:`operators.as_operator` makes of it.
+
+    Raises:
+        TypeError: a denoiser, a solver or data in its place.
+    """
+    if isinstance(op, Operator):
+        return op
+    kind = type(op).__name__
+    if isinstance(op, Denoiser):
+        raise TypeError(f"op: got a denoiser, {kind}; the order is solver(op, denoiser)")
+    if isinstance(op, nn.Module) and hasattr(op, "likelihood"):
+        raise TypeError(f"op: got a solver, {kind}; its operator is its attribute op")
+    if isinstance(op, Tensor) and op.ndim != 2:
+        raise TypeError(f"op: expected an operator or a matrix, got a tensor of shape {tuple(op.shape)}")
+    return as_operator(op)
 
 
 def positive(name: str, value: Any) -> float:
@@ -48,7 +70,7 @@ def check_deviation(noise_std: Any) -> None:
     >>> check_deviation(0.0), check_deviation(None)
     (None, None)
     """
-    if isinstance(noise_std, bool | str):
+    if isinstance(noise_std, bool | str) or "bool" in str(getattr(noise_std, "dtype", "")):
         raise TypeError(f"noise_std: expected None, a number or (B,) numbers, got {noise_std!r}")
     if isinstance(noise_std, complex) or (isinstance(noise_std, Tensor) and noise_std.is_complex()):
         raise TypeError("noise_std: a standard deviation is real, per real component, got a complex value")
@@ -82,6 +104,8 @@ def check_arguments(strength: Any, stop: Any, expert: Any) -> None:
     for name, value in expert._asdict().items():
         if not (callable(value) or isinstance(value, (int, float, Tensor))):
             raise TypeError(f"expert: {name}: expected a number or a function of the step, got {value!r}")
+        if isinstance(value, bool):
+            raise TypeError(f"expert: {name}: expected a number, got {value!r}")
 
 
 def check_devices(y: Tensor, **others: nn.Module | Tensor | None) -> None:

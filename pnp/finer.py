@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from operators.shapes import check_factor
+
 from .likelihood import Gaussian
 from .result import Result
 from .solver import Solver
@@ -62,6 +64,8 @@ class FinerGrid(nn.Module):
         super().__init__()
         if not isinstance(solver, Solver):
             raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
+        for name, value in (("factor", factor), ("rays", rays or 1)):
+            check_factor(value, name)
         likelihood = solver.likelihood
         op = likelihood.measured if isinstance(likelihood, Gaussian) else likelihood.op
         self.solver, self.factor = solver.with_op(likelihood.with_op(op.finer(factor, rays or factor))), factor

@@ -40,7 +40,11 @@ class Prior:
 
     def answer(self, x: Tensor) -> Tensor:
         """An image as the bounds have it, without slack."""
-        return self.denoiser.project(x) if isinstance(self.denoiser, Bounded) else x
+        return self.within(self.denoiser.project(x) if isinstance(self.denoiser, Bounded) else x)
+
+    def within(self, x: Tensor) -> Tensor:
+        """An image, zero where it is known to be."""
+        return x if self.support is None else torch.where(self.support, x, 0)
 
     def at(self, step: int) -> "Prior":
         """The same at another step."""
@@ -59,8 +63,7 @@ class Prior:
         if self.no_mean is not None:
             axes = tuple(range(1, clean.ndim))
             clean = clean - clean.mean(axes, keepdim=True) * column(self.no_mean, clean)
-        if self.support is not None:
-            clean = torch.where(self.support, clean, 0)
+        clean = self.within(clean)
         return clean if bounded is None else bounded.project(clean, sigma)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from denoisers.base import as_denoiser
 from denoisers.evaluation.precision import rounded
 from denoisers.trained.default import default_denoiser
+from operators.modes import lasting
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
 
@@ -69,6 +70,8 @@ class Solver(nn.Module):
         self.likelihood: Likelihood = as_likelihood(op, noise_std)
         if denoiser is None:
             denoiser = default_denoiser(self.op.field, self.op.in_shape[0], complex=self.op.in_dtype.is_complex)
+        if isinstance(denoiser, Solver | Likelihood):
+            raise TypeError(f"denoiser: got {type(denoiser).__name__}; a denoiser takes (x, sigma)")
         self.denoiser = as_denoiser(denoiser)
         check_bounds(self.denoiser)
         self.strength: Any = strength if isinstance(strength, str) else float(strength)
@@ -121,6 +124,8 @@ class Solver(nn.Module):
     def begin(self, y: Tensor, *, x0: Tensor | None = None) -> State:
         """State before the first iteration: checks, noise level, calibration, a rough first image."""
         self.likelihood.check(y)
+        if x0 is not None:
+            check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
         check_devices(y, operator=self.op, denoiser=self.denoiser, x0=x0)
         check_values("y", y)
         check_mode(self.denoiser)
@@ -128,7 +133,6 @@ class Solver(nn.Module):
         likelihood, source = self.likelihood.known(data)
         facts, rough = prepare(likelihood, data, self.calibration, own_units=self.denoiser.own_units)
         if x0 is not None:
-            check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
             if x0.shape[0] != y.shape[0]:
                 raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
             check_values("x0", x0)
@@ -246,6 +250,8 @@ class Solver(nn.Module):
             raise TypeError(f"callback: expected a function (state, record), got {type(callback).__name__}")
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"every: expected a number of iterations >= 1, got {every!r}")
+        if checkpoint is not None and not isinstance(checkpoint, str | Path):
+            raise TypeError(f"checkpoint: expected a path, got {checkpoint!r}")
         with self._gradients(y, x0):
             kept = state if isinstance(state, Run) else None
             state = self.begin(y, x0=x0) if state is None else continued(self, kept.state if kept else state, y, x0)
@@ -293,6 +299,8 @@ class Solver(nn.Module):
 
     def _gradients(self, y: Tensor, x0: Tensor | None) -> contextlib.AbstractContextManager:
         constants = (*self.likelihood.parameters(), *self.likelihood.buffers())
+        if torch.is_inference_mode_enabled():  # some methods have a graph within
+            return lasting()
         values = [y, x0, self.likelihood.noise_std, *(self.expert or ()), *constants]
         wanted = self.training or any(isinstance(v, Tensor) and v.requires_grad for v in values)
         return contextlib.nullcontext() if wanted else torch.no_grad()

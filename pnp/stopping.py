@@ -31,6 +31,10 @@ class Stop:
     growth: float = 1e3
 
     def __post_init__(self) -> None:
+        for name in ("tolerance", "growth"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name}: expected a number, got {value!r}")
         if not self.tolerance >= 0:
             raise ValueError(f"tolerance: expected a number >= 0, got {self.tolerance}")
         if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int) or self.max_iter < 1:

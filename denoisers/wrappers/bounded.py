@@ -1,6 +1,7 @@
 """Images that are known to stay within bounds, or to be zero somewhere."""
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,10 @@ class Bounded(Wrapper):
         slack: float = 0.0,
     ) -> None:
         super().__init__(denoiser)
-        if not 0 <= slack < float("inf"):
+        if not isinstance(slack, Real) or not 0 <= slack < float("inf"):
             raise ValueError(f"slack: expected a number >= 0, got {slack!r}")
         self.slack = float(slack)
-        low, high, support = (_native(v) for v in (low, high, support))
+        low, high, support = (_native(n, v) for n, v in (("low", low), ("high", high), ("support", support)))
         if low is None and high is None and support is None:
             raise ValueError("low, high, support: give at least one constraint")
         for name, value in (("low", low), ("high", high)):
@@ -79,8 +80,12 @@ class Bounded(Wrapper):
         return self.project(self.denoiser(x, sigma))
 
 
-def _native(value: Any) -> Any:
-    """Arrays of numpy's in this machine's byte order and running forwards, as torch takes them."""
+def _native(name: str, value: Any) -> Any:
+    """Arrays of numpy's in this machine's byte order and running forwards, as torch takes them; a TypeError for what
+    is no real number or array of them."""
+    kind = str(getattr(value, "dtype", ""))
+    if value is not None and (not isinstance(value, Real | Tensor | np.ndarray) or "complex" in kind):
+        raise TypeError(f"{name}: expected a real number or tensor, got {value!r}")
     if not isinstance(value, np.ndarray):
         return value
     return np.array(value, dtype=value.dtype.newbyteorder("="))

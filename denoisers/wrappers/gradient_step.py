@@ -38,7 +38,7 @@ class GradientStep(Wrapper):
     """
 
     def __init__(self, denoiser: Callable[..., Tensor], *, widen: float = 1.0) -> None:
-        if not 0 < widen < float("inf"):
+        if not isinstance(widen, int | float) or not 0 < widen < float("inf"):
             raise ValueError(f"widen: expected a positive number, got {widen!r}")
         super().__init__(denoiser if widen == 1 else _Widened(denoiser, float(widen)))
 
@@ -49,6 +49,9 @@ class GradientStep(Wrapper):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise images (B, C, H, W); ``sigma`` a number or (B,)."""
         self.check(x)
+        if torch.is_inference_mode_enabled():  # which holds no graphs, but the slope needs one
+            with torch.inference_mode(False), torch.no_grad():
+                return self(x.clone(), sigma.clone() if isinstance(sigma, Tensor) else sigma)
         return x - value_and_slope(lambda v: self.objective(v, sigma), x)[1]
 
 

@@ -49,6 +49,8 @@ class TiledDenoiser(Wrapper):
         for name, value, least in (("halo", halo, 0), ("step", step, 1)):
             if value is not None and value < least:
                 raise ValueError(f"{name}: expected at least {least}, got {value}")
+        if not isinstance(pixels, int | float):
+            raise TypeError(f"pixels: expected a number, got {pixels!r}")
         self.pixels, self.step = int(pixels), step or stride_of(self.denoiser)
         if halo is None:
             measured = receptive_field(self.denoiser, step=self.step)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,13 @@ def cast(value: Tensor, like: Tensor, complex_values: bool | None) -> Tensor:
     real = like.real.dtype
     complex_values = value.is_complex() if complex_values is None else complex_values
     return value.to(device=like.device, dtype=real.to_complex() if complex_values else real)
+
+
+def _shape(in_shape: Any) -> tuple[int, ...]:
+    try:
+        return tuple(index(n) for n in in_shape)
+    except TypeError:
+        raise TypeError(f"in_shape: expected whole numbers (C, H, W), got {in_shape!r}") from None
 
 
 def _numpy(function: Function, x: Tensor) -> Tensor:
@@ -60,7 +68,11 @@ class FunctionOperator(LinearOperator):
         in_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.in_shape, self.in_dtype = tuple(in_shape), in_dtype
+        if adjoint is not None and not callable(adjoint):
+            raise TypeError(f"adjoint: expected a function, got {type(adjoint).__name__}")
+        if not isinstance(in_dtype, torch.dtype):
+            raise TypeError(f"in_dtype: expected torch.float32 or torch.complex64, got {in_dtype!r}")
+        self.in_shape, self.in_dtype = _shape(in_shape), in_dtype
         self.function, self.adjoint = function, adjoint
         self._language = self._probe()
         if self._language != "torch" and adjoint is None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import check_precision
+from ..shapes import check_precision, image_axes
 
 __all__ = ["Gradient"]
 
@@ -34,11 +34,8 @@ class Gradient(LinearOperator):
 
     def __init__(self, image_shape: tuple[int, int], *, channels: int = 1, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        if len(image_shape) != 2 or min(image_shape) < 1:
-            raise ValueError(f"image_shape: expected positive (H, W), got {tuple(image_shape)}")
-        if channels < 1:
-            raise ValueError(f"channels: expected at least 1, got {channels}")
-        self.in_shape, self.out_shape = (channels, *image_shape), (2 * channels, *image_shape)
+        self.in_shape = image_axes(image_shape, channels)
+        self.out_shape = (2 * channels, *self.in_shape[1:])
         self.in_dtype = self.out_dtype = dtype
 
     def A(self, x: Tensor) -> Tensor:

@@ -44,6 +44,8 @@ def _of_one(y: Tensor, kernel: Tensor) -> Doubt | None:
     if kernel.shape[-1] == kernel.shape[-2] and not bool((kernel - kernel.mT).abs().max() < 1e-4 * kernel.abs().max()):
         others["transposed"] = kernel.mT
     worse = _badness(y, [kernel, *others.values()])
+    if worse is None:
+        return None
     best, gain = max(zip(others, (worse[0] - worse[1:]).tolist(), strict=True), key=lambda pair: pair[1])
     if not gain > _SURE[len(others) == 1]:
         return None
@@ -61,8 +63,8 @@ def _narrower(kernel: Tensor) -> Tensor:
     return small * (kernel.sum() / small.sum().clamp_min(1e-30))
 
 
-def _badness(y: Tensor, kernels: list[Tensor]) -> Tensor:
-    """Minus the log likelihood of each kernel."""
+def _badness(y: Tensor, kernels: list[Tensor]) -> Tensor | None:
+    """Minus the log likelihood of each kernel; of constant data there is none."""
     n = len(y)
     window = torch.hann_window(n, periodic=False, dtype=y.dtype, device=y.device)
     window = window[:, None] * window
@@ -78,6 +80,8 @@ def _badness(y: Tensor, kernels: list[Tensor]) -> Tensor:
         return v.new_zeros(len(v), len(count)).index_add_(1, ring, v) / count
 
     means = mean(power[None])[0]
+    if not bool((means > 1e-24 * y.square().mean()).any()):  # else rounding alone
+        return None
     noise = means[means > 0].min()
     s = power.mean().expand(len(kernels), len(count))
     for _ in range(_ROUNDS):

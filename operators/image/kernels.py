@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..shapes import check_number
+
 __all__ = ["gaussian_kernel", "motion_kernel"]
 
 
@@ -18,7 +20,7 @@ def gaussian_kernel(std: float, size: int | None = None) -> Tensor:
     >>> gaussian_kernel(1.0).shape
     torch.Size([7, 7])
     """
-    if not 0 < std < math.inf:
+    if not 0 < check_number("std", std) < math.inf:
         raise ValueError(f"std: expected a positive finite number of pixels, got {std}")
     size = 2 * math.ceil(3 * std) + 1 if size is None else size
     if size < 1 or size % 2 == 0:
@@ -43,9 +45,9 @@ def motion_kernel(length: float, angle: float, *, variant: str = "line") -> Tens
     >>> int((motion_kernel(7, torch.pi / 4, variant="ippy") > 0).sum())
     6
     """
-    if not 1 <= length < math.inf:
+    if not 1 <= check_number("length", length) < math.inf:
         raise ValueError(f"length: expected at least one pixel and finite, got {length}")
-    if not math.isfinite(angle):
+    if not math.isfinite(check_number("angle", angle)):
         raise ValueError(f"angle: expected finite radians, got {angle}")
     if variant == "ippy":
         size = int(length)

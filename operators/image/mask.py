@@ -6,7 +6,17 @@ import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..shapes import Constant, as_mask, check_batch, check_precision, constant_like, image_axes, with_channels
+from ..shapes import (
+    Constant,
+    as_mask,
+    check_batch,
+    check_number,
+    check_precision,
+    check_seed,
+    constant_like,
+    image_axes,
+    with_channels,
+)
 
 __all__ = ["Identity", "Inpainting", "random_mask"]
 
@@ -32,6 +42,7 @@ class Identity(LinearOperator):
         return y
 
     def A_adjoint_A(self, x: Tensor) -> Tensor:
+        check_precision("x", x)
         return x
 
     def A_dagger(self, y: Tensor, **_) -> Tensor:
@@ -109,10 +120,10 @@ def random_mask(image_shape: tuple[int, int], keep: float, *, seed: int = 0) -> 
     30
     """
     size = math.prod(image_axes(image_shape))
-    kept = round(keep * size)
-    if not (0 < keep <= 1) or kept == 0:
+    kept = round(keep * size) if 0 < check_number("keep", keep) <= 1 else 0
+    if kept == 0:
         raise ValueError(f"keep: expected a share in (0, 1] that keeps at least one pixel, got {keep}")
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed), device="cpu")
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(check_seed(seed)), device="cpu")
     mask = torch.zeros(size, dtype=torch.bool, device="cpu")
     mask[order[:kept]] = True
     return mask.reshape(*image_shape)

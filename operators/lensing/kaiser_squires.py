@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..doubts import Doubt
-from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes, with_channels
+from ..shapes import Constant, as_constant, check_batch, check_number, constant_like, image_axes, with_channels
 
 __all__ = ["CONVENTIONS", "KaiserSquires", "LensingConvention"]
 
@@ -81,7 +81,7 @@ class KaiserSquires(LinearOperator):
     ) -> None:
         super().__init__()
         self.in_shape = self.out_shape = image_axes(image_shape)
-        if pixel_scale is not None and not 0 < pixel_scale < math.inf:
+        if pixel_scale is not None and not 0 < check_number("pixel_scale", pixel_scale) < math.inf:
             raise ValueError(f"pixel_scale: expected a positive number of arcmin, got {pixel_scale!r}")
         self.pixel_scale = pixel_scale
         self.out_dtype = torch.complex64

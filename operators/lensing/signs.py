@@ -55,6 +55,9 @@ def shear_signs(y: Tensor, *, mask: Constant | None = None, x_axis: str = "colum
     >>> shear_signs(y.conj()).sign
     (1, -1)
     """
+    if not isinstance(y, Tensor) or not y.is_complex() or y.ndim != 4:
+        got = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        raise TypeError(f"y: expected complex shear (B, 1, H, W), got {got}")
     shape, found = (y.shape[-2], y.shape[-1]), []
     mask = None if mask is None else as_constant("mask", mask)
     seen = 1.0 if mask is None else float(mask.double().mean())

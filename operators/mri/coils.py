@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..fourier.fft import ifft2c
+from ..shapes import check_number
 from .centre import off_centre
 
 __all__ = ["estimate_coil_maps"]
@@ -54,7 +55,7 @@ def estimate_coil_maps(
         raise ValueError("kspace: holds NaN or infinite values")
     if kernel < 1:
         raise ValueError(f"kernel: expected a side >= 1, got {kernel}")
-    if not 0 <= threshold < 1 or not 0 <= crop <= 1:
+    if not 0 <= check_number("threshold", threshold) < 1 or not 0 <= check_number("crop", crop) <= 1:
         raise ValueError(f"threshold, crop: expected shares in [0, 1), [0, 1], got {threshold}, {crop}")
     square = _calibration_region(kspace, calibration, kernel)
     if note := off_centre(kspace):

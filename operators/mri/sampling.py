@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..shapes import image_axes
+from ..shapes import check_number, check_seed, image_axes
 
 __all__ = ["equispaced_columns", "poisson_disc", "random_columns"]
 
 
 def _check_acceleration(acceleration: float) -> None:
-    if not 1 <= acceleration < np.inf:
+    if not 1 <= check_number("acceleration", acceleration) < np.inf:
         raise ValueError(f"acceleration: expected a finite number >= 1, got {acceleration}")
 
 
@@ -40,7 +40,7 @@ def random_columns(
     _, height, width = image_axes(image_shape)
     centre, count = _centre(width, acceleration, center_fraction)
     share = (width / acceleration - count) / max(width - count, 1)
-    line = torch.rand(width, generator=torch.Generator().manual_seed(seed), device="cpu") < share
+    line = torch.rand(width, generator=torch.Generator().manual_seed(check_seed(seed)), device="cpu") < share
     line[centre] = True
     return line.expand(height, width).clone()
 
@@ -104,7 +104,7 @@ def poisson_disc(
             f"calibration: a square of {calibration} alone exceeds 1 / {acceleration} of the samples; "
             f"calibration={int(target**0.5)} fits"
         )
-    order = np.random.default_rng(seed).permutation(height * width)
+    order = np.random.default_rng(check_seed(seed)).permutation(height * width)
     low, high = 0.0, float(max(height, width))
     best = box
     for _ in range(24):

@@ -62,6 +62,8 @@ def uv_coverage(
     for name, value, limit in (("declination", declination, 90.0), ("latitude", latitude, 90.0)):
         if not abs(value) <= limit:
             raise ValueError(f"{name}: expected degrees in -90 ... 90, got {value}")
+    if not isinstance(hours, tuple | list) or len(hours) != 2:
+        raise TypeError(f"hours: expected the first and the last hour angle, got {hours!r}")
     if not (frequency > 0 and samples >= 1):
         raise ValueError(f"frequency, samples: expected positive values, got {frequency}, {samples}")
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..fourier.nufft import check_points
-from ..shapes import Constant, as_constant
+from ..shapes import Constant, as_constant, check_number
 
 __all__ = ["unflagged", "visibility_weights"]
 
@@ -45,6 +45,8 @@ def visibility_weights(
         return w
     if scheme not in ("uniform", "briggs"):
         raise ValueError(f"scheme: expected 'natural', 'uniform' or 'briggs', got {scheme!r}")
+    if not abs(check_number("robust", robust)) < torch.inf:
+        raise ValueError(f"robust: expected a finite number, got {robust}")
     sizes = torch.tensor(image_shape, dtype=torch.float64, device=points.device)[:, None]
 
     def cells(p: Tensor) -> Tensor:

@@ -14,7 +14,9 @@ __all__ = ["check_angles"]
 def _plain(angles: Any) -> Tensor:
     """Numbers of any kind in double precision: numpy's views may run backwards or have the other byte order."""
     if not isinstance(angles, Tensor):
-        angles = np.array(angles, dtype=np.float64)
+        angles = torch.from_numpy(np.array(angles, dtype=np.float64))
+    if angles.is_complex():
+        raise TypeError("complex")
     return torch.as_tensor(angles, dtype=torch.float64, device="cpu").detach()
 
 

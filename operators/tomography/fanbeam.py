@@ -13,7 +13,7 @@ from ..base import LinearOperator
 from ..doubts import Doubt, Variant
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import fast_length
-from ..shapes import check_batch, check_factor, check_precision
+from ..shapes import check_batch, check_factor, check_number, check_precision, image_axes
 from .angles import check_angles
 from .fbp import continued, warn_of_cut
 from .field_of_view import beyond
@@ -93,7 +93,9 @@ class FanBeam(LinearOperator):
         super().__init__()
         device = angles.device if isinstance(angles, Tensor) else torch.device("cpu")
         angles = check_angles(angles)
-        shape = (image_shape, image_shape) if isinstance(image_shape, int) else tuple(image_shape)
+        shape = image_axes((image_shape, image_shape) if isinstance(image_shape, int) else image_shape)[1:]
+        for name, value in (("source_distance", source_distance), ("detector_distance", detector_distance)):
+            check_number(name, value)
         radius = math.hypot(*shape) / 2 * pixel_size
         if not source_distance > radius:
             raise ValueError(f"source_distance: the source has to stand outside the image, beyond {radius:.4g}")

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from operators.shapes import check_seed
+
 from ..likelihood import Ball
 from ..result import Result
 from ..solver import Solver
@@ -103,6 +105,9 @@ def choose_denoiser(
     denoisers = list(denoisers)
     if len(denoisers) < 2:
         raise ValueError(f"denoisers: expected at least two to choose from, got {len(denoisers)}")
+    check_seed(seed)
+    if not (isinstance(solver, type) and issubclass(solver, Solver)):
+        raise TypeError(f"solver: expected a class of solvers, such as PnPADMM, got {type(solver).__name__}")
     solvers = [solver(op, denoiser, **options) for denoiser in denoisers]
     first = solvers[0]
     if not first.settles or isinstance(first.likelihood, Ball):

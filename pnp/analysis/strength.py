@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
+from operators.shapes import check_seed
 
 from ..arguments import one_of
 from ..likelihood import Ball, Gaussian, Huber
@@ -197,6 +198,7 @@ def choose_strength(
     (True, 'risk')
     """
     one_of("rule", rule, RULES)
+    check_seed(seed)
     if not hasattr(solver, "settles"):
         raise TypeError(f"solver: expected a solver, such as PnPADMM(op), got {type(solver).__name__}")
     other = copy.copy(solver)

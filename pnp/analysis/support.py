@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from operators.adapters.incoming import as_operator
 from operators.base import LinearOperator
 from operators.linalg import column, dot
-from operators.nonlinear import Operator
-from operators.shapes import check_batch
+from operators.shapes import check_batch, check_seed
 
+from ..arguments import operator_of
 from ..likelihood import Gaussian, Likelihood
 from .probes import diagonal
 
@@ -94,10 +93,11 @@ def data_support(
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise ValueError(f"draws: expected a whole number >= 1, got {draws!r}")
+    check_seed(seed)
     if isinstance(op, Likelihood):
         noise_std = op.noise_std if isinstance(op, Gaussian) and noise_std is None and image is not None else noise_std
         op = op.op
-    op = op if isinstance(op, Operator) else as_operator(op)
+    op = operator_of(op)
     if image is not None:
         check_batch("image", image, op.in_shape, op.in_dtype.is_complex)
     if not isinstance(op, LinearOperator):

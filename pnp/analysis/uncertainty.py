@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from operators.shapes import check_seed
+
 from ..solver import Solver
 from ..solvers.diffpir import DiffPIR
 from .bootstrap import bootstrap_draws
@@ -175,6 +177,7 @@ def uncertainty(
     (torch.Size([1, 1, 4, 4]), torch.Size([1, 1]))
     """
     _check(solver, method, level, draws, part, batch, functional)
+    check_seed(seed)
     y = y.detach() if isinstance(y, Tensor) else y
     z = NormalDist().inv_cdf((1 + level) / 2)
     kinds = checked_kinds(transforms, solver.op.in_shape) if method == "bootstrap" else ()

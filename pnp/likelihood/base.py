@@ -6,10 +6,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from operators.adapters.incoming import as_operator
 from operators.modes import Lasting
 from operators.nonlinear import Operator
 from operators.shapes import check_batch
+
+from ..arguments import operator_of
 
 __all__ = ["Likelihood"]
 
@@ -30,7 +31,7 @@ class Likelihood(nn.Module, metaclass=Lasting):
 
     def __init__(self, op: Any) -> None:
         super().__init__()
-        self.op: Operator = op if isinstance(op, Operator) else as_operator(op)
+        self.op: Operator = operator_of(op)
 
     def value(self, v: Tensor, y: Tensor) -> Tensor:
         """f of each sample, (B,)."""
@@ -84,5 +85,5 @@ class Likelihood(nn.Module, metaclass=Lasting):
         """The same for another operator."""
         other = copy.copy(self)
         other._modules = dict(self._modules)
-        other.op = op if isinstance(op, Operator) else as_operator(op)
+        other.op = operator_of(op)
         return other

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from operators.shapes import as_constant, check_broadcast
 
 from .base import Likelihood
 
@@ -23,7 +26,13 @@ class Counts(Likelihood):
 
     def _keep(self, name: str, value: float | Tensor, *, positive: bool = False) -> None:
         """Keep a number or a tensor that broadcasts against the data."""
-        level = torch.as_tensor(value, dtype=torch.float64)
+        if not isinstance(value, int | float | Tensor | np.ndarray | np.number) or isinstance(value, bool):
+            raise TypeError(f"{name}: expected a number or an array of them, got {value!r}")
+        level = as_constant(name, value) if isinstance(value, np.ndarray) else torch.as_tensor(value)
+        if level.is_complex() or level.dtype == torch.bool:
+            raise TypeError(f"{name}: expected real numbers, got {level.dtype}")
+        level = level.double()
+        check_broadcast(name, level, self.op.out_shape)
         if not bool(((level > 0 if positive else level >= 0) & torch.isfinite(level)).all()):
             raise ValueError(f"{name}: expected finite values {'> 0' if positive else '>= 0'}")
         self.register_buffer(name, level, persistent=False)

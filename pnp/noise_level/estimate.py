@@ -7,10 +7,13 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.linalg import column
+from operators.shapes import check_batch
 
+from ..arguments import check_values, operator_of
 from .denoised import consistent_level
 from .details import fine_detail
 from .doubt import said
+from .noiseless import noiseless
 from .patches import smallest_variance, smoothest_blocks
 from .redundancy import redundancy
 from .rings import share_of_noise
@@ -52,12 +55,13 @@ def estimate_noise(op: LinearOperator, y: Tensor) -> tuple[Tensor, str]:
     What is not noise makes the others err on the high side, so the least counts. Texture of a pixel's size in images
     of which few pixels are measured, and details that data without redundancy hold up to their border (one coil), can
     double it, see ``python -m benchmarks.noise_levels``. What is not measured (``op.measured``) and where values do not
-    change does not count. Weights of real data are smoothed, see :func:`.weighted.evenly_weighted`.
+    change or are clipped (:func:`.noiseless.noiseless`) does not count. Weights of real data are smoothed, see
+    :func:`.weighted.evenly_weighted`.
     Volumes that are measured slice by slice are judged by some of their slices.
     Data that are multiples of a step, as counts and bytes are, have at least the noise of rounding, step / sqrt(12).
 
     Raises:
-        ValueError: the operator's images are not (C, H, W), or too small.
+        TypeError, ValueError: ``op`` or ``y`` does not fit; the operator's images are not (C, H, W), or too small.
 
     >>> from operators.image.mask import Identity
     >>> y = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -90,6 +94,11 @@ def noise_doubt(op: LinearOperator, y: Tensor) -> Tensor:
 @torch.no_grad()
 def judged(op: LinearOperator, y: Tensor) -> tuple[Tensor, Tensor, str]:
     """Level and :func:`noise_doubt` of each sample, and the method."""
+    op = operator_of(op)
+    if not isinstance(op, LinearOperator):
+        raise TypeError(f"op: {type(op).__name__} is not linear; a noise level is estimated of linear ones")
+    check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
+    check_values("y", y)
     step = _steps(y)
     op, y = op.few_slices(y)
     if op.measured is None:  # zeros are no measurement, but of counts
@@ -101,7 +110,7 @@ def judged(op: LinearOperator, y: Tensor) -> tuple[Tensor, Tensor, str]:
     else:
         y = torch.where(taken, y, torch.zeros_like(y))
     if y.ndim in (4, 5) and not y.is_complex():
-        found, doubt = _of_images(op, _real_slices(evenly_weighted(op, y)), _real_slices(taken))
+        found, doubt = _of_images(op, _real_slices(evenly_weighted(op, y)), _real_slices(taken), step)
     else:
         found, doubt = _of_data(op, y, taken)
     levels, which = torch.stack(list(found.values())).min(0)
@@ -118,8 +127,8 @@ def judged(op: LinearOperator, y: Tensor) -> tuple[Tensor, Tensor, str]:
     return levels, doubt, how
 
 
-def _of_images(op: LinearOperator, y: Tensor, taken: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    varying = taken & ~_constant(y)
+def _of_images(op: LinearOperator, y: Tensor, taken: Tensor, step: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    varying = taken & ~noiseless(y, step, None if op.measured is None else taken)
     patches, other = smallest_variance(y, _unit_noise(y, 2), None if bool(varying.all()) else varying)
     found = {"fine detail of the data": fine_detail(y, varying), "patches of the data": patches}
     few = ~torch.isfinite(found["patches of the data"])
@@ -181,7 +190,7 @@ def _of_data(op: LinearOperator, y: Tensor, taken: Tensor) -> tuple[dict[str, Te
     found["patches of the adjoint image"] = torch.where(patches < 0.8 * found[_REDUNDANCY], patches, torch.inf)
     if y.is_complex():
         found["lowest magnitudes of the data"] = torch.stack([_low_quantile(v[v != 0].abs()) for v in y]) / _RAYLEIGH
-    doubt = torch.full_like(y[:, 0].real.flatten(1)[:, 0], _USUAL)
+    doubt = torch.full_like(y.real.flatten(1)[:, 0], _USUAL)
     if op.field == "mri" and y.is_complex() and y.ndim == 4 and tuple(y.shape[1:]) == (1, *op.in_shape[-2:]):
         least = torch.stack(list(found.values())).amin(0)
         share = share_of_noise(y, taken & (y != 0), least)
@@ -194,17 +203,6 @@ def _real_slices(x: Tensor) -> Tensor:
     """Channels, slices and real and imaginary parts beside each other: (B, n, H, W)."""
     x = x.flatten(1, -3)
     return torch.view_as_real(x.resolve_conj()).movedim(-1, 1).flatten(1, 2) if x.is_complex() else x
-
-
-def _constant(y: Tensor) -> Tensor:
-    """Pixels whose neighbours to the right, below and diagonally are exactly alike: padding, saturation, no noise."""
-    same = torch.zeros_like(y, dtype=torch.bool)
-    corner = y[..., :-1, :-1]
-    alike = (corner == y[..., 1:, :-1]) & (corner == y[..., :-1, 1:]) & (corner == y[..., 1:, 1:])
-    for rows in (slice(None, -1), slice(1, None)):
-        for columns in (slice(None, -1), slice(1, None)):
-            same[..., rows, columns] |= alike
-    return same
 
 
 def _steps(y: Tensor) -> Tensor:

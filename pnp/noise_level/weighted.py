@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from operators.base import LinearOperator
 from operators.compose import Compose, Scaled, Weighted
+from operators.image.mask import Inpainting
 
 __all__ = ["evenly_weighted"]
 
@@ -13,8 +14,8 @@ _SIDE = 5
 
 
 def evenly_weighted(op: LinearOperator, y: Tensor) -> Tensor:
-    r"""Data (B, ..., H, W) of ``Weighted(w) @ op``, with the geometric mean of w over 5 x 5 neighbours in place of w;
-    others as they are.
+    r"""Data (B, ..., H, W) of ``Weighted(w) @ op`` or ``Inpainting(w)``, with the geometric mean of w over 5 x 5
+    neighbours in place of w; others as they are.
 
     Weights that are found from the data scatter with them: counts n have :math:`w = \sqrt n`, and the noise of
     :math:`-\sqrt n \ln(n / I_0)` is :math:`|1 + \tfrac12 \ln(n / I_0)|` instead of one, nothing where the object lets
@@ -22,9 +23,12 @@ def evenly_weighted(op: LinearOperator, y: Tensor) -> Tensor:
     """
     while isinstance(op, Scaled):
         op = op.operator
-    if not (isinstance(op, Compose) and isinstance(op.outer, Weighted)):
+    if isinstance(op, Inpainting):
+        weights = op.mask.to(y)
+    elif isinstance(op, Compose) and isinstance(op.outer, Weighted):
+        weights = op.outer.weights.to(y)
+    else:
         return y
-    weights = op.outer.weights.to(y)
     weights = weights.expand(*y.shape[1:]) if weights.ndim < y.ndim else weights.expand_as(y)
     weights = weights.reshape(-1, 1, *y.shape[-2:])
     there = (weights != 0).to(y)

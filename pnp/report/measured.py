@@ -122,7 +122,7 @@ def _estimate(op: Any, y: Tensor, noise: Tensor, ratio: float) -> float:
     if not enough:
         try:
             quick = estimate_noise(op, y)[0] / noise
-        except (ValueError, AttributeError):  # images of another kind, or not a linear operator
+        except (ValueError, TypeError):  # images of another kind, or not a linear operator
             return math.nan
     quick = quick[torch.isfinite(quick) & (quick > 0)]
     return float(quick[quick.log().abs().argmax()]) if len(quick) else math.nan

@@ -73,7 +73,7 @@ class PnPDescent(Solver):
         self.method = method
 
     def init(self, p: Problem) -> Iterate:
-        return Iterate(p.start, torch.full_like(p.unit, float("inf")), torch.ones_like(p.unit))
+        return Iterate(p.prior.within(p.start), torch.full_like(p.unit, float("inf")), torch.ones_like(p.unit))
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         network = p.prior.around(self.denoiser.denoiser)  # pyright: ignore[reportArgumentType]
@@ -86,7 +86,7 @@ class PnPDescent(Solver):
             return p.fit.value(x) + potential(x) / at.tau
 
         value, slope = value_and_slope(potential, s.x)
-        slope = slope * column(unit**2, slope)
+        slope = p.prior.within(slope * column(unit**2, slope))  # of F on images that are zero elsewhere
         if self.method == "gradient":
             slope = slope + column(at.tau, slope) * p.fit.gradient(s.x)
 

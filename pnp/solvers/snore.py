@@ -56,7 +56,7 @@ class SNORE(Solver):
         noisy = s.now + column(at.sigma, s.now) * normal(s.now, self.seed, at.step)
         share = p.fit.longest() / (p.fit.longest() + at.tau)  # of tau: delta
         slope = column(at.tau, s.now) * p.fit.gradient(s.now) + noisy - p.prior(noisy, at.sigma)
-        now = s.now - column(share, s.now) * slope
+        now = p.prior.within(s.now - column(share, s.now) * slope)
         if at.step < self.settled:
             return Iterate(now, now, torch.zeros_like(s.count))
         count = s.count + 1

@@ -5,7 +5,9 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.linalg import column
+from operators.shapes import check_batch
 
+from ..arguments import check_values, operator_of, positive
 from ..problem import data_gain, rough_estimate
 
 __all__ = ["tv_reconstruction"]
@@ -52,8 +54,14 @@ def tv_reconstruction(
     >>> bool((tv_reconstruction(Identity((8, 8)), x, 0.01) - x).abs().max() < 0.01)
     True
     """
-    if not noise_std > 0:
-        raise ValueError(f"noise_std: expected a positive number, got {noise_std}")
+    linear = operator_of(op)
+    if not isinstance(linear, LinearOperator):
+        raise TypeError(f"op: expected a LinearOperator, got {type(op).__name__}")
+    op, noise_std, strength = linear, positive("noise_std", noise_std), positive("strength", strength)
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+        raise ValueError(f"iterations: expected a whole number >= 1, got {iterations!r}")
+    check_batch("y", y, op.out_shape, op.out_dtype.is_complex)
+    check_values("y", y)
     aty = op.A_adjoint(y)
     gain = data_gain(op, aty)
     weight = column(0.8 * strength * noise_std * gain.sqrt(), aty)
@@ -69,5 +77,6 @@ def tv_reconstruction(
             q = (q + dual * relaxed).clamp(max=0)
         b = x + column(tau, x) * (aty - _adjoint(p) - q)
         new = op.solve_normal(b, tau, x0=x, rtol=1e-4)
+        new = new if op.support is None else torch.where(op.support, new, 0)
         x, relaxed = new, 2 * new - x
     return x.clamp(min=0) if nonnegative else x

@@ -81,7 +81,7 @@ class PnPULA(Solver):
         delta = self.pace * p.fit.longest() * at.tau / (p.fit.longest() + at.tau)
         slope = p.fit.gradient(s.chain) + (s.chain - p.prior(s.chain, at.sigma)) / column(at.tau, s.chain)
         noise = column((2 * delta).sqrt() * p.unit, s.chain) * normal(s.chain, self.seed, at.step)
-        chain = s.chain - column(delta, s.chain) * slope + noise
+        chain = p.prior.within(s.chain - column(delta, s.chain) * slope + noise)
         count = s.count + 1 if at.step >= self.burn else torch.zeros_like(s.count)
         share = column(1 / count.clamp_min(1), chain)
         before, mean = chain - s.x, s.x + share * (chain - s.x)

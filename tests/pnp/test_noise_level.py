@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from operators import (
     Inpainting,
     KaiserSquires,
     LinearOperator,
+    MatrixOperator,
     NonCartesianMRI,
     RadioInterferometry,
     Radon,
@@ -101,6 +103,45 @@ def test_padding_and_noise_where_nothing_is_measured():
     assert 0.9 * 0.05 < estimate_noise(op, filled)[0].item() < 1.25 * 0.05
     both = torch.cat((filled, gaussian_noise(y, 0.2)))
     assert torch.allclose(estimate_noise(op, both)[0][:1], estimate_noise(op, filled)[0], rtol=1e-5)
+
+
+def framed(**how) -> torch.Tensor:
+    """A noisy photograph within a border of 36 pixels, as numpy pads it."""
+    inner = gaussian_noise(photo(), 0.05)[0, 0].numpy()
+    return torch.from_numpy(np.pad(inner, 36, **how))[None, None]
+
+
+@pytest.mark.parametrize("mode", ["edge", "linear_ramp", "constant, interpolated"])
+def test_borders_that_follow_the_image_have_no_noise(mode):
+    y = framed(mode=mode.split(",")[0])
+    if "interpolated" in mode:  # which leaves rounding
+        outside = framed(mode="constant", constant_values=-1.0) == -1
+        y = torch.where(outside, -1 + 1e-7 * torch.randn(y.shape, generator=torch.Generator().manual_seed(1)), y)
+    for unit in (1.0, 1e-9):
+        found = estimate_noise(Identity((200, 200)), unit * torch.cat((y, 1 - y)))[0] / unit
+        assert bool((found > 0.9 * 0.05).all()) and bool((found < 1.2 * 0.05).all()), found
+
+
+@pytest.mark.parametrize(("gain", "low", "high"), [(1.6, -9.0, 1.0), (1.3, 0.0, 0.8), (1.0, 0.1, 9.0)])
+def test_clipped_values_and_their_neighbours_do_not_count(gain, low, high):
+    y = gaussian_noise(gain * photo() - 0.25, 0.05).clamp(low, high)
+    assert 0.8 * 0.05 < estimate_noise(Identity((128, 128)), y)[0].item() < 1.25 * 0.05
+
+
+def test_masks_of_weights_that_vary_from_pixel_to_pixel():
+    weights = torch.rand(128, 128, generator=torch.Generator().manual_seed(2)) + 0.5
+    op = Inpainting(weights)
+    assert 0.8 * 0.05 < estimate_noise(op, gaussian_noise(op(photo()), 0.05))[0].item() < 1.3 * 0.05
+    assert 0.8 * 0.05 < estimate_noise(3 * op, gaussian_noise(3 * op(photo()), 0.05))[0].item() < 1.3 * 0.05
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.complex64])
+def test_data_of_a_matrix(kind):
+    g = torch.Generator().manual_seed(1)
+    op = MatrixOperator(torch.randn(300, 100, generator=g, dtype=kind), in_shape=(1, 10, 10), in_dtype=torch.float32)
+    y = gaussian_noise(op(torch.rand(2, 1, 10, 10, generator=g)), torch.tensor([0.1, 2.0]))
+    found = estimate_noise(op, y)[0] / torch.tensor([0.1, 2.0])
+    assert bool(((found > 0.8) & (found < 1.25)).all()), found
 
 
 def ring() -> torch.Tensor:

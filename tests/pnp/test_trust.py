@@ -26,7 +26,22 @@ from operators import (
     random_mask,
     stack,
 )
-from pnp import Gaussian, PnPADMM, PnPHQS, Stop, data, estimate_noise
+from pnp import (
+    RED,
+    SNORE,
+    DiffPIR,
+    Gaussian,
+    PnPADMM,
+    PnPDescent,
+    PnPFISTA,
+    PnPHQS,
+    PnPMACE,
+    PnPULA,
+    Stop,
+    data,
+    estimate_noise,
+    tv_reconstruction,
+)
 
 SIDE = 64
 
@@ -90,6 +105,41 @@ def test_nothing_is_painted_where_no_coil_sees(method, photo):
     y = torch.where(y == 0, y, gaussian_noise(y, 0.01))
     result = method(op, LoFiDenoiser("natural-gray-fast"), noise_std=0.01).solve(y)
     assert float(result.x[..., ~inside].abs().max()) == 0 and "support" in result.report
+
+
+def of_an_ellipse(side: int = 20) -> tuple[MRI, torch.Tensor]:
+    """Two coils that see an ellipse, and data of it."""
+    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
+    inside = rows**2 + 2 * columns**2 < 0.7
+    op = MRI(torch.ones(side, side), inside * torch.stack([torch.exp(1j * rows), 1 + columns + 0j]))
+    return op, gaussian_noise(op((rows**2 + 2 * columns**2 < 0.5)[None, None] + 0j), 0.1, seed=1)
+
+
+@pytest.mark.parametrize("method", [RED, SNORE, DiffPIR, PnPULA, PnPDescent, PnPFISTA, PnPMACE])
+def test_nor_by_any_other_method(method):
+    op, y = of_an_ellipse()
+    assert op.support is not None
+    for measured, seen in ((op, y), (2.0 * op, 2 * y)):
+        solver = method(measured, LoFiDenoiser("natural-gray-fast"), noise_std=0.1, stop=Stop(max_iter=3))
+        assert float((solver(seen) * ~op.support).abs().max()) == 0
+        x0 = torch.ones(1, *op.in_shape, dtype=torch.complex64)
+        assert float((solver.solve(seen, x0=x0).x * ~op.support).abs().max()) == 0
+    assert float((tv_reconstruction(op, y, 0.1) * ~op.support).abs().max()) == 0
+
+
+def test_nor_by_draws_from_the_posterior_nor_by_descent_that_still_falls():
+    op, y = of_an_ellipse()
+    assert op.support is not None
+    chain = PnPULA(op, LoFiDenoiser("natural-gray-fast"), noise_std=0.1, burn=2)
+    assert float((chain.draws(y, 2, thin=1) * ~op.support).abs().max()) == 0
+    for way in ("prox", "gradient"):
+        falls: list[float] = []
+        solver = PnPDescent(
+            op, LoFiDenoiser("natural-gray-fast"), method=way, noise_std=0.1, stop=Stop(tolerance=0, max_iter=30)
+        )
+        solver.solve(y, callback=lambda s, _, f=falls: f.append(float(s.values.objective)))
+        level = solver.settled + 1
+        assert len(falls) > level + 2 and all(b <= a * (1 + 1e-6) for a, b in zip(falls[level:], falls[level + 1 :]))
 
 
 @pytest.mark.parametrize("contrast", [1e2, 1e4])

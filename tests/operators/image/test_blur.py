@@ -11,7 +11,7 @@ from denoisers import LoFiDenoiser
 from operators import gaussian_noise
 from operators.image.blur import Blur
 from operators.image.kernels import gaussian_kernel, motion_kernel
-from pnp import PnPADMM
+from pnp import PnPADMM, Stop
 from pnp.data import sample
 from pnp.metrics import psnr
 
@@ -102,3 +102,14 @@ def test_motion_kernels_point_along_the_path():
 def test_bad_arguments_are_named(call, error, word):
     with pytest.raises(error, match=word):
         call()
+
+
+def test_constant_data_tell_nothing_of_the_kernel():
+    op = Blur(motion_kernel(9, 0.5), (40, 44))
+    for value in (0.0, 0.1, -3.3, 1e-30):
+        assert op.doubts(torch.full((2, 1, 40, 44), value)) == ()
+    photo = gaussian_noise(op(sample("camera")[..., 100:140, 180:224]), 0.01)
+    both = torch.cat((photo, 0 * photo))
+    assert op.doubts(both) == op.doubts(photo)
+    solved = PnPADMM(op, LoFiDenoiser(), noise_std=0.01, stop=Stop(max_iter=2)).solve(both)
+    assert solved.x[1].abs().max() == 0 and bool(solved.x.isfinite().all())

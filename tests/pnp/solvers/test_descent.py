@@ -94,3 +94,21 @@ def test_bad_arguments():
         make(OPS["blur"], Smooth(), method="hqs")
     with pytest.raises(ValueError, match="^denoiser: .* no bounds"):
         make(OPS["blur"], Bounded(Smooth(), low=0.0))
+
+
+@pytest.mark.parametrize("method", ["prox", "gradient"])
+def test_inference_mode_gives_the_same(method):
+    def network(x: Tensor, sigma: Any) -> Tensor:
+        return x / (1 + x.square())
+
+    solver = make(OPS["blur"], network, method=method, stop=Stop(max_iter=5))
+    wanted = solver(data())
+    with torch.inference_mode():
+        y, level = data() + 0, torch.tensor([0.1])
+        assert torch.equal(solver(y), wanted)
+        step = GradientStep(network)(y, level)
+    assert torch.equal(step, GradientStep(network)(data(), 0.1))
+    with torch.inference_mode():
+        assert torch.equal(
+            next(make(OPS["mask"], network).iterate(y)).x, next(make(OPS["mask"], network).iterate(data())).x
+        )
