@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase as NormBase
+from torch.nn.modules.dropout import _DropoutNd as DropoutNd
 
 from denoisers.base import Denoiser
 from denoisers.wrappers.bounded import Bounded
@@ -149,7 +150,7 @@ def check_mode(denoiser: nn.Module) -> None:
     """Raise where a layer of the denoiser would work on statistics of the batch, or at random."""
     for layer in denoiser.modules():
         statistics = isinstance(layer, NormBase) and layer.track_running_stats
-        if layer.training and (statistics or isinstance(layer, nn.Dropout)):
+        if layer.training and (statistics or isinstance(layer, DropoutNd | nn.RReLU)):
             raise ValueError(f"denoiser: its {type(layer).__name__} is in training mode; call denoiser.eval()")
 
 

@@ -171,11 +171,23 @@ def start_from(op: Operator, x0: Tensor, rough: Tensor, facts: Facts) -> Tensor:
     return x0 + column(~fits, left) * rough_estimate(op, left, facts.gain)
 
 
+def _refuse_extremes(op: LinearOperator, like: Tensor) -> None:
+    """Raise where data of ones are numbers, but their squares are not."""
+    with torch.no_grad():
+        size = op.A(torch.ones_like(like)).abs().amax().item()
+    if 0 < size < float("inf"):
+        _within_range(size, like.real.dtype)
+
+
 def _within_range(size: float, dtype: torch.dtype) -> float:
     widest = torch.finfo(dtype).max ** 0.375  # squares, and squares over the limit, stay in range
     if size != size or size == float("inf"):
         raise ValueError(
             f"op: its norm is {size}: A_adjoint(A(x)) is not finite in {dtype}; operators.check(op) tells more"
+        )
+    if size == 0:
+        raise ValueError(
+            "op: A_adjoint is not the adjoint of A: A_adjoint(A(x)) has no part along x; operators.check(op) tells more"
         )
     if not 1 / widest <= size <= widest:
         raise ValueError(
@@ -205,6 +217,8 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     few, _ = op.few_slices(data)
     like = back[(slice(None), *(slice(n) for n in few.in_shape))]
     gain = data_gain(few, like)
+    if not bool((torch.isfinite(gain) & (gain > 0)).all()):
+        _refuse_extremes(few, like)
     if not bool(torch.isfinite(gain).all()):
         raise ValueError("op: gives NaN or infinite data for finite images; operators.check(op) tells more")
     if not bool((gain > 0).all()):

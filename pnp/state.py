@@ -214,6 +214,12 @@ class State(NamedTuple):
             batches = {len(part) for part in (state.x, state.facts.back, *_sizes(state).values())}
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"kept: not the dictionary of a State, {error}") from error
+        for name, text in (("source", state.source), ("method", state.method), ("facts.why", state.facts.why)):
+            if not isinstance(text, str):
+                raise ValueError(f"kept: expected {name} as words, got {text!r}")
+        for name, tensor in (("residual", state.residual), ("facts.back", state.facts.back)):
+            if not isinstance(tensor, Tensor):
+                raise ValueError(f"kept: expected {name} as a tensor, got {type(tensor).__name__}")
         if type(state.step) is not int or state.step < 0:
             raise ValueError(f"kept: step is {state.step!r}, expected a number of iterations")
         if len(batches) > 1:

@@ -14,7 +14,7 @@ from ..likelihood import Gaussian
 from ..noise_level.doubt import is_unsure
 from ..problem import Problem
 from ..stopping import MESSAGES
-from .diagnosis import explain
+from .diagnosis import adjoint_doubt, explain
 from .measured import Measured
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def _of_data(problem: Problem, run: "Run", m: Measured) -> tuple[list[Verdict], 
         seen = f"{m.repeats} values are exactly alike, at the largest or the lowest"
         return [Verdict("data", "wrong", seen, "clipped data", "measure again below saturation, or mask them out")], []
     op, y = problem.fit.op, problem.fit.likelihood.as_data(problem.fit.y).detach()
+    if isinstance(op, LinearOperator) and (doubt := adjoint_doubt(op, y, problem.fit.back.detach())):
+        return [_from(doubt)], [doubt.words]
     with torch.no_grad():
         doubts = list(op.doubts(y))
     if m.holes > _HOLES and not any(d.sure for d in doubts):  # transforms of simple images have zeros of their own

@@ -2,13 +2,15 @@
 
 import io
 import math
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from denoisers import LoFiDenoiser, TVDenoiser, XDnCNNDenoiser
-from operators import Identity, Inpainting, MatrixOperator, random_mask
+from denoisers import Denoiser, LoFiDenoiser, TVDenoiser, XDnCNNDenoiser
+from operators import Identity, Inpainting, LinearOperator, MatrixOperator, random_mask
 from pnp import Expert, PnPADMM, PnPHQS, State, Stop
 
 OP = Identity((6, 7))
@@ -129,3 +131,68 @@ def test_a_network_in_training_mode_is_refused():
     with pytest.raises(ValueError, match=r"denoiser: its BatchNorm2d is in training mode; call denoiser.eval\(\)"):
         PnPADMM(op, denoiser, noise_std=0.1)(torch.rand(1, 1, 16, 16))
     PnPADMM(op, denoiser.eval(), noise_std=0.1, stop=Stop(max_iter=1))(torch.rand(1, 1, 16, 16))
+
+
+class Own(LinearOperator):
+    """Any function, with any adjoint."""
+
+    def __init__(self, function, adjoint=None, side: int = 24):
+        super().__init__()
+        self.in_shape = self.out_shape = (1, side, side)
+        self.function, self.adjoint = function, adjoint
+
+    def A(self, x):
+        return self.function(x)
+
+    def A_adjoint(self, y):
+        return super().A_adjoint(y) if self.adjoint is None else self.adjoint(y)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-12, 1e12])
+@pytest.mark.parametrize(
+    ("adjoint", "off"),
+    [
+        (lambda y: 0.5 * y.roll(-3, -2), True),  # of half the size
+        (lambda y: y.roll(3, -2), True),  # the wrong way
+        (lambda y: y.roll(-3, -2) + 0.1 * y, True),  # a little of something else
+        (lambda y: y.roll(-3, -2), False),
+        (None, False),
+    ],
+)
+def test_wrong_adjoints_are_told(adjoint, off, unit):
+    back = None if adjoint is None else lambda y: unit * adjoint(y)
+    op = Own(lambda x: unit * x.roll(3, -2), back)
+    y = op(torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0)))
+    solver = PnPADMM(op, half, noise_std=0.1 * unit, stop=Stop(max_iter=1))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        result = solver.solve(y)
+    assert any("A_adjoint is not the adjoint" in str(w.message) for w in seen) == off
+    assert result.health is not None and ("adjoint" in result.health.causes) == off
+
+
+def test_an_adjoint_of_the_other_sign_is_told_at_once():
+    with pytest.raises(ValueError, match="not the adjoint of A"):
+        PnPADMM(Own(lambda x: 2 * x, lambda y: -2 * y), half, noise_std=0.1).solve(torch.rand(1, 1, 24, 24))
+
+
+@pytest.mark.parametrize("scale", [1e25, 1e-25])
+def test_operators_out_of_the_precisions_range_are_told_by_their_norm(scale):
+    with pytest.raises(ValueError, match=r"op: its norm.*op \* c"):
+        PnPADMM(Own(lambda x: scale * x), half, noise_std=0.1 * scale).solve(scale * torch.rand(1, 1, 24, 24))
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout2d(), nn.AlphaDropout(), nn.FeatureAlphaDropout(), nn.RReLU()])
+def test_layers_that_work_at_random_are_refused_in_training_mode(layer):
+    class Random(Denoiser):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x, sigma):
+            return self.layer(x)
+
+    denoiser = Random().train()
+    with pytest.raises(ValueError, match=f"{type(layer).__name__} is in training mode"):
+        PnPADMM(OP, denoiser, noise_std=0.1).solve(Y)
+    assert PnPADMM(OP, denoiser.eval(), noise_std=0.1, stop=Stop(max_iter=1)).solve(Y).x.shape == Y.shape

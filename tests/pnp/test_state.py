@@ -136,3 +136,14 @@ def test_sizes_of_another_kind_are_refused(kept):
         values = {**parts["values"], "relaxed": torch.tensor([float("nan")])}
         with pytest.raises(ValueError, match="NaN"):
             solver(kind).solve(Y, state=State.from_dict({**parts, "values": values}))
+
+
+@pytest.mark.parametrize("value", ["a", [1.0], None])
+@pytest.mark.parametrize("name", ["residual", "source", "back", "why"])
+def test_parts_of_another_kind_are_refused(kept, name, value):
+    _, parts = kept
+    if name in ("source", "why") and value == "a":
+        value = 3
+    inside = {"facts": {**parts["facts"], name: value}} if name in parts["facts"] else {name: value}
+    with pytest.raises(ValueError, match="kept: "):
+        State.from_dict({**parts, **inside})
