@@ -82,16 +82,17 @@ def _answer(given: argparse.Namespace, path: Path, told: dict[str, Any]) -> None
 
 def _data(given: argparse.Namespace, path: Path) -> None:
     """Measured data where the file holds any, else images."""
+    options = from_pairs("--reader", given.reader)
     try:
-        found = open_measurement(path, **from_pairs("--reader", given.reader))
+        found = open_measurement(path, **options)
     except ValueError as unfit:
+        if options:
+            raise
         try:
             _images(given, path)
         except ValueError as error:
             raise (unfit if "expected one of" in str(error) else error) from error
         return
-    except ImportError:
-        raise
     _measurement(given, path, found)
 
 

@@ -56,8 +56,8 @@ def _array(name: str) -> torch.Tensor:
     path = located(f"{place}.npz" if key else name)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    with named(path):
-        loaded = np.load(path, allow_pickle=False)
+    with named(path), open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return as_constant(path.name, loaded)
         with loaded:
