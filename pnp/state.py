@@ -214,6 +214,8 @@ class State(NamedTuple):
             batches = {len(part) for part in (state.x, state.facts.back, *_sizes(state).values())}
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"kept: not the dictionary of a State, {error}") from error
+        if not (isinstance(state.source, str) and isinstance(state.method, str)):
+            raise ValueError("kept: expected source and method as words")
         if type(state.step) is not int or state.step < 0:
             raise ValueError(f"kept: step is {state.step!r}, expected a number of iterations")
         if len(batches) > 1:
