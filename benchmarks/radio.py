@@ -12,7 +12,6 @@ where the sky is below a thousandth of its peak, in thousandths of the peak. No 
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -97,25 +96,26 @@ def main() -> None:
         rows.append([name, f"{noise:g} dB", *(f"{snr(v, x):.2f}, {stripes(v, x):.2f}" for v in images.values())])
         print(rows[-1], flush=True)
         if options.figures:
-            _picture(
+            picture(
                 Path(options.figures) / f"radio-{name.replace(' / ', '-').replace(' ', '-')}-{noise:g}.png",
-                {"sky": x, **images},
+                {"sky": x, **{f"{k}, {snr(v, x):.2f} dB": v for k, v in images.items()}},
                 x,
             )
     print(table(rows, ["sky", "noise", *(f"{k}: SNR / dB, stripes" for k in images)]))
     save(options.save, {"radio": {" ".join(row[:2]): row[2:] for row in rows}})
 
 
-def _picture(path: Path, images: dict[str, Any], x: Tensor) -> None:
+def picture(path: Path, images: dict[str, Tensor], x: Tensor) -> None:
+    """Images, logarithmic, and below them how they differ from the sky ``x``; names are titles."""
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(2, len(images), figsize=(3.6 * len(images), 7.2), layout="constrained")
     for (name, image), above, below in zip(images.items(), axes[0], axes[1]):
         above.imshow(image[0, 0].clamp(min=1e-3).log10(), cmap="inferno", vmin=-3, vmax=0)
-        above.set_title(name if name == "sky" else f"{name}, {snr(image, x):.2f} dB")
+        above.set_title(name)
         below.imshow((image - x)[0, 0], cmap="RdBu", vmin=-0.1, vmax=0.1)
-        below.set_title("log10 above; difference from the sky" if name == "sky" else "difference", fontsize=9)
+        below.set_title("log10 above; difference from the sky" if image is x else "difference", fontsize=9)
         for axis in (above, below):
             axis.axis("off")
     figure.savefig(path, dpi=70)

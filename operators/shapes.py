@@ -154,14 +154,17 @@ def check_number(name: str, value: Any) -> float:
 
 
 def check_seed(seed: Any) -> int:
-    """``seed``, a whole number; a TypeError else.
+    """``seed``, a whole number of any kind, such as numpy's; a TypeError else.
 
     >>> check_seed(0)
     0
     """
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed: expected a whole number, got {seed!r}")
-    return seed
+    try:
+        if not isinstance(seed, bool):
+            return index(seed)
+    except TypeError:
+        pass
+    raise TypeError(f"seed: expected a whole number, got {seed!r}")
 
 
 def image_axes(image_shape: tuple[int, int], channels: int = 1) -> tuple[int, int, int]:

@@ -6,11 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from .clash import denoisers as _denoisers  # the first import: it refuses other people's packages of these names
 from .clash import operators as _operators
-from .counts import Poisson as Poisson
-from .counts import PoissonRoots as PoissonRoots
-from .counts import Transmission as Transmission
-from .findings import Health as Health
-from .findings import Verdict as Verdict
 from .finer import FinerGrid as FinerGrid
 from .finer import FinerResult as FinerResult
 from .levels import Expert as Expert
@@ -21,6 +16,9 @@ from .likelihood import Exact as Exact
 from .likelihood import Gaussian as Gaussian
 from .likelihood import Huber as Huber
 from .likelihood import Likelihood as Likelihood
+from .likelihood import Poisson as Poisson
+from .likelihood import PoissonRoots as PoissonRoots
+from .likelihood import Transmission as Transmission
 from .noise_level import estimate_noise as estimate_noise
 from .noise_level import noise_doubt as noise_doubt
 from .problem import Problem as Problem
@@ -29,6 +27,8 @@ from .reconstructor import Reconstructor as Reconstructor
 from .replay import Comparison as Comparison
 from .replay import compare as compare
 from .replay import replay as replay
+from .report.findings import Health as Health
+from .report.findings import Verdict as Verdict
 from .result import Record as Record
 from .result import Result as Result
 from .solver import Solver as Solver

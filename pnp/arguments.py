@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from denoisers.base import Denoiser
 from denoisers.wrappers.bounded import Bounded
 from operators.adapters.incoming import as_operator
 from operators.nonlinear import Operator
+from operators.shapes import check_batch
 
 from .levels import Expert
 from .stopping import Stop
@@ -23,6 +25,8 @@ __all__ = [
     "check_deviation",
     "check_devices",
     "check_mode",
+    "check_solve",
+    "check_start",
     "check_values",
     "one_of",
     "operator_of",
@@ -107,6 +111,25 @@ def check_arguments(strength: Any, stop: Any, expert: Any) -> None:
             raise TypeError(f"expert: {name}: expected a number or a function of the step, got {value!r}")
         if isinstance(value, bool):
             raise TypeError(f"expert: {name}: expected a number, got {value!r}")
+
+
+def check_solve(callback: Any, checkpoint: Any, every: Any) -> None:
+    """Raise where an argument of :meth:`pnp.Solver.solve` besides data and images is of the wrong kind."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: expected a function (state, record), got {type(callback).__name__}")
+    if checkpoint is not None and not isinstance(checkpoint, str | Path):
+        raise TypeError(f"checkpoint: expected a path, got {checkpoint!r}")
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ValueError(f"every: expected a number of iterations >= 1, got {every!r}")
+
+
+def check_start(x0: Any, y: Tensor, op: Operator) -> None:
+    """Raise where an image to start from, if there is one, has not the shape that the data ``y`` ask for."""
+    if x0 is None:
+        return
+    check_batch("x0", x0, op.in_shape, op.in_dtype.is_complex)
+    if x0.shape[0] != y.shape[0]:
+        raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
 
 
 def check_devices(y: Tensor, **others: nn.Module | Tensor | None) -> None:

@@ -8,9 +8,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import Any, NoReturn
+
+from .pipes import flushed_output
 
 __all__ = ["main"]
 
@@ -34,8 +36,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     Results go to the standard output, all else to the error stream; with ``--json`` results are one object. Status 0:
     done; 1: a check failed, or some of many files; 2: an error, one sentence; 128 + number of the signal that stopped
-    it, after which no file is left half written.
+    it, after which no file is left half written, or of SIGPIPE where nobody reads the output any more, as after
+    ``| head``.
     """
+    with flushed_output():
+        _main(arguments)
+
+
+def _main(arguments: list[str] | None) -> None:
     parser = _Parser(prog="pnp", description=__doc__)
     _Parser.json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     parser.add_argument("--version", action="version", version=f"pnp {_version()}")
@@ -56,16 +64,24 @@ def main(arguments: list[str] | None = None) -> None:
             if options.quiet:
                 warnings.simplefilter("ignore")
             status = runs[options.command](options)
+            _tell(options, options.facts)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a full disk is an error, too
+    except BrokenPipeError:
+        raise
     except (ArithmeticError, ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
-        _tell(options, {**options.facts, "error": _sentence(error)})
-        parser.exit(2, f"pnp {options.command}: {_sentence(error)}\n")
+        _end(parser, options, 2, _sentence(error))
     except KeyboardInterrupt as interrupt:
         number = getattr(interrupt, "number", signal.SIGINT)
-        _tell(options, {**options.facts, "error": str(interrupt) or "stopped"})
-        parser.exit(128 + number, f"pnp {options.command}: {str(interrupt) or 'stopped'}\n")
-    _tell(options, options.facts)
+        _end(parser, options, 128 + number, str(interrupt) or "stopped")
     if status:
         parser.exit(status)
+
+
+def _end(parser: argparse.ArgumentParser, options: argparse.Namespace, status: int, words: str) -> NoReturn:
+    with suppress(OSError):  # of the output, which may be what the error is about
+        _tell(options, {**options.facts, "error": words})
+    parser.exit(status, f"pnp {options.command}: {words}\n")
 
 
 @contextmanager
@@ -115,7 +131,7 @@ def _terminable() -> Iterator[None]:
 
 def _tell(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     if options.json:
-        from .summary import plain
+        from .report.summary import plain
 
         print(json.dumps(plain(facts), indent=1, ensure_ascii=False, allow_nan=False))
 

@@ -14,6 +14,7 @@ from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
 from .fingerprints import fingerprint, tensor_hash
+from .report.summary import checked_told
 from .state import State, placed
 
 if TYPE_CHECKING:
@@ -137,7 +138,32 @@ def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError(f"path: {path} is not a saved solve, or damaged")
     if card.get("format") != _FORMAT:
         raise ValueError(f"path: {path} has the format {card.get('format')}, expected {_FORMAT}")
-    return card["settings"], {"told": card.get("told"), **_unpacked(card["tree"], load_file(path))}
+    try:
+        kept = _unpacked(card["tree"], load_file(path))
+        _check_kept(kept)
+        return {**card["settings"]}, {"told": checked_told(card.get("told")), **kept}
+    except (AttributeError, IndexError, KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"path: {path} is damaged, or was changed: {error}") from error
+
+
+def _check_kept(kept: dict[str, Any]) -> None:
+    """Raise where what was kept of a run is not whole."""
+    state = State.from_dict(kept["state"])
+    batch, rows, best = len(state.x), kept["rows"], kept["best"]
+    sizes = [kept["bound"], kept["best_residual"]]
+    images = [v for v in (kept["x0"], *best, *(kept["answer"] or {}).values()) if v is not None]
+    fits = (
+        rows.is_floating_point()
+        and (not len(rows) or rows.shape[1:] == (3, batch))
+        and all(v.shape == (batch,) and v.dtype == state.residual.dtype for v in sizes)
+        and len(best) == 2
+        and all(isinstance(v, Tensor) for v in images)
+        and all(len(v) == batch for v in best)
+        and [type(word) for word in kept["reasons"]] == [str] * batch
+        and (kept["answer"] is None or "x" in kept["answer"])
+    )
+    if not fits:
+        raise ValueError("its parts do not fit each other")
 
 
 def _unpacked(value: Any, tensors: dict[str, Tensor]) -> Any:

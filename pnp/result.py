@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .findings import Health
 from .replay import described, save
+from .report.findings import Health
+from .report.summary import summary, to_json
 from .stopping import MESSAGES
-from .summary import summary, to_json
 
 __all__ = ["Record", "Result"]
 

@@ -16,9 +16,8 @@ from denoisers.evaluation.precision import rounded
 from denoisers.trained.default import default_denoiser
 from operators.modes import lasting
 from operators.nonlinear import Operator
-from operators.shapes import check_batch
 
-from .arguments import check_arguments, check_bounds, check_devices, check_mode, check_values
+from .arguments import check_arguments, check_bounds, check_devices, check_mode, check_solve, check_start, check_values
 from .bookkeeping import Run
 from .continuing import continued
 from .fit import Fit
@@ -27,7 +26,7 @@ from .likelihood import Likelihood, as_likelihood
 from .prior import Prior
 from .problem import Facts, Problem, prepare, start_from
 from .replay import described, save
-from .report import report
+from .report.solve import report
 from .result import Record, Result, Source
 from .state import State, blend, distance, patience
 from .stopping import Stop
@@ -124,8 +123,7 @@ class Solver(nn.Module):
     def begin(self, y: Tensor, *, x0: Tensor | None = None) -> State:
         """State before the first iteration: checks, noise level, calibration, a rough first image."""
         self.likelihood.check(y)
-        if x0 is not None:
-            check_batch("x0", x0, self.op.in_shape, self.op.in_dtype.is_complex)
+        check_start(x0, y, self.op)
         check_devices(y, operator=self.op, denoiser=self.denoiser, x0=x0)
         check_values("y", y)
         check_mode(self.denoiser)
@@ -133,8 +131,6 @@ class Solver(nn.Module):
         likelihood, source = self.likelihood.known(data)
         facts, rough = prepare(likelihood, data, self.calibration, own_units=self.denoiser.own_units)
         if x0 is not None:
-            if x0.shape[0] != y.shape[0]:
-                raise ValueError(f"x0: batch of {x0.shape[0]}, but y has {y.shape[0]}")
             check_values("x0", x0)
             x0 = x0.to(rough.dtype)
             rough = x0 if self.expert is not None else start_from(self.op, x0, rough, facts)
@@ -246,12 +242,7 @@ class Solver(nn.Module):
         Raises:
             TypeError, ValueError: ``y``, ``x0`` or ``noise_std`` do not fit; the message names the argument.
         """
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback: expected a function (state, record), got {type(callback).__name__}")
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every: expected a number of iterations >= 1, got {every!r}")
-        if checkpoint is not None and not isinstance(checkpoint, str | Path):
-            raise TypeError(f"checkpoint: expected a path, got {checkpoint!r}")
+        check_solve(callback, checkpoint, every)
         with self._gradients(y, x0):
             kept = state if isinstance(state, Run) else None
             state = self.begin(y, x0=x0) if state is None else continued(self, kept.state if kept else state, y, x0)

@@ -11,7 +11,7 @@ import torch
 
 import denoisers.weights
 import pnp.train.evaluation
-from benchmarks import self_supervised
+from benchmarks import radio_points, self_supervised
 from benchmarks.card import cards
 from benchmarks.common import shipped
 from benchmarks.denoising import knows, make
@@ -19,7 +19,7 @@ from benchmarks.self_supervised_radio import with_flux
 from benchmarks.superres import scores
 from benchmarks.uncertainty import HEAD, SHEAR, row, run
 from denoisers import XSRCNN, SRResNet
-from pnp import data
+from pnp import RadioInterferometry, Stop, data
 from pnp.corrections.radio import remove_gains
 from pnp.io.visibilities import measured_visibilities
 from pnp.superres import luma, superres_inputs, superres_psnr
@@ -97,3 +97,27 @@ def test_the_total_flux_has_no_gain():
     found = remove_gains(found, torch.full((1, 4), 2.0))  # of antennas 0 to 3
     assert torch.allclose(found.y.real.flatten(), torch.tensor([0.25, 0.25, 0.25, 0.6]))
     assert torch.allclose(torch.as_tensor(found.noise_std).flatten(), torch.tensor([0.125, 0.125, 0.125, 0.01]))
+
+
+def test_points_over_a_sky_are_judged_by_their_fluxes_and_by_the_rest(monkeypatch):
+    monkeypatch.setattr(radio_points, "STRENGTHS", (0.1,))
+    monkeypatch.setattr(radio_points, "TV_STEPS", 5)
+    monkeypatch.setattr(radio_points.PnPADMM, "usual", Stop(max_iter=4))
+    axis, uv = torch.arange(32) - 16.0, 3 * torch.randn(2, 300, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+    emission = torch.exp(-(axis[:, None] ** 2 + axis**2) / 40)[None, None]
+    found = radio_points.run(uv, emission, 100.0, 30.0, 0.5)
+    assert len(found.images) == 4 and all(v.shape == emission.shape for v in found.images.values())
+    at = found.sources.position.long()
+    sky = found.diffuse.clone()
+    sky[0, 0, at[:, 0], at[:, 1]] += 0.9 * found.sources.flux
+    whole = found.sources._replace(position=at.double())
+    quality, fluxes, empty, _ = radio_points.judged(sky, found.diffuse, whole)
+    assert quality == float("inf") and fluxes == pytest.approx([-10.0] * 4, abs=1e-3) and empty == 0
+    op = RadioInterferometry(uv, (32, 32), unit="rad/pixel")
+    assert torch.allclose(radio_points.direct(op, whole).to(torch.complex64), op(sky - found.diffuse) / 0.9, atol=1e-4)
+    signs = (-1.0) ** torch.arange(8)
+    flat, noise = torch.ones(8, 8), torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    for pattern in (signs[:, None] * signs, signs[:, None] * flat, signs * flat):  # boards, and stripes of either kind
+        assert radio_points.checkerboard(pattern[None, None]) > 5
+    assert radio_points.checkerboard(flat[None, None]) == 0
+    assert radio_points.checkerboard(noise) == pytest.approx(1, abs=0.2)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["refuse_existing", "remove_partial", "written"]
+__all__ = ["new_folder", "refuse_existing", "refuse_unwritable", "remove_partial", "written"]
 
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EFBIG)
 
 
@@ -20,7 +21,7 @@ def written(path: str | Path) -> Iterator[Path]:
     writing fails, and what was at ``path`` stays.
 
     Raises:
-        IsADirectoryError: ``path`` is a folder. FileNotFoundError: its folder does not exist.
+        IsADirectoryError, FileNotFoundError, PermissionError: as of :func:`refuse_unwritable`.
         OSError: the disk is full; file and free space are named.
 
     >>> import tempfile
@@ -31,11 +32,8 @@ def written(path: str | Path) -> Iterator[Path]:
     >>> place.read_text(), len(list(place.parent.iterdir()))
     ('whole', 1)
     """
+    refuse_unwritable(path)
     path = Path(os.path.realpath(path))  # what a link points to
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} for {path.name}")
     partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.partial")
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -51,6 +49,43 @@ def written(path: str | Path) -> Iterator[Path]:
             free = shutil.disk_usage(path.parent).free
             raise OSError(f"cannot write {path}: no space left on its disk ({free:,} bytes are free)") from error
         raise
+
+
+def refuse_unwritable(path: str | Path) -> None:
+    """Raise where no file ``path`` could be written; for a look before work that takes long.
+
+    Raises:
+        IsADirectoryError: it is a folder. FileNotFoundError: its folder does not exist. PermissionError: its folder
+            may not be written to.
+    """
+    path = Path(os.path.realpath(path) if os.path.islink(path) else path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected the name of a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} for {path.name}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"cannot write {path.name}: {path.parent} may not be written to")
+
+
+def new_folder(name: str, path: str | Path) -> Path:
+    """The folder ``path``, made where it is not there; ``~`` is the user's, as shells have it.
+
+    Raises:
+        NotADirectoryError: a file is in its place; ``name`` is said. PermissionError: it may not be made, or not
+            written to.
+    """
+    path = Path(path).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{name}: expected a folder, but {path} is a file, or lies in one") from None
+    except OSError as error:
+        if error.errno not in _FORBIDDEN:
+            raise
+        raise PermissionError(f"{name}: {path} may not be made there") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(f"{name}: {path} may not be written to")
+    return path
 
 
 def _is_full(error: BaseException | None) -> bool:

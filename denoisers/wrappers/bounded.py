@@ -12,6 +12,8 @@ from ..base import Wrapper, sigma_column
 
 __all__ = ["Bounded"]
 
+_RINGING = 3.0  # noise levels; what a denoiser leaves of noise stays within half of it
+
 
 class Bounded(Wrapper):
     r"""A denoiser, and the projection onto what images can be: :math:`\min(\max(D(x), l), h)`, zero off a support.
@@ -23,8 +25,10 @@ class Bounded(Wrapper):
         denoiser: any denoiser or callable ``(x, sigma)``.
         low, high: bounds of the pixels, numbers or tensors that broadcast against images; ``None``: none.
         support: where images may differ from zero, a mask that broadcasts against them; ``None``: everywhere.
-        slack: share of the noise level by which iterates may leave the bounds; the answer keeps them. What is left of
-            noise on an empty sky has a mean of zero, which x >= 0 in every iteration would turn into a bias.
+        slack: share of the noise level by which iterates may leave the bounds where somewhere they would by three noise
+            levels, as around sources that ring; where by half of that at most, iterates are free, and with all in
+            between the farther the less. The answer keeps the bounds. What is left of noise on an empty sky has a mean
+            of zero, which x >= 0 in every iteration would turn into a bias.
 
     Raises:
         ValueError: no constraint at all, or ``low`` above ``high``. TypeError: bounds for complex images.
@@ -63,17 +67,24 @@ class Bounded(Wrapper):
     support: Tensor | None
 
     def project(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
-        """The nearest image that obeys the constraints, but for their slack at a noise level (B,)."""
-        free = 0.0 if sigma is None or not self.slack else self.slack * sigma_column(sigma, x.real)
-        if isinstance(free, Tensor):
-            free = free.reshape(-1, *[1] * (x.ndim - 1))
+        """The nearest image that obeys the constraints, but for the slack of each sample at a noise level (B,)."""
         if x.is_complex() and (self.low is not None or self.high is not None):
             raise TypeError("low, high: complex images have no bounds; a support they may have")
         if self.low is not None:
-            x = torch.maximum(x, self.low.to(x) - free)
+            low = self.low.to(x)
+            x = torch.maximum(x, low - self._free(low - x, sigma))
         if self.high is not None:
-            x = torch.minimum(x, self.high.to(x) + free)
+            high = self.high.to(x)
+            x = torch.minimum(x, high + self._free(x - high, sigma))
         return x if self.support is None else torch.where(self.support, x, torch.zeros_like(x))
+
+    def _free(self, beyond: Tensor, sigma: Tensor | None) -> Tensor | float:
+        """How far pixels, now ``beyond`` a bound, may leave it."""
+        if sigma is None or not self.slack:
+            return 0.0
+        level = sigma_column(sigma, beyond).reshape(-1, *[1] * (beyond.ndim - 1))
+        worst = beyond.amax(tuple(range(1, beyond.ndim)), keepdim=True)
+        return torch.maximum(_RINGING * level - worst, self.slack * level)
 
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise (B, C, H, W) and project; the bounds are in the units of ``x`` here."""

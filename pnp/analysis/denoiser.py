@@ -105,7 +105,7 @@ def choose_denoiser(
     denoisers = list(denoisers)
     if len(denoisers) < 2:
         raise ValueError(f"denoisers: expected at least two to choose from, got {len(denoisers)}")
-    check_seed(seed)
+    seed = check_seed(seed)
     if not (isinstance(solver, type) and issubclass(solver, Solver)):
         raise TypeError(f"solver: expected a class of solvers, such as PnPADMM, got {type(solver).__name__}")
     solvers = [solver(op, denoiser, **options) for denoiser in denoisers]

@@ -16,11 +16,13 @@ from ..state import State
 from .criteria import Criterion, measured_of
 from .walk import Walk
 
-__all__ = ["Holdout", "held_out", "without"]
+__all__ = ["Holdout", "held_out", "held_out_twice", "without"]
 
 _SHARE = 0.05
 _BLOCK = 16  # neighbours along data without rows
 _GROUPS = 16
+_TRIES = 16  # to find data that are not left out already
+_ENOUGH = 600  # data: of these a share is hardly ever less than the groups, wherever it is drawn
 _FURTHER = 0.75  # of a solve: the third one is that of all data
 
 
@@ -49,10 +51,34 @@ def held_out(op: Operator, y: Tensor, seed: int = 0) -> Tensor:
     else:
         chosen = torch.rand(shape[1:], generator=generator, device="cpu") < _SHARE
     out = chosen.to(y.device).expand(1, *shape)
-    left = (measured_of(op, y[:1]) & out).sum()
-    if int(left) < _GROUPS:
-        raise ValueError(f"y: too few data to leave some out, {tuple(shape)}; give the strength as a number")
+    measured = measured_of(op, y[:1])
+    left = int((measured & out).sum())
+    if left < _GROUPS:
+        raise ValueError(
+            f"y: too few data to leave some out, {tuple(shape)}; give the strength as a number: of "
+            f"{int(measured.sum())} that are measured {left} would be left out, expected at least {_GROUPS}; "
+            f"{_ENOUGH} are always enough"
+        )
     return out
+
+
+def held_out_twice(op: Operator, y: Tensor, known: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Two choices of :func:`held_out` among the ``known`` data, of which neither is all of the other; few views of CT
+    are drawn again until they differ.
+
+    Raises:
+        ValueError: the data are too few.
+    """
+    try:
+        first = held_out(op, y, seed).to(y.device)
+        for k in range(1, _TRIES):
+            second = held_out(op, y, seed + k).to(y.device)
+            if all(bool((known * part).any()) for part in (first & ~second, ~(first | second))):
+                return first, second
+    except ValueError as error:
+        words = str(error).replace("; give the strength as a number", "")
+        raise ValueError(f"{words}; adapting leaves as many out twice") from error
+    raise ValueError(f"y: too few data to leave some out twice, {tuple(y.shape)}: CT takes at least four views")
 
 
 class _Masked(Operator):

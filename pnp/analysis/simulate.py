@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..counts import Poisson, Transmission
-from ..likelihood import Gaussian, Likelihood
+from ..likelihood import Gaussian, Likelihood, Poisson, Transmission
 from ..streams import normal, poisson
 
 __all__ = ["data_noise", "simulated"]

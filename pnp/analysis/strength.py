@@ -198,7 +198,7 @@ def choose_strength(
     (True, 'risk')
     """
     one_of("rule", rule, RULES)
-    check_seed(seed)
+    seed = check_seed(seed)
     if not hasattr(solver, "settles"):
         raise TypeError(f"solver: expected a solver, such as PnPADMM(op), got {type(solver).__name__}")
     other = copy.copy(solver)

@@ -93,7 +93,7 @@ def data_support(
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise ValueError(f"draws: expected a whole number >= 1, got {draws!r}")
-    check_seed(seed)
+    seed = check_seed(seed)
     if isinstance(op, Likelihood):
         noise_std = op.noise_std if isinstance(op, Gaussian) and noise_std is None and image is not None else noise_std
         op = op.op

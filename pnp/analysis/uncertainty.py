@@ -177,7 +177,7 @@ def uncertainty(
     (torch.Size([1, 1, 4, 4]), torch.Size([1, 1]))
     """
     _check(solver, method, level, draws, part, batch, functional)
-    check_seed(seed)
+    seed = check_seed(seed)
     y = y.detach() if isinstance(y, Tensor) else y
     z = NormalDist().inv_cdf((1 + level) / 2)
     kinds = checked_kinds(transforms, solver.op.in_shape) if method == "bootstrap" else ()

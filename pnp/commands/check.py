@@ -38,6 +38,6 @@ def _found(name: str) -> Any:
         return found
     try:
         return found()
-    except Exception as error:  # the user's code raises anything
+    except (Exception, SystemExit) as error:  # the user's code raises anything
         words = " ".join(str(error).split())
         raise ValueError(f"operator: {name}: {type(error).__name__}: {words}") from error

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import operators
-from denoisers.weights import refuse_existing
+from denoisers.weights.writing import refuse_existing, refuse_unwritable
 
 from .. import data
 from ..metrics import psnr
@@ -74,6 +74,7 @@ def run(given: argparse.Namespace) -> None:
         raise ValueError(f"--size: expected 32 to 352, got {given.size}")
     place = given.out or f"pnp-demo-{given.problem}.png"
     refuse_existing(place, overwrite=given.force)
+    refuse_unwritable(place)
     op, x = _PROBLEMS[given.problem](given.size)
     y = operators.gaussian_noise(op(x), _NOISE, seed=0)
     if op.measured is not None:

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from denoisers.weights.writing import new_folder, refuse_unwritable
 from operators.image.mask import Identity
 
 from ..io import image_files, read_images
 from ..io.measured_images import image_header, square_pixel
+from ..io.opening import located
 from ..io.writing import ending_of, write_images
 from ..noise_level import estimate_noise
 from ..train.images import as_float
@@ -40,13 +43,14 @@ _UNLIKE, _LEAST = 8.0, 0.5  # times the estimate; of the range, which noise that
 @torch.no_grad()
 def run(given: argparse.Namespace) -> int:
     """Denoise every file; status 1 where some of several failed, which are listed."""
-    to = None if given.to is None else Path(given.to)
-    files = [file for name in given.images for file in _files(Path(name))]
-    alone = len(files) == 1 and not Path(given.images[0]).is_dir()
+    to = None if given.to is None else located(given.to)
+    files = [file for name in given.images for file in _files(located(name), beside=to is None)]
+    alone = len(files) == 1 and not files[0].is_dir() and files == [located(given.images[0])]
+    folder = to is None or to.is_dir() or str(given.to).endswith(("/", os.sep))
+    places = _places(files, to, one=alone and not folder)
     priors: dict[int, Any] = {}
     failed: dict[str, str] = {}
-    for file in tqdm(files, unit="file", disable=given.quiet or alone):
-        place = to if alone and to is not None and not to.is_dir() else _place(file, to)
+    for place, file in tqdm(places.items(), unit="file", disable=given.quiet or alone):
         try:
             _one(given, file, place, priors)
         except (OSError, ValueError) as error:
@@ -59,13 +63,30 @@ def run(given: argparse.Namespace) -> int:
     return int(bool(failed))
 
 
-def _files(path: Path) -> list[Path]:
-    """The file, or the images of a folder."""
+def _files(path: Path, *, beside: bool) -> list[Path]:
+    """The file, or the images of a folder, but for answers that lie ``beside`` the images that they are of."""
     if not path.is_dir():
         return [path]
     found = image_files(path)
+    if beside:
+        found = [f for f in found if f not in {_place(other, None) for other in found}]
     if not found:
         raise FileNotFoundError(f"no images in {path}")
+    return found
+
+
+def _places(files: list[Path], to: Path | None, *, one: bool) -> dict[Path, Path]:
+    """Where answers go, each its own place, which may be written to, and their files."""
+    if to is not None and not one:
+        new_folder("--to", to)
+    found: dict[Path, Path] = {}
+    for file in files:
+        place = to if one and to is not None else _place(file, to)
+        if place in found:
+            raise ValueError(f"images: {found[place]} and {file} would both be {place}")
+        if file.exists():  # others are told one by one
+            refuse_unwritable(place)
+        found[place] = file
     return found
 
 
@@ -75,7 +96,6 @@ def _place(file: Path, folder: Path | None) -> Path:
     stem = file.name[: -len(ending)] if ending_of(file) else file.stem
     if folder is None:
         return file.with_name(f"{stem}-denoised{ending}")
-    folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{stem}{ending}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from denoisers.weights import refuse_existing
+from denoisers.weights.writing import new_folder, refuse_existing, refuse_unwritable
 
 from ..io.writing import write_images
 from ..plot import show
@@ -37,6 +37,8 @@ def run(given: argparse.Namespace) -> None:
     """Score every image at every level; the means come last."""
     if given.figure is not None:
         refuse_existing(given.figure, overwrite=given.force)
+        refuse_unwritable(given.figure)
+    to = None if given.to is None else new_folder("--to", given.to)
     worst: tuple[float, list[Tensor]] | None = None
     for sigma in given.sigma or [None]:
         found = evaluated(
@@ -45,19 +47,18 @@ def run(given: argparse.Namespace) -> None:
         )  # fmt: skip
         scores, at = [], "" if sigma is None else f"sigma {sigma:.4g}, "
         rows: list[dict[str, Any]] = []
-        if not given.quiet:
-            put(given, "| image | input, dB | answer, dB | SSIM |\n|---|---|---|---|")
         for number, (name, one, pictures) in enumerate(found):
             scores.append(one)
             rows.append({"image": name, **one._asdict()})
             if not given.quiet:
+                if not number:
+                    put(given, "| image | input, dB | answer, dB | SSIM |\n|---|---|---|---|")
                 put(given, f"| {name} | {one.input_psnr:.2f} | {one.psnr:.2f} | {one.ssim:.4f} |")
             if worst is None or one.psnr < worst[0]:
                 worst = (one.psnr, pictures)
-            if given.to is not None:
-                Path(given.to).mkdir(parents=True, exist_ok=True)
+            if to is not None:
                 level_name = "" if sigma is None else f"-{sigma:.4f}"
-                place = Path(given.to) / f"{number}-{Path(name).stem}{level_name}.png"
+                place = to / f"{number}-{Path(name).stem}{level_name}.png"
                 write_images(place, [pictures[-2]], overwrite=given.force)
         mean = mean_scores(scores)
         before = "" if math.isnan(mean.input_psnr) else f"input {mean.input_psnr:.2f} dB, "

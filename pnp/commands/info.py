@@ -14,7 +14,9 @@ from denoisers.weights import family_of, load_weights
 
 from ..io import Measurement, read_images
 from ..io import open as open_measurement
+from ..io.opening import named
 from ..replay import saved_card
+from ..report.summary import checked_told
 from ..train.checkpoint import check_kept, load_checkpoint
 from ..view.content import origin_of
 from .common import put, weight_file
@@ -62,14 +64,15 @@ def _weights(given: argparse.Namespace, path: Path) -> None:
 
 
 def _solve(given: argparse.Namespace, path: Path, card: dict[str, Any]) -> None:
-    told = card.get("told") or {}
+    with named(path):
+        told = checked_told(card.get("told")) or {}
     if told:
         put(given, f"{path.name}: {told['method']}, {told['reason']} after {told['iterations']} iterations")
         for finding in told["findings"]:
             put(given, f"  {finding['level']:5}  {finding['topic']:12} {finding['seen']}")
     else:
         put(given, f"{path.name}: a solve that was not finished")
-    put(given, solve=told, settings=card["settings"])
+    put(given, solve=told, settings=card.get("settings"))
 
 
 def _answer(given: argparse.Namespace, path: Path, told: dict[str, Any]) -> None:
@@ -82,16 +85,17 @@ def _answer(given: argparse.Namespace, path: Path, told: dict[str, Any]) -> None
 
 def _data(given: argparse.Namespace, path: Path) -> None:
     """Measured data where the file holds any, else images."""
+    options = from_pairs("--reader", given.reader)
     try:
-        found = open_measurement(path, **from_pairs("--reader", given.reader))
+        found = open_measurement(path, **options)
     except ValueError as unfit:
+        if options:
+            raise
         try:
             _images(given, path)
         except ValueError as error:
             raise (unfit if "expected one of" in str(error) else error) from error
         return
-    except ImportError:
-        raise
     _measurement(given, path, found)
 
 

@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from denoisers.weights.writing import refuse_existing, refuse_unwritable
+
+from ..io.opening import located
 from ..io.provenance import provenance
 from ..io.writing import WRITTEN, ending_of, write_images
 from ..many import Job, reconstruct_many
@@ -140,9 +143,13 @@ def run(given: argparse.Namespace) -> int:
         **({"name": names[0]} if names else {}),
         **from_pairs("--operator", [w for w in words if "=" in w]),
     }
+    given.data = [str(located(name)) for name in given.data]
     first = Path(given.data[0])
     if len(given.data) == 1 and first.suffix.lower() in (".yaml", ".yml", ".toml"):
         _merge(given, first)
+    for name in ("out", "save", "checkpoint"):
+        if (value := getattr(given, name)) is not None:
+            setattr(given, name, _named_place(value))
     if given.out is None:
         raise ValueError("--out: missing, a file for one answer, a folder for many")
     if given.draws is not None and (given.uncertainty is None or given.draws < 2):
@@ -185,6 +192,11 @@ def run(given: argparse.Namespace) -> int:
     return 1 if found.failed else 0
 
 
+def _named_place(text: str) -> str:
+    """The name of a place with the user's folder for ``~``, which shells leave in --out=~/answers/."""
+    return str(located(text)) + ("/" if text.endswith(("/", os.sep)) else "")
+
+
 def _check_folder(out: str) -> None:
     """Raise where the answer of one file has a name with an ending that no format has, such as ``image.pgn``."""
     place = Path(out)
@@ -199,10 +211,10 @@ def _merge(given: argparse.Namespace, path: Path) -> None:
     found = read_settings(path, _SETTINGS)
     for name in ("out", "save", "checkpoint"):
         if name in found:
-            found[name] = str(path.parent / found[name])
+            found[name] = os.path.join(path.parent, _named_place(found[name]))
     for name, value in found.items():
         if name == "files":
-            given.data = [str(path.parent / each) for each in value]
+            given.data = [str(path.parent / located(each)) for each in value]
         elif name in ("reader", "operator"):
             setattr(given, name, {**value, **(getattr(given, name) or {})})
         elif getattr(given, name) is None:
@@ -223,6 +235,8 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
     for target in (place, given.save, *([beside] if given.uncertainty else [])):
         if target is not None:
             _check_place(Path(target), path, given)
+    if given.checkpoint is not None:
+        refuse_unwritable(given.checkpoint)
     found, bench = job.read(path), Bench(job)
     if ending_of(place) in (".png", ".jpg", ".jpeg") and (count := bench.count(found)) > 1:  # before the solve
         raise ValueError(f"--out: {place}: a picture holds one image, {path.name} has {count}; take .npz, .nii or .tif")
@@ -254,15 +268,9 @@ def _in_options(words: str) -> str:
 
 def _check_place(target: Path, data: Path, given: argparse.Namespace) -> None:
     """Raise before the solve where its answer could not be written, or would replace the data."""
-    from denoisers.weights import refuse_existing
-
     if target.resolve() == data.resolve():
         raise ValueError(f"--out: {target} is the measured data, which no answer replaces")
-    folder = target.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder} for {target.name}")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder}: may not be written to")
+    refuse_unwritable(target)
     refuse_existing(target, overwrite=given.force)
 
 

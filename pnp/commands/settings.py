@@ -33,6 +33,8 @@ def read_settings(path: Path, known: Mapping[str, Callable[[Any], Any]]) -> dict
     Traceback (most recent call last):
     ValueError: .../a.toml, line 2: no setting 'strenght'; did you mean strength?
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"{path}: of {path.stat().st_size:,} bytes, more than settings need")
     try:

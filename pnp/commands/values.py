@@ -5,11 +5,14 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from operators.shapes import as_constant
+
+from ..io.opening import located, named
 
 __all__ = ["as_pixel", "as_value", "from_pairs"]
 
@@ -50,14 +53,17 @@ def as_value(text: str) -> Any:
 def _array(name: str) -> torch.Tensor:
     """The array of an npy file, or one of an npz file."""
     place, _, key = name.partition(".npz:")
-    path = Path(f"{place}.npz" if key else name)
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return torch.from_numpy(loaded)
-    with loaded:
-        if key not in loaded.files:
-            raise ValueError(f"{path}: expected @{path}:NAME, NAME one of {', '.join(loaded.files)}")
-        return torch.from_numpy(np.array(loaded[key]))
+    path = located(f"{place}.npz" if key else name)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    with named(path), open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return as_constant(path.name, loaded)
+        with loaded:
+            if key not in loaded.files:
+                raise ValueError(f"expected @{path}:NAME, NAME one of {', '.join(loaded.files)}")
+            return as_constant(key, loaded[key])
 
 
 def from_pairs(option: str, pairs: Iterable[str] | None) -> dict[str, Any]:

@@ -53,9 +53,9 @@ def _array(file: IO[bytes], path: Path) -> np.ndarray:
 def read_fits(path: Path) -> list[np.ndarray]:
     """The planes of the first image of a FITS file, compressed or not."""
     with package("astropy.io.fits", "io").open(path, memmap=False) as file:
-        unit = next((u for u in file if u.header.get("NAXIS", 0) > 0), None)
-        if unit is None or not unit.is_image or len(unit.shape) < 2:
-            raise ValueError("its first data unit is not an image")
+        unit = next((u for u in file if u.is_image and u.header.get("NAXIS", 0) > 1), None)
+        if unit is None or unit.header.get("GROUPS"):
+            raise ValueError("holds no image")
         within(path, unit.shape, 8)
         data = unit.data
     return list(data.astype(data.dtype.newbyteorder("=")).reshape(-1, *data.shape[-2:]))

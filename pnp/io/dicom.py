@@ -8,7 +8,16 @@ import numpy as np
 from .opening import package, within
 from .raster import upright
 
-__all__ = ["read_dicom"]
+__all__ = ["is_dicom", "read_dicom"]
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as those of DICOM do, whose names often have no ending, such as IM000001; a DICOMDIR, which
+    lists others, does not count."""
+    if not path.is_file() or path.name.upper() == "DICOMDIR":
+        return False
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def read_dicom(path: Path) -> list[np.ndarray]:

@@ -40,7 +40,10 @@ def read_fastmri(path: str | Path) -> list[Slice]:
         ImportError: h5py is missing.
     """
     with named(path), package("h5py", "io").File(path) as file:
-        kspace = torch.from_numpy(_values(file, "kspace", path).astype(np.complex64))
+        values = _values(file, "kspace", path)
+        if values.dtype.kind != "c":
+            raise ValueError(f"kspace of shape {values.shape} is real, expected complex values")
+        kspace = torch.from_numpy(values.astype(np.complex64))
         kind = _kind(file)
         target = None if kind is None else torch.from_numpy(_values(file, kind, path).astype(np.float32))
         maximum = None if target is None else float(file.attrs.get("max", target.max()))
@@ -48,6 +51,8 @@ def read_fastmri(path: str | Path) -> list[Slice]:
         kspace = kspace[:, None] if kspace.ndim == 3 else kspace
         if kspace.ndim != 4 or (target is not None and (target.ndim != 3 or len(target) != len(kspace))):
             raise ValueError(f"kspace {tuple(kspace.shape)}, expected (slices, [coils,] H, W) with as many references")
+        if mask is not None and (mask.shape[-1:] != kspace.shape[-1:] or not mask.any()):
+            raise ValueError(f"mask {tuple(mask.shape)} does not fit kspace {tuple(kspace.shape)}, or is empty")
         if not (torch.isfinite(kspace).all() and (target is None or torch.isfinite(target).all())):
             raise ValueError("values are not finite")
     targets = [None] * len(kspace) if target is None else [t[None] for t in target]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .cfl import read_cfl
+from .dicom import is_dicom
 from .fastmri import measured_fastmri
 from .hdf5 import holds_exchange, holds_nxtomo, read_exchange, read_nxtomo
 from .htc import holds_htc, read_htc
@@ -16,7 +17,7 @@ from .measured_images import holds_dicom, measured_images, read_series
 from .measurement import Measurement
 from .measurement_set import read_measurement_set
 from .npz import read_npz
-from .opening import named, package
+from .opening import located, named, package
 from .radio_image import is_radio_image, read_radio_image
 from .shear_catalogue import is_catalogue, read_shear_catalogue
 from .sky_maps import is_shear_map, read_sky_map
@@ -58,7 +59,8 @@ def _in_header(true: Callable[[Any], Any]) -> Callable[[Path], bool]:
     return holds
 
 
-_FITS, _TEXT, _HDF5 = (".fits", ".fit", ".fits.gz"), (".txt", ".csv", ".dat"), (".h5", ".hdf5")
+_FITS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
+_TEXT, _HDF5 = (".txt", ".csv", ".dat"), (".h5", ".hdf5")
 
 
 def _check_options(found: Format, options: dict[str, Any]) -> None:
@@ -111,11 +113,13 @@ def open(path: str | Path, **options: Any) -> Measurement:
         FileNotFoundError: there is no such file. ValueError: no format fits, or the file is broken; it is named.
         ImportError: a package for the format is missing; the extra to install is named.
     """
-    path = Path(path)
+    path = located(path)
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
     name = path.name.lower()
     fitting = [f for f in FORMATS if (name.endswith(f.endings) if path.is_file() else not f.endings)]
+    if not fitting and is_dicom(path):
+        fitting = [f for f in FORMATS if f.name == "DICOM"]
     with named(path):
         found = next((f for f in fitting if f.matches(path)), None)
         if found is None:

@@ -55,12 +55,14 @@ def read_exchange(
     """
     with package("h5py", "io").File(path) as file:
         data = _values(file, "exchange/data", path, 3)
-        axes = str(data.attrs.get("axes", "theta:y:x"))
+        axes = _text(data.attrs.get("axes")) or "theta:y:x"
         if axes != "theta:y:x":
             raise ValueError(f"exchange/data lies as {axes}, expected theta:y:x")
         picked = chosen_rows(rows, data.shape[1])
         white, dark = (
-            _rows(_values(file, name, path, 3), picked, path) if (name := f"exchange/data_{kind}") in file else None
+            _rows(_values(file, name, path, 3, field=True), picked, path)
+            if (name := f"exchange/data_{kind}") in file
+            else None
             for kind in ("white", "dark")
         )
         if angles is None:
@@ -121,22 +123,27 @@ def read_nxtomo(
     )  # fmt: skip
 
 
-def _values(file: Any, name: str, path: Path, axes: int) -> Any:
-    """A dataset of real numbers of a usual type, and of so many axes."""
+def _values(file: Any, name: str, path: Path, axes: int, *, field: bool = False) -> Any:
+    """A dataset of real numbers of a usual type, and of so many axes; a ``field``, of the detector, may be one frame
+    without the first of them, or none."""
     data = file.get(name)
     if not hasattr(data, "shape") or data.shape is None:
         raise ValueError(f"holds no {name}")
     types = package("h5py.h5t", "io")
     if data.dtype.kind not in "buif" or not data.id.get_type().equal(types.py_create(data.dtype)):
         raise ValueError(f"{name} is not of a usual type of real numbers")
-    if data.ndim != axes or not data.size:
+    if not (data.ndim == axes or (field and data.ndim == axes - 1)) or not (data.size or field):
         raise ValueError(f"{name} of shape {data.shape}, expected {axes} axes")
     within_hdf5(path, data, whole=axes == 1)
     return data
 
 
 def _rows(data: Any, rows: slice, path: Path) -> Tensor:
-    """Values (views, chosen rows, detectors) in single precision; no more than a slab is read at once."""
+    """Values (views, chosen rows, detectors) in single precision, of (views, rows, detectors) or of one frame; no more
+    than a slab is read at once."""
+    if data.ndim == 2:
+        within(path, data.shape, 4)
+        return torch.from_numpy(data[rows, :].astype(np.float32))[None]
     views, bins = data.shape[0], data.shape[2]
     count = len(range(data.shape[1])[rows])
     within(path, (views, count, bins), max(4, data.dtype.itemsize))
@@ -170,7 +177,12 @@ def _angle_name(file: Any, place: str, frames: int) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return value.decode(errors="replace") if isinstance(value, bytes) else None if value is None else str(value)
+    """An attribute as text, which files keep as text, as bytes, as an array of one of these, or empty."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if value is None or isinstance(value, package("h5py", "io").Empty):
+        return None
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _about(file: Any) -> dict[str, str]:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from .arrays import read_fits, read_nifti, read_numpy
-from .dicom import read_dicom
+from .dicom import is_dicom, read_dicom
 from .fastmri import read_references
-from .opening import named
+from .opening import located, named
 from .raster import read_raster
 from .tiff import read_tiff
 
@@ -67,8 +67,8 @@ def read_images(path: str | Path, channels: int | None = 1) -> list[Tensor]:
         ImportError: a package for the format is missing. FileNotFoundError: no such file. ValueError: the file cannot
             be read, or declares more values than it can hold; it is named.
     """
-    path = Path(path)
-    reader = _READERS.get(ending(path))
+    path = located(path)
+    reader = _READERS.get(ending(path)) or (read_dicom if is_dicom(path) else None)
     if reader is None:
         raise ValueError(f"cannot read {path}: expected one of {', '.join(sorted(ENDINGS))}")
     if not path.is_file():

@@ -15,15 +15,19 @@ _SIDE, _LEAST = 24, 8  # the latter is what windows of six need
 
 
 def cartesian(y: Tensor, mask: Tensor | None = None, maps: Tensor | None = None) -> dict[str, Any]:
-    """Arguments of :class:`operators.MRI` for k-space (B, coils, H, W), all of one mask, which zeros tell where there
-    is none; maps are estimated of each slice where there are several coils.
+    """Arguments of :class:`operators.MRI` for k-space (B, coils, H, W): a mask, which zeros tell where there is none,
+    of each slice where these differ; maps are estimated of each slice where there are several coils.
 
     >>> cartesian(torch.ones(2, 1, 4, 4, dtype=torch.complex64))["mask"].sum().item()
     16.0
     """
     if mask is None:
-        mask = (y != 0).any(1).any(0)
-    arguments = {"mask": mask.float().expand(y.shape[-2:])}
+        each = (y != 0).any(1, keepdim=True)
+        each = torch.where(
+            each.flatten(1).any(1)[:, None, None, None], each, each.any(0)
+        )  # slices of zeros say nothing
+        mask = each[0, 0] if bool((each == each[:1]).all()) else each
+    arguments = {"mask": mask.float().expand(*mask.shape[:-2], *y.shape[-2:])}
     return {**arguments, "coil_maps": coil_maps_of(y, arguments) if maps is None else maps}
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from operators import Identity
 
+from .dicom import is_dicom
 from .images import read_images
 from .measurement import Measurement
 from .opening import package
@@ -17,8 +18,10 @@ from .opening import package
 __all__ = ["holds_dicom", "image_header", "measured_images", "read_series", "square_pixel"]
 
 _DICOM = (".dcm", ".ima")
+_BESIDE = ("", ".txt", ".json", ".csv", ".xml", ".md", ".pdf")
 _WORDS = {"Modality": "modality", "Manufacturer": "manufacturer", "ManufacturerModelName": "instrument",
           "SeriesDescription": "series", "RescaleType": "units"}  # fmt: skip
+_IN_MM = {"meter": 1e3, "micron": 1e-3}  # NIfTI's other units of length
 
 
 def measured_images(path: Path, *, slices: slice = slice(None)) -> Measurement:
@@ -33,9 +36,9 @@ def measured_images(path: Path, *, slices: slice = slice(None)) -> Measurement:
 def image_header(path: Path) -> dict[str, Any]:
     """What a DICOM or NIfTI file tells of its images: modality, units, millimetres; nothing of other files."""
     name = path.name.lower()
-    if name.endswith(_DICOM):
-        return _dicom_header(path)
-    return _nifti_header(path) if name.endswith((".nii", ".nii.gz")) else {}
+    if name.endswith((".nii", ".nii.gz")):
+        return _nifti_header(path)
+    return _dicom_header(path) if name.endswith(_DICOM) or is_dicom(path) else {}
 
 
 def square_pixel(header: Mapping[str, Any]) -> tuple[float, str] | None:
@@ -49,10 +52,16 @@ def square_pixel(header: Mapping[str, Any]) -> tuple[float, str] | None:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether a folder holds DICOM files, and no other data beside them."""
-    files = [f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")]
-    kinds = {f.suffix.lower() for f in files} - {"", ".txt", ".json", ".csv", ".xml", ".md", ".pdf"}
-    return bool(kinds) and kinds <= {*_DICOM}
+    """Whether a folder holds DICOM files, whatever their names, and no other data beside them."""
+    found = _series(folder)
+    there = {f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")}
+    return bool(found) and all(f.suffix.lower() in _BESIDE for f in there - {*found})
+
+
+def _series(folder: Path) -> list[Path]:
+    """The DICOM files of a folder: those named so; where there are none, those that begin so."""
+    files = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
+    return [f for f in files if f.suffix.lower() in _DICOM] or [f for f in files if is_dicom(f)]
 
 
 def read_series(folder: Path, *, slices: slice = slice(None)) -> Measurement:
@@ -62,7 +71,7 @@ def read_series(folder: Path, *, slices: slice = slice(None)) -> Measurement:
     Raises:
         ValueError: files are of several series or sizes.
     """
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _DICOM and not f.name.startswith("."))
+    files = _series(folder)
     heads = [package("pydicom", "mri").dcmread(f, stop_before_pixels=True) for f in files]
     series = {str(h.get("SeriesInstanceUID", "")) for h in heads}
     if len(series) > 1:
@@ -105,7 +114,7 @@ def _dicom_header(path: Path) -> dict[str, Any]:
     said: dict[str, Any] = {words: str(head[name].value) for name, words in _WORDS.items() if name in head}
     if said.get("modality") == "CT":
         said["units"] = "HU"
-    if "PixelSpacing" in head:
+    if head.get("PixelSpacing"):  # it may be there and empty
         said["pixel / mm"] = tuple(float(v) for v in head.PixelSpacing)
     if "SliceThickness" in head:
         said["slice thickness / mm"] = float(head.SliceThickness or 0)
@@ -114,4 +123,5 @@ def _dicom_header(path: Path) -> dict[str, Any]:
 
 def _nifti_header(path: Path) -> dict[str, Any]:
     head = package("nibabel", "mri").load(path).header
-    return {"pixel / mm": tuple(float(v) for v in head.get_zooms()[:3])}
+    unit = _IN_MM.get(head.get_xyzt_units()[0], 1.0)
+    return {"pixel / mm": tuple(float(f"{unit * float(v):.7g}") for v in head.get_zooms()[:3])}

@@ -11,7 +11,7 @@ from typing import Any
 
 from operators.shapes import image_axes
 
-__all__ = ["installed", "named", "package", "sides", "within"]
+__all__ = ["installed", "located", "named", "package", "sides", "within"]
 
 _MISSING = "reading this file needs {}: pip install 'pnp-imaging[{}]'"
 _RATIO, _ALWAYS = 1100, 2**26  # deflate makes at most 1032 bytes of one
@@ -37,6 +37,17 @@ def installed(name: str, extra: str) -> None:
     """
     if importlib.util.find_spec(name) is None:
         raise ImportError(_MISSING.format(name, extra))
+
+
+def located(path: str | Path) -> Path:
+    """A path; ``~`` at its beginning is the user's folder, as shells have it.
+
+    >>> located("~/scan.h5") == Path.home() / "scan.h5"
+    True
+    """
+    if not os.fspath(path):
+        raise FileNotFoundError("no file: its name is empty")
+    return Path(path).expanduser()
 
 
 @contextmanager

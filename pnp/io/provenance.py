@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..replay import described
-from ..summary import plain
+from ..report.summary import plain
 
 if TYPE_CHECKING:
     from ..result import Result

@@ -21,7 +21,8 @@ _REACH, _LARGEST = 2.0, 4096  # of the kernel in beams, pixels
 
 
 def read_radio_image(path: str | Path, *, noise_std: float | None = None) -> Measurement:
-    """A radio image: y (1, 1, H, W) as the file has it, rows to the north and columns to the west.
+    """A radio image: y (1, 1, H, W), rows to the north and columns to the west, whatever the order and the signs of the
+    file's axes; one that is turned stays so, and its beam is turned with it.
 
     In Jy/beam with a beam (BMAJ, BMIN, BPA), it is taken as the sky in Jy/pixel convolved with that beam, one at its
     peak; without a beam as the sky itself. Values that are not finite are holes.
@@ -31,20 +32,23 @@ def read_radio_image(path: str | Path, *, noise_std: float | None = None) -> Mea
     """
     with named(path):
         (image, *_), header = fits_image(path)
-        if float(header.get("CDELT1", -1)) > 0:
-            image = image[:, ::-1]
-        if float(header.get("CDELT2", 1)) < 0:
-            image = image[::-1]
+        place = sky_place(header, mended=True)
+        if place is not None:
+            image = image[:: -1 if place.south else 1, :: -1 if place.east == "right" else 1]
         hole = ~np.isfinite(image)
         if hole.all():
             raise ValueError("no pixel has a finite value")
-        place = sky_place(header)
         said: dict[str, Any] = {"unit": str(header.get("BUNIT", "")).strip()}
-        if "FREQ" in str(header.get("CTYPE3", "")).upper():
-            said["frequency"] = float(header.get("CRVAL3", 0)) or None
+        for k in range(1, header["NAXIS"] + 1):
+            if "FREQ" in str(header.get(f"CTYPE{k}", "")).upper():
+                said["frequency"] = float(header.get(f"CRVAL{k}", 0)) or None
         kernel = None
         if place is not None:
-            said |= {"cell": 60 * place.scale, "centre": place.centre, "east": "left"}
+            said["cell"] = 60 * place.scale
+            if place._replace(south=False).upright(image.shape):
+                said |= {"centre": place.centre, "east": "left"}
+            else:
+                said["turned / degrees"] = place.turned
             if "BMAJ" in header:
                 major, minor = (3600 * float(header.get(k, header["BMAJ"])) for k in ("BMAJ", "BMIN"))
                 beam = Beam(major, minor, float(header.get("BPA", 0)))
@@ -52,7 +56,8 @@ def read_radio_image(path: str | Path, *, noise_std: float | None = None) -> Mea
                     raise ValueError(f"BMAJ, BMIN, BPA: expected major >= minor > 0, got {tuple(beam)}")
                 said["beam"] = tuple(beam)
                 if "BEAM" in said["unit"].upper():
-                    kernel = _kernel(beam, 60 * place.scale, image.shape)
+                    turned = beam._replace(angle=beam.angle - place.turned)
+                    kernel = _kernel(turned, 60 * place.scale, image.shape)
         y = torch.from_numpy(np.where(hole, 0, image).astype(np.float32))[None, None]
         seen = torch.from_numpy(~hole).float()
     arguments = {"image_shape": tuple(image.shape), "kernel": kernel, "mask": seen if hole.any() else None}

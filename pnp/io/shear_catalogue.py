@@ -14,7 +14,7 @@ from ..corrections.lensing.calibration import calibrated
 from .hdf5_bounds import within_hdf5
 from .measurement import Measurement
 from .opening import named, package, sides, within
-from .uv_table import table_of
+from .table import numbers, table_of
 
 __all__ = ["is_catalogue", "read_shear_catalogue", "shear_columns", "signs_of"]
 
@@ -32,6 +32,7 @@ _ALIASES = {
 _FITS = (".fits", ".fit", ".fits.gz")
 _DEGREES = {"deg": 1.0, "arcmin": 1 / 60, "arcsec": 1 / 3600, "rad": 180 / math.pi}
 _A_PIXEL, _LARGEST = 4.0, 2048  # galaxies of a pixel, pixels of a side where none are given
+_TOO_MUCH = 10.0  # for an ellipticity, with some way of measuring it
 
 
 def read_shear_catalogue(
@@ -42,7 +43,7 @@ def read_shear_catalogue(
     centre: tuple[float, float] | None = None,
     signs: tuple[int, int] | str = "auto",
     calibrate: bool = True,
-    unit: str = "deg",
+    unit: str | None = None,
     **columns: str,
 ) -> Measurement:
     """The shear map of a catalogue: a FITS table, CSV with names in its first line, or HDF5 with a dataset a column.
@@ -58,7 +59,8 @@ def read_shear_catalogue(
             :func:`operators.shear_signs`, where it is sure, else (1, 1).
         calibrate: m and c are corrected where the catalogue has them
             (:func:`pnp.corrections.lensing.calibrated`).
-        unit: of ra and dec: ``"deg"``, ``"arcmin"``, ``"arcsec"`` or ``"rad"``.
+        unit: of ra and dec: ``"deg"``, ``"arcmin"``, ``"arcsec"`` or ``"rad"``; default: that of the columns of a FITS
+            table, else degrees.
         columns: names of the columns ra, dec, e1, e2, weight, m, c1, c2, redshift, where they have other
             than the usual names, as ``e1="e1n_gal"``. Galaxies with values that are not finite or weights <= 0 are
             left out.
@@ -67,16 +69,19 @@ def read_shear_catalogue(
         ValueError: the file is broken, or a column is not there; it is named. ImportError: a package is missing.
     """
     with named(path):
-        if unit not in _DEGREES:
-            raise ValueError(f"unit: expected one of {', '.join(_DEGREES)}, that of ra and dec, got {unit!r}")
         found = shear_columns(path, columns)
-        found |= {k: _DEGREES[unit] * found[k] for k in ("ra", "dec")}
+        for name in ("ra", "dec"):
+            of = unit or _fits_units(path).get(columns.get(name, name).lower()) or "deg"
+            if of not in _DEGREES:
+                raise ValueError(f"unit: expected one of {', '.join(_DEGREES)}, that of ra and dec, got {of!r}")
+            found[name] = _DEGREES[of] * found[name]
         known = [k for k in ("ra", "dec", "e1", "e2", "weight", "m", "c1", "c2") if k in found]
         good = np.all([np.isfinite(found[k]) for k in known], axis=0)
         good &= found.get("weight", np.ones(len(good))) > 0
         if not good.any():
             raise ValueError("no galaxy has finite values and a weight > 0")
         found = {k: v[good] for k, v in found.items()}
+        largest = float(np.hypot(found["e1"], found["e2"]).max())
         e1, e2, weight = found["e1"], found["e2"], found.get("weight", np.ones(int(good.sum())))
         said: dict[str, Any] = {"galaxies": len(e1), "left out": int((~good).sum())}
         if calibrate and {"m", "c1", "c2"} & found.keys():
@@ -91,6 +96,11 @@ def read_shear_catalogue(
         centre = centre or _middle(found["ra"], found["dec"])
         binned = bin_shear(found["ra"], found["dec"], (e1, e2), image_shape=shape, pixel_scale=scale,
                            centre=centre, weight=weight)  # fmt: skip
+        if largest > _TOO_MUCH:
+            warnings.warn(
+                f"ellipticities up to {largest:.4g}, where 1 is usual: are there flags among them, such as -99?",
+                stacklevel=2,
+            )
         scatter = math.sqrt(float(np.average(e1**2 + e2**2, weights=weight)) / 2)
         if not scatter > 0:
             raise ValueError("ellipticities are all zero")
@@ -120,7 +130,7 @@ def shear_columns(path: str | Path, columns: dict[str, str]) -> dict[str, np.nda
             raise ValueError(f"{what}: no column {columns[what]!r}, only {', '.join(table)}")
         name = columns.get(what) or next((lower[a] for a in usual if a in lower), None)
         if name is not None:
-            found[what] = table[name]
+            found[what] = numbers(name, table[name])
     missing = [what for what in ("ra", "dec", "e1", "e2") if what not in found]
     if missing:
         raise ValueError(f"{missing[0]}: no column has a usual name, say which of {', '.join(table)}")
@@ -134,10 +144,10 @@ def _table(path: str | Path) -> dict[str, np.ndarray]:
     if name.endswith((".h5", ".hdf5")):
         return _hdf5(path)
     if not name.endswith(_FITS):
-        names, values = table_of(path)
+        names, columns = table_of(path)
         if names is None:
             raise ValueError("expected names of the columns in the first line")
-        return dict(zip(names, values.T))
+        return dict(zip(names, columns))
     with package("astropy.io.fits", "lensing").open(path, memmap=False) as file:
         for unit in file[1:]:
             if unit.is_image or not getattr(unit, "columns", None):
@@ -148,6 +158,17 @@ def _table(path: str | Path) -> dict[str, np.ndarray]:
             if columns:
                 return columns
     raise ValueError("holds no table with columns of numbers")
+
+
+def _fits_units(path: str | Path) -> dict[str, str]:
+    """Units of a FITS table's columns of places, by what these are and by their names in lower case."""
+    if not str(path).lower().endswith(_FITS):
+        return {}
+    with package("astropy.io.fits", "lensing").open(path, memmap=False) as file:
+        units = {c.name.lower(): str(c.unit) for t in file[1:] if not t.is_image for c in t.columns if c.unit}
+    units = {name: next((k for k in _DEGREES if unit.lower().startswith(k)), unit) for name, unit in units.items()}
+    usual = {what: next((units[a] for a in _ALIASES[what] if a in units), "") for what in ("ra", "dec")}
+    return {**units, **usual}
 
 
 def _fits_names(path: Path) -> list[str]:

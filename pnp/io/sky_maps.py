@@ -1,5 +1,6 @@
 """Maps of shear and convergence in FITS files, with their place on the sky where they have one."""
 
+import math
 import re
 import warnings
 from pathlib import Path
@@ -63,7 +64,8 @@ def read_sky_map(
             raise ValueError("no pixel has a finite value where the mask is not 0")
         place = sky_place(header)
         said: dict[str, Any] = {"unit": "shear" if len(planes) == 2 else "convergence"}
-        said |= {} if place is None else {"centre": place.centre, "east": place.east}
+        if place is not None and place.upright(hole.shape):
+            said |= {"centre": place.centre, "east": place.east}
         scale = pixel_scale or (place.scale if place else None)
         seen, shape = torch.from_numpy(~hole).float(), (hole.shape[0], hole.shape[1])
         values = [torch.from_numpy(np.where(hole, 0, p).astype(np.float32))[None, None] for p in planes]
@@ -76,7 +78,8 @@ def read_sky_map(
 
 
 def fits_image(path: str | Path, *, several: bool = False) -> tuple[Any, Any]:
-    """The planes (n, H, W) of the first image of a FITS file, or of its first two of one plane each, with the header.
+    """The planes (n, H, W) of the first image of a FITS file, or of its first two of one plane each, with the header:
+    declinations run along the first of both axes, right ascensions along the second one, whatever the file's order.
 
     Raises:
         ValueError: the file holds no image.
@@ -91,6 +94,8 @@ def fits_image(path: str | Path, *, several: bool = False) -> tuple[Any, Any]:
             sizes = [int(h.get(f"NAXIS{k}", 0)) for k in range(1, h["NAXIS"] + 1)]
             within(path, sizes, abs(int(h["BITPIX"])) // 8)
             data = np.asarray(unit.data)
+            if axes := _sky_axes(h):  # FITS' axes run backwards
+                data = np.moveaxis(data, [data.ndim - 1 - k for k in axes], (-1, -2))
             data = data.reshape(-1, *data.shape[-2:]).astype(np.float64)
             header = h if header is None else header
             found += [*data]
@@ -103,31 +108,59 @@ def fits_image(path: str | Path, *, several: bool = False) -> tuple[Any, Any]:
     return np.stack(found) if len({p.shape for p in found}) == 1 else found, header
 
 
+def _sky_axes(header: Any) -> tuple[int, int] | None:
+    """Numbers, from 0, of a header's axes of longitude and latitude, such as RA---SIN and DEC--SIN.
+
+    >>> _sky_axes({"NAXIS": 3, "CTYPE1": "FREQ", "CTYPE2": "DEC--SIN", "CTYPE3": "RA---SIN"})
+    (2, 1)
+    """
+    kinds = [str(header.get(f"CTYPE{k}", "")).split("-")[0].strip().upper() for k in range(1, header["NAXIS"] + 1)]
+    for pair in (("RA", "DEC"), ("GLON", "GLAT"), ("ELON", "ELAT")):
+        if all(kinds.count(name) == 1 for name in pair):
+            return kinds.index(pair[0]), kinds.index(pair[1])
+    return None
+
+
 class Place(NamedTuple):
     """Pixel scale in arcmin; right ascension and declination, degrees, of pixel (H // 2, W // 2) where east is to the
-    left, of the middle of the map where it is to the right."""
+    left, of the middle of the map where it is to the right; whether rows go to the south; by how many degrees these
+    are turned from there, through east."""
 
     scale: float
     centre: tuple[float, float]
     east: str
+    south: bool
+    turned: float
+
+    def upright(self, shape: tuple[int, ...]) -> bool:
+        """Whether rows go to the north; a turn that moves no pixel by half of one is none."""
+        return not self.south and abs(math.sin(math.radians(self.turned))) * max(shape) < 1
 
 
-def sky_place(header: Any) -> Place | None:
-    """Where on the sky a header says that the image is, if it does."""
+def sky_place(header: Any, *, mended: bool = False) -> Place | None:
+    """Where on the sky a header says that the image is, if it does. ``mended``: its centre is that of an image whose
+    columns, or rows, have been reversed where they run to the east, or to the south."""
     wcs_type = package("astropy.wcs", "lensing").WCS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old keywords
-        wcs = wcs_type(header, naxis=2)
+        axes = _sky_axes(header) or (0, 1)
+        wcs = wcs_type(header, naxis=[k + 1 for k in axes])
         if not wcs.has_celestial:
             return None
-        matrix = wcs.pixel_scale_matrix
+        matrix = wcs.pixel_scale_matrix  # of columns and rows, degrees to the east and to the north
+        turned = math.degrees(math.atan2(matrix[0, 1], matrix[1, 1]))
+        south = abs(turned) > 90
+        mirrored = bool(np.linalg.det(matrix) > 0) != south
+        turned -= math.copysign(180, turned) if south else 0
         scale = 60 * float(np.sqrt(np.abs(np.linalg.det(matrix))))
-        east = "left" if np.linalg.det(matrix) < 0 else "right"
-        middle = [n // 2 if east == "left" else (n - 1) / 2 for n in (header["NAXIS1"], header["NAXIS2"])]
+        sizes = [header[f"NAXIS{k + 1}"] for k in axes]
+        middle: list[float] = [(n - 1) / 2 if mirrored else n // 2 for n in sizes]
+        if mended:
+            middle = [n - 1 - n // 2 if back else n // 2 for n, back in zip(sizes, (mirrored, south))]
         ra, dec = (float(v) for v in wcs.wcs_pix2world(*middle, 0))
     if not (np.isfinite([scale, ra, dec]).all() and scale > 0):
         raise ValueError("the header's coordinates are not finite")
-    return Place(scale, (ra, dec), east)
+    return Place(scale, (ra, dec), "right" if mirrored else "left", south, turned)
 
 
 def _sibling(path: Path, other: Any) -> Path | None:

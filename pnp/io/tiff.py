@@ -8,10 +8,11 @@ import numpy as np
 from .opening import package, within
 from .raster import frame, upright
 
-__all__ = ["pages_of", "read_tiff"]
+__all__ = ["pages_of", "read_tiff", "stored"]
 
 _PLAIN = (1, 8, 32946, 32773)  # none, deflate (two numbers), packbits: what tifffile decodes by itself
 _WHITE, _BLACK, _RGB = 0, 1, 2
+_FORMAT, _UNSIGNED = 339, 1  # the tag of the kind of numbers
 _REDUCED_OR_MASK = 0b101
 
 
@@ -54,6 +55,27 @@ def pages_of(file: Any) -> list[Any]:
     return pages
 
 
+def stored(path: Path, number: int, page: Any) -> np.ndarray:
+    """The values (H, W) of a gray page as they are in the file, of any compression that tifffile or Pillow knows.
+
+    Raises:
+        ValueError: neither knows it.
+    """
+    try:
+        return page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error) or page.photometric != _BLACK:
+            raise
+    with package("PIL.Image", "train").open(path) as image:
+        image.seek(number)
+        values = np.asarray(image)
+    if values.dtype == np.int32 and page.dtype == np.uint32:  # Pillow has no such mode
+        values = values.view(np.uint32)
+    if values.dtype != page.dtype:
+        raise ValueError(f"{page.dtype} values in {page.compression.name} need the package imagecodecs")
+    return values
+
+
 def _page(page: Any) -> list[np.ndarray]:
     values = page.asarray()
     if page.samplesperpixel > 1 and page.planarconfig == 2:
@@ -84,6 +106,8 @@ def _by_pillow(path: Path, number: int) -> np.ndarray:
         image.seek(number)
         white, bits = image.tag_v2.get(262) == _WHITE, image.tag_v2.get(258, (1,))[0]
         values = frame(image)
+        if image.mode == "I" and bits == 32 and image.tag_v2.get(_FORMAT, (_UNSIGNED,))[0] == _UNSIGNED:
+            values = np.where(values < 0, values + np.float32(2**32), values)  # Pillow has no mode for these
     if not image.mode.startswith("I;16"):
         return values
     values = values * (65535 / (2**bits - 1))

@@ -12,7 +12,7 @@ from .measurement import Measurement
 from .opening import named, package, within
 from .projections import chosen_rows, measured_projections, radians
 from .scan_settings import angles_of, fan_geometry, settings_of
-from .tiff import pages_of
+from .tiff import pages_of, stored
 
 __all__ = ["frames_of", "holds_projections", "read_projections", "read_stack"]
 
@@ -43,7 +43,7 @@ def frames_of(path: Path, rows: slice = slice(None)) -> np.ndarray:
             if page.shape != shape or page.dtype != kind:
                 raise ValueError(f"page {number} of shape {page.shape}, {page.dtype}, expected {shape}, {kind}")
             within(path, (int(page.nbytes),))
-            values = page.asarray()
+            values = stored(path, number, page)
             if values.shape != shape:
                 raise ValueError(f"page {number} holds {values.shape}, expected {shape}")
             found.append(values[rows].astype(np.float32))

@@ -1,6 +1,5 @@
 """Plain tables of visibilities: text, CSV and npy, as scripts of other packages export them."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .opening import named, within
+from .opening import named
+from .table import numbers, table_of
 from .visibilities import Visibilities, measured_visibilities
 
-__all__ = ["read_uv_table", "table_of"]
+__all__ = ["read_uv_table"]
 
 _LIGHT = 299_792_458.0
 _NAMES = ("u", "v", "re", "im", "weight")
@@ -36,7 +36,7 @@ def read_uv_table(
 
     Args:
         columns: u, v, real part, imaginary part and, if there are five, weight, by name or number from 0; by default
-            columns of these names, or the first five (or four) where there are none.
+            columns of these names, or the first five (or four) of a table without names.
         unit: of u and v: ``"m"``, ``"lambda"`` or ``"klambda"``; default: what the first line says, as ``u[m]`` or
             ``u [klambda]``.
         wavelength: m, for ``"m"``.
@@ -59,9 +59,9 @@ def read_uv_table(
         if v_sign not in (1, -1):
             raise ValueError(f"v_sign: expected 1 or -1, got {v_sign!r}")
         names, values = table_of(path)
-        found = _chosen(names, values.shape[1], columns)
-        u, v, re, im = (values[:, k] for k in found[:4])
-        weights = values[:, found[4]] if len(found) > 4 else None
+        found = _chosen(names, len(values), columns)
+        u, v, re, im, *rest = (numbers(f"columns: {what}", values[k]) for what, k in zip(_NAMES, found))
+        weights = rest[0] if rest else None
         unit = unit or _unit(names, found[0])
         scale = {"lambda": 1.0, "klambda": 1e3, "m": math.nan}.get(str(unit))
         if scale is None:
@@ -78,71 +78,17 @@ def read_uv_table(
         return measured_visibilities(uv, re + 1j * im, weights, provenance=said, **options)
 
 
-def _samples_of(names: list[str] | None, values: np.ndarray) -> dict[str, np.ndarray]:
+def _samples_of(names: list[str] | None, values: list[np.ndarray]) -> dict[str, np.ndarray]:
     """When (s) and by which antennas samples were taken, where columns have these names and no other unit."""
-    found = {_bare(n): values[:, k] for k, n in enumerate(names or ()) if n == _bare(n) or n.lower().endswith("[s]")}
+    found = {
+        _bare(n): values[k]
+        for k, n in enumerate(names or ())
+        if (n == _bare(n) or n.lower().endswith("[s]")) and values[k].dtype.kind == "f"
+    }
     samples = {"time": found["time"]} if "time" in found else {}
     if all(n in found for n in _ANTENNAS):
         samples["baseline"] = 2**16 * found[_ANTENNAS[0]] + found[_ANTENNAS[1]]
     return samples
-
-
-def table_of(path: str | Path) -> tuple[list[str] | None, np.ndarray]:
-    """Names of the columns, or None, and their numbers (M, n), of text, CSV or npy.
-
-    Raises:
-        ValueError: not a table of numbers.
-    """
-    if str(path).lower().endswith(".npy"):
-        with open(path, "rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
-                version
-            )
-            if read is None:
-                raise ValueError(f"npy of version {version}")
-            shape, _, dtype = read(file)
-            within(path, shape, dtype.itemsize)
-        loaded = np.load(path, allow_pickle=False)
-        if loaded.dtype.names:
-            return list(loaded.dtype.names), _numbers(
-                np.stack([loaded[n].astype(float) for n in loaded.dtype.names], -1)
-            )
-        return None, _numbers(loaded)
-    text = Path(path).read_text(encoding="utf-8", errors="strict")
-    lines = [line.strip() for line in text.splitlines()]
-    data = [line for line in lines if line and line[0] != "#"]
-    if not data:
-        raise ValueError("holds no numbers")
-    split = "," if "," in data[0] else None
-    names = None
-    if not _is_numbers(data[0].split(split)):
-        names = [n.strip().strip('"') for n in data.pop(0).split(split)]
-    else:  # the last comment before the numbers may name them
-        head = [line.lstrip("# ") for line in lines[: lines.index(data[0])] if line.startswith("#")]
-        words = head[-1].split("," if "," in head[-1] else "\t" if "\t" in head[-1] else None) if head else []
-        names = [n.strip() for n in words] if len(words) == len(data[0].split(split)) else None
-    if not data:
-        raise ValueError("holds no numbers")
-    values = np.loadtxt(io.StringIO("\n".join(data)), delimiter=split, ndmin=2, comments=None)
-    return names if names and len(names) == values.shape[1] else None, _numbers(values)
-
-
-def _numbers(values: np.ndarray) -> np.ndarray:
-    if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
-        raise ValueError(
-            f"expected a table of numbers (M, n), got {values.dtype} {values.shape}; other arrays do not say what they "
-            "were measured by: Measurement(y, operator, arguments), or --operator on the command line"
-        )
-    return values.astype(np.float64)
-
-
-def _is_numbers(words: list[str]) -> bool:
-    try:
-        [float(w) for w in words]
-    except ValueError:
-        return False
-    return True
 
 
 def _bare(name: str) -> str:
@@ -155,6 +101,10 @@ def _chosen(names: list[str] | None, count: int, columns: Sequence[str | int] | 
         found = [next((bare.index(a) for a in _ALIASES[n] if a in bare), None) for n in _NAMES]
         if None not in found[:4]:
             return [k for k in found if k is not None]
+        if names is not None:  # such as amplitude and phase
+            raise ValueError(
+                f"columns: say which are u, v, real part, imaginary part and weight, of {', '.join(names)}"
+            )
         columns = range(min(count, 5))
     if len(columns) not in (4, 5):
         raise ValueError(f"columns: expected u, v, real part, imaginary part and perhaps weight, got {columns!r}")

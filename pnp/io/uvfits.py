@@ -28,7 +28,9 @@ _HANDS = {
 _DAY = 86400.0
 
 
-def read_uvfits(path: str | Path, *, stokes: str = "I", sign: int = -1, **options: Any) -> Visibilities:
+def read_uvfits(
+    path: str | Path, *, stokes: str = "I", sign: int = -1, source: int | None = None, **options: Any
+) -> Visibilities:
     """The visibilities of a UVFITS file, all its channels and spectral windows in one image.
 
     Baselines are in seconds there, and V = Σ I exp(-2 pi i (u l + v m + ...)) with u, v of antenna 1 minus antenna 2.
@@ -38,10 +40,13 @@ def read_uvfits(path: str | Path, *, stokes: str = "I", sign: int = -1, **option
             name of a hand of the file, such as ``"RR"``.
         sign: of the exponent; 1 where the file has V = Σ I exp(2 pi i (u l + v m + ...)), as those of the EHT have:
             the conjugate visibilities are read. The other sign turns the sky by half a turn.
+        source: number of the source; needed where there are several, which do not lie in one image.
         options: of :func:`pnp.io.visibilities.measured_visibilities`: ``sigma``, ``image_shape``, ``cell``.
 
+    Autocorrelations are left out.
+
     Raises:
-        ValueError: the file is broken, or holds no such hand; it is named. ImportError: astropy is missing.
+        ValueError: the file is broken, or holds no such hand or source; it is named. ImportError: astropy is missing.
 
     AIPS Memo 117 (Greisen 2012). astropy reads random groups as they are, and nothing else is needed; pyuvdata, with
     which the tests compare, is a package of telescopes, whose antennas and times an image does not need.
@@ -68,11 +73,29 @@ def read_uvfits(path: str | Path, *, stokes: str = "I", sign: int = -1, **option
                 "stokes": stokes, "centre": _centre(header, axes), "frequency": float(frequencies.mean()),
                 "unit": str(header.get("BUNIT", "")).strip(), "sign of the exponent": sign}  # fmt: skip
         columns = {"time": _DAY * _parameter(groups, "DATE", count), "baseline": _baseline(groups, count)}
+        used = _used(groups, columns["baseline"], source)
     n = len(frequencies)
     return measured_visibilities(
-        (seconds[..., None] * frequencies).reshape(3, -1), y.ravel(), w.ravel(), provenance=said,
-        frequency=np.tile(frequencies, count), **{k: np.repeat(v, n) for k, v in columns.items()}, **options,
+        (seconds[:, used, None] * frequencies).reshape(3, -1), y[used].ravel(), w[used].ravel(), provenance=said,
+        frequency=np.tile(frequencies, int(used.sum())), **{k: np.repeat(v[used], n) for k, v in columns.items()},
+        **options,
     )  # fmt: skip
+
+
+def _used(groups: Any, baseline: np.ndarray, source: int | None) -> np.ndarray:
+    """Which rows are of the source, and of two antennas."""
+    used = (baseline >> 16 != baseline & 0xFFFF) | (baseline == 0)  # 0: the file does not say
+    if any(name.strip().upper() == "SOURCE" for name in groups.parnames):
+        numbers = np.round(_parameter(groups, "SOURCE", len(used))).astype(np.int64)
+        there = np.unique(numbers[used])
+        if source is None and len(there) > 1:
+            raise ValueError(f"source: holds sources {', '.join(map(str, there))}; say which")
+        used &= numbers == source if source is not None else True
+    elif source is not None:
+        raise ValueError("source: the file does not tell several apart")
+    if not used.any():
+        raise ValueError(f"holds no baselines of two antennas{'' if source is None else f' of source {source}'}")
+    return used
 
 
 def _axes(path: str | Path, header: Any) -> list[str]:

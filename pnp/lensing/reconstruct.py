@@ -15,7 +15,7 @@ from operators.lensing.kaiser_squires import KaiserSquires
 from operators.linalg import cg, column, dot
 from operators.shapes import as_constant, check_batch
 
-from ..remarks import other_scale
+from ..report.remarks import other_scale
 
 __all__ = ["smoothed_kaiser_squires", "wiener_reconstruction"]
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from denoisers.weights.writing import new_folder
+
 from ..io import ENDINGS, FORMATS
 from ..io.writing import WRITTEN
 from .claims import claim_of, forget
@@ -94,8 +96,8 @@ def reconstruct_many(
     """
     job = job or Job()
     _check(workers=workers, retries=retries, ending=ending)
-    tasks = _tasks([Path(p) for p in paths], Path(out), root, ending)
-    Path(out).mkdir(parents=True, exist_ok=True)
+    tasks = _tasks([Path(p) for p in paths], Path(out).expanduser(), root, ending)
+    new_folder("out", out)
     setup = Setup(job, retries, overwrite, pixel)
     settings = job.told()
     found = Many([], [], {})

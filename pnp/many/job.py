@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from operators.shapes import as_constant
+
 from ..fingerprints import fingerprint
 from ..io import Measurement, read_images
 from ..io import open as open_measurement
@@ -123,7 +125,7 @@ def _bare(path: Path) -> torch.Tensor:
             if "y" not in loaded.files:
                 raise ValueError("holds no y, the data")
             array = loaded["y"]
-    y = torch.from_numpy(np.array(array))
+    y = as_constant("y", array)
     return y.to(torch.complex64) if y.is_complex() else y.float()
 
 

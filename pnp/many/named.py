@@ -103,6 +103,6 @@ def operator(name: str) -> Any:
         return getattr(module, attribute)
     except FileNotFoundError:
         raise
-    except Exception as error:  # the user's code raises anything
+    except (Exception, SystemExit) as error:  # the user's code raises anything
         words = " ".join(str(error).split())
         raise ValueError(f"operator: {name}: {type(error).__name__}: {words}") from error

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from operators.linalg import column
+from operators.shapes import check_seed
 
 from ..levels import Level
 from ..problem import Facts, Problem, last_level
@@ -55,7 +56,7 @@ class DiffPIR(Solver):
         super().__init__(op, denoiser, **others)
         if not 0 <= zeta <= 1:
             raise ValueError(f"zeta: expected a number from 0 to 1, got {zeta!r}")
-        self.zeta, self.seed = float(zeta), int(seed)
+        self.zeta, self.seed = float(zeta), check_seed(seed)
 
     def init(self, p: Problem) -> Iterate:
         level = p.levels(0).sigma

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from operators.linalg import column
+from operators.shapes import check_seed
 
 from ..levels import Level
 from ..problem import Facts, Problem, end_of_prox
@@ -47,7 +48,7 @@ class SNORE(Solver):
 
     def __init__(self, op: Any, denoiser: Any = None, *, seed: int = 0, **others: Any) -> None:
         super().__init__(op, denoiser, **others)
-        self.seed = int(seed)
+        self.seed = check_seed(seed)
 
     def init(self, p: Problem) -> Iterate:
         return Iterate(p.start, p.start, torch.zeros_like(p.unit))

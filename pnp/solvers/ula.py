@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from operators.linalg import column
+from operators.shapes import check_seed
 
 from ..levels import Level
 from ..problem import Facts, Problem, last_level
@@ -72,7 +73,7 @@ class PnPULA(Solver):
             raise ValueError(f"burn: expected a number of iterations >= 0, got {burn!r}")
         if not 0 < pace <= 1:
             raise ValueError(f"pace: expected a number above 0 and up to 1, got {pace!r}")
-        self.burn, self.pace, self.seed = burn, float(pace), int(seed)
+        self.burn, self.pace, self.seed = burn, float(pace), check_seed(seed)
 
     def init(self, p: Problem) -> Iterate:
         return Iterate(p.start, torch.zeros_like(p.start), p.start, torch.zeros_like(p.unit))

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from denoisers.base import Denoiser, as_denoiser
 from operators.base import LinearOperator
 
-from ..analysis.holdout import held_out
+from ..analysis.holdout import held_out_twice
 from ..arguments import check_values, one_of, positive
 from ..likelihood import Gaussian, Likelihood, as_likelihood
 from ..solver import Solver
@@ -89,7 +89,8 @@ def adapt(
     Args:
         denoiser: a network that derivatives pass, such as :class:`denoisers.DRUNetDenoiser`; it is not changed.
         op: operator or Gaussian likelihood.
-        y: the measurement, (B, *out_shape); several slices learn together.
+        y: the measurement, (B, *out_shape), of 600 data or more, of CT of four views or more; several slices
+            learn together.
         noise_std: as solvers have it.
         solver: method, or a function (likelihood, denoiser) that makes it.
         split: which data a part sees; by default as the field has it (:mod:`pnp.train.losses.splits`).
@@ -176,13 +177,8 @@ class _Course:
     ) -> None:
         self.original, self.likelihood, self.y = original, likelihood, y
         self.op, self.known = measured_op(likelihood), seen(likelihood, y)
-        try:
-            stop, judge = (held_out(self.op, y, seed + k).to(y.device) for k in (0, 1))
-        except ValueError as error:
-            raise ValueError(f"y: too few data to leave some out, {tuple(y.shape)}") from error
+        stop, judge = held_out_twice(self.op, y, self.known, seed)
         self.out = {"stop": self.known * (stop & ~judge), "judge": self.known * judge}
-        if not all(bool(out.any()) for out in self.out.values()):
-            raise ValueError("y: too few data to leave some out")
         self.learner = copy.deepcopy(original).requires_grad_(learn == "weights")
         self.size = math.sqrt(sum(float(p.detach().square().sum()) for p in self.learner.parameters()))
         self.layers = [m for m in self.learner.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]

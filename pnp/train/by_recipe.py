@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from denoisers.networks.drunet import DRUNet
 from denoisers.weights import load_weights, save_weights
-from denoisers.weights.writing import refuse_existing, remove_partial
+from denoisers.weights.writing import new_folder, refuse_existing, remove_partial
 from denoisers.wrappers.gradient_step import GradientStep
 
 from ..io.measurement import Measurement
@@ -78,8 +78,7 @@ def train(
     folders = [data] if data is None or isinstance(data, str | Path) else [*data]
     if not folders:
         raise ValueError("data: expected a folder, or several, got none")
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = new_folder("out", out)
     leader = fabric is None or fabric.is_global_zero
     with alone(out / f"{recipe.name}.lock") if leader else nullcontext():
         found = _found(recipe, out, resume=resume, leader=leader)

@@ -12,6 +12,7 @@ from ..io import read_images
 from ..io.opening import named
 from ..io.provenance import provenance
 from ..replay import read_saved, saved_card
+from ..report.summary import checked_told
 
 if TYPE_CHECKING:
     from ..result import Result
@@ -96,7 +97,7 @@ def _of_answer(path: Path) -> Content:
         if not {"x", "provenance"} <= {*file.files}:
             raise ValueError("expected the arrays x and provenance of an answer of pnp")
         x = torch.from_numpy(np.array(file["x"]))
-        told = json.loads(file["report"].item()) if "report" in file.files else {}
+        told = checked_told(json.loads(file["report"].item())) if "report" in file.files else {}
         origin = json.loads(file["provenance"].item() or "{}")
     return _content(path.name, x, None, told, origin)
 

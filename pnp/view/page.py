@@ -15,7 +15,7 @@ from torch import Tensor
 from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
-from ..summary import plain
+from ..report.summary import plain
 from .content import Content, Panel, of_file, of_result, read_map, with_maps
 
 if TYPE_CHECKING:

@@ -59,3 +59,13 @@ def test_numbers_of_any_kind_are_numbers():
     wanted = ops.gaussian_noise_snr(X, 20.0)
     for decibels in (20, np.float32(20), torch.tensor(20.0)):
         assert torch.equal(ops.gaussian_noise_snr(X, decibels), wanted)
+
+
+def test_seeds_are_whole_numbers_of_any_kind():
+    for kind in (np.int64, np.uint8, torch.tensor):
+        assert torch.equal(ops.gaussian_noise(X, 1.0, seed=kind(3)), ops.gaussian_noise(X, 1.0, seed=3))
+        assert torch.equal(ops.random_mask((4, 5), 0.5, seed=kind(3)), ops.random_mask((4, 5), 0.5, seed=3))
+        assert torch.equal(
+            ops.poisson_disc((16, 16), 2.0, calibration=4, seed=kind(3)),
+            ops.poisson_disc((16, 16), 2.0, calibration=4, seed=3),
+        )

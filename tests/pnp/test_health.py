@@ -21,8 +21,8 @@ from operators import (
     uv_coverage,
 )
 from pnp import PnPADMM, PnPHQS, Stop, data
-from pnp.health import unseen_scales
 from pnp.problem import data_gain
+from pnp.report.measured import unseen_scales
 
 
 def scales(op) -> str:

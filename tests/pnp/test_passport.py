@@ -20,7 +20,7 @@ from pnp import PnPADMM, data
 from pnp.passport import jacobian_figures, measure_passport
 from pnp.passport.__main__ import main
 from pnp.passport.robust import drift, robustness
-from pnp.remarks import adds_error, drifts, is_steep
+from pnp.report.remarks import adds_error, drifts, is_steep
 
 
 def test_jacobian_against_a_dense_one():

@@ -1,16 +1,22 @@
 """Solves on disk: the same bits after a stop, a kill or a repetition; what differs is named."""
 
+import contextlib
 import functools
+import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from denoisers import Denoiser
 from operators import Blur, LinearOperator, gaussian_kernel
 from pnp import Anderson, Expert, PnPADMM, PnPHQS, Stop, compare, replay
+from pnp.cli import main
 
 from .problems import data, image, operators
 
@@ -99,6 +105,61 @@ def test_two_solves_are_compared(tmp_path):
     assert same == (None, 0.0, 0.0, {}) and "no iteration differs" in str(same)
     assert other.first == 1 and other.residual > 0 and other.image > 0
     assert other.settings == {"strength": ("1.0", "1.1")} and "iteration 1" in str(other)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    op, y = problem("blur")
+    path = tmp_path_factory.mktemp("kept") / "a"
+    solver(op, stop=Stop(max_iter=3, tolerance=0)).solve(y).save(path)
+    return path, op, y
+
+
+EDITS: list[tuple[tuple[Any, ...], Any]] = [
+    (("tree",), None), (("tree", "map", "state"), {}), (("tree", "map", "rows"), [1, 2]), (("tree", "map", "best"), []),
+    (("tree", "map", "bound"), "x"), (("tree", "map", "reasons"), ["converged"]), (("tree", "map", "x0"), "x"),
+    (("tree", "map", "bound", "tensor"), "nothing"), (("tree", "map", "bound", "tensor"), {}),
+    (("tree", "map", "bound", "complex"), True), (("tree", "map", "answer"), {"map": {}}), (("settings",), 5),
+    (("tree", "map", "state", "map", "source"), True), (("tree", "map", "state", "map", "values", "map"), -1),
+    (("told", "findings", 0), {}), (("told", "findings", 0, "seen"), None), (("told", "reason"), 7), (("told",), []),
+    (("told", "history"), "x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value"), EDITS, ids=[".".join(map(str, place)) for place, _ in EDITS])
+def test_edited_headers_are_told(kept, place, value, tmp_path, capsys):
+    path, op, y = kept
+    with safe_open(path, framework="pt") as file:
+        card = json.loads(file.metadata()["solve"])
+    part = card
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    save_file(load_file(path), tmp_path / "b", metadata={"solve": json.dumps(card)})
+    for call in (lambda: replay(tmp_path / "b", solver(op), y), lambda: compare(path, tmp_path / "b")):
+        with pytest.raises(ValueError, match=r"path: .* is damaged, or was changed: "):
+            call()
+    for command in ("info", "view"):
+        with contextlib.suppress(SystemExit):  # info does not look at the state
+            main([command, str(tmp_path / "b"), "-q"])
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("solve.rows", lambda v: v.flatten()),
+        ("solve.bound", lambda v: v[:0]),
+        ("solve.best.0", lambda v: v[:1]),
+        ("solve.best_residual", lambda v: v.double()),
+    ],
+)
+def test_edited_tensors_are_told(kept, name, change, tmp_path):
+    path, op, y = kept
+    with safe_open(path, framework="pt") as file:
+        tensors, told = load_file(path), file.metadata()
+    save_file({**tensors, name: change(tensors[name]).clone()}, tmp_path / "b", metadata=told)
+    with pytest.raises(ValueError, match="do not fit each other"):
+        replay(tmp_path / "b", solver(op), y)
 
 
 def test_files_that_are_no_solves(tmp_path):

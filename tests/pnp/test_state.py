@@ -6,7 +6,7 @@ import torch
 from operators import MRI, Identity, LinearOperator
 from pnp import PnPADMM, PnPHQS, State, Stop
 from pnp.calibration import Calibration
-from pnp.remarks import out_of_range
+from pnp.report.remarks import out_of_range
 
 Y = torch.linspace(0, 1, 16).reshape(1, 1, 4, 4)
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from ...io.measurement import Measurement
-from ...remarks import pixel_scale
+from ...report.remarks import pixel_scale
 
 __all__ = ["prior_doubts"]
 

@@ -14,8 +14,7 @@ from operators.image.mask import Identity
 from operators.linalg import dot
 
 from ...arguments import check_values
-from ...counts import Poisson
-from ...likelihood import Gaussian, Likelihood, as_likelihood
+from ...likelihood import Gaussian, Likelihood, Poisson, as_likelihood
 from ...noise_level import estimate_noise
 from ...streams import normal
 from .measured import MeasuredLoss, check_loss, measured_op, seen

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ...arguments import one_of, positive
-from ...counts import Poisson
-from ...likelihood import Gaussian, Likelihood
+from ...likelihood import Gaussian, Likelihood, Poisson
 from .evened import evened
 from .measured import (
     Estimator,

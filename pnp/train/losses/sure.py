@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ...arguments import one_of, positive
-from ...counts import Poisson
-from ...likelihood import Likelihood
+from ...likelihood import Likelihood, Poisson
 from .evened import evened
 from .measured import Estimator, MeasuredLoss, deviation, inner, measured_op, per_datum, real_count, seen, white
 
@@ -23,8 +22,8 @@ class SURE(MeasuredLoss):
     with the variance :math:`v_i = \sigma_n^2 + \gamma y_i` of each of the M data; its expectation is
     :math:`E \|h(y) - A x\|^2 / M`, for the identity the error of the image. The derivatives are taken along one
     direction of random signs b, :math:`\sum v_i \partial_i h_i \approx b \odot v \cdot (h(y + \epsilon b) - h(y)) /
-    \epsilon`. In squares of :math:`\sigma_n` (:class:`pnp.likelihood.Gaussian`), or of one count
-    (:class:`pnp.counts.Poisson`). Uneven noise is whitened first.
+    \epsilon`. In squares of :math:`\sigma_n` (:class:`pnp.Gaussian`), or of one count
+    (:class:`pnp.Poisson`). Uneven noise is whitened first.
 
     ``domain="filtered"`` lets the frequencies of the image count alike, as in :class:`Splitting`, with the ramp filter
     or the uniform weights W, of which :math:`w_i` is the diagonal:

@@ -469,6 +469,27 @@ def test_bounds_are_in_the_units_of_the_user():
         Bounded(TVDenoiser(), low=0.0).project(torch.zeros(1, 1, 2, 2, dtype=torch.complex64))
 
 
+def test_slack_leaves_noise_alone_and_cuts_what_rings():
+    x, sigma = torch.zeros(3, 1, 4, 4), torch.tensor([1.0, 1.0, 2.0])
+    x[:, 0, 0, :3] = torch.tensor([[-1.4, -0.5, 9.0], [-6.0, -0.5, 9.0], [-4.0, -2.0, 9.0]])
+    expected = x.clone()
+    expected[1, 0, 0, :2] = -0.25  # far out: a quarter of the level
+    expected[2, 0, 0, 0] = -2.0  # 2 levels beyond of 3: one level is left
+    loose = Bounded(PROX, low=0.0, slack=0.25)
+    for v in (x, x[..., None, :, :]):
+        assert torch.equal(loose.project(v, sigma), expected.reshape(v.shape))
+    above = Bounded(PROX, high=1.0, slack=0.25).project(1 - x, sigma)
+    assert torch.allclose(above, 1 - expected) and float(loose.project(x).min()) == 0
+
+
+def test_bounds_with_slack_cost_nothing_where_nothing_rings():
+    op = OPERATORS["blur"]
+    y = 0.02 * measured(op, 2)
+    free = PnPADMM(op, PROX, noise_std=NOISE).solve(y)
+    bound = PnPADMM(op, Bounded(PROX, low=0.0, slack=0.25), noise_std=NOISE).solve(y)
+    assert float(free.x.min()) < 0 and torch.equal(bound.x, free.x.clamp(min=0))
+
+
 def test_random_transforms_follow_the_iteration():
     op = OPERATORS["inpainting"]
     y = measured(op)

@@ -8,7 +8,7 @@ import torch
 from denoisers import DRUNetDenoiser, TVDenoiser
 from operators import Identity, Inpainting, Radon, gaussian_noise, random_mask
 from pnp import PnPADMM, data
-from pnp.counts import Poisson
+from pnp.likelihood import Poisson
 from pnp.train import adapt
 
 STD, SIDE = 0.05, 32
@@ -80,3 +80,17 @@ def test_bad_arguments():
         adapt(DRUNetDenoiser(), OP, Y, noise_std=STD, bound=-1.0)
     with pytest.raises(ValueError, match="without noise"):
         adapt(DRUNetDenoiser(), OP, Y, noise_std=0.0)
+
+
+def test_how_many_data_it_takes_is_said():
+    small = Inpainting(torch.ones(12, 12))
+    with pytest.raises(ValueError, match="of 144 that are measured .*600 are always enough; adapting leaves as many"):
+        adapt(DRUNetDenoiser(), small, small.A(torch.rand(1, 1, 12, 12)), noise_std=STD, steps=1)
+    for views in (2, 4):  # of few views both choices may fall on the same one
+        op = Radon(24, torch.arange(views) * (torch.pi / views))
+        y = op.A(torch.rand(1, 1, 24, 24))
+        if views == 2:
+            with pytest.raises(ValueError, match="to leave some out twice.* at least four views"):
+                adapt(DRUNetDenoiser(), op, y, noise_std=STD, steps=1)
+        else:
+            assert adapt(DRUNetDenoiser(), op, y, noise_std=STD, steps=1).steps <= 1

@@ -10,8 +10,7 @@ from denoisers import DRUNetDenoiser
 from operators import MRI, Blur, Identity, Inpainting, KaiserSquires, Radon, gaussian_kernel, gaussian_noise
 from operators.noise import poisson_noise
 from pnp import Reconstructor, data
-from pnp.counts import Poisson
-from pnp.likelihood import Gaussian
+from pnp.likelihood import Gaussian, Poisson
 from pnp.train import NoisyCrops, SelfSupervised
 from pnp.train.losses import (
     SURE,

@@ -8,8 +8,7 @@ import torch
 from operators import MRI, Blur, Identity, Inpainting, Radon, gaussian_noise
 from operators.noise import poisson_noise
 from operators.tomography.fbp import filter_sinogram
-from pnp.counts import Poisson
-from pnp.likelihood import Gaussian, Huber
+from pnp.likelihood import Gaussian, Huber, Poisson
 from pnp.train.losses import (
     SURE,
     UNSURE,

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from operators import MRI, Identity, Inpainting, RadioInterferometry, Radon, gaussian_noise, poisson_noise
-from pnp.counts import Poisson
-from pnp.likelihood import Gaussian
+from pnp.likelihood import Gaussian, Poisson
 from pnp.train.losses import (
     SURE,
     UNSURE,

@@ -7,7 +7,7 @@ from operators.base import LinearOperator
 from operators.doubts import Doubt
 from operators.linalg import dot
 
-from .problem import data_gain, rough_estimate
+from ..problem import data_gain, rough_estimate
 
 __all__ = ["adjoint_doubt", "explain"]
 

@@ -10,15 +10,15 @@ from denoisers.wrappers.bounded import Bounded
 from operators.base import LinearOperator
 from operators.doubts import Doubt
 
+from ..likelihood import Gaussian
+from ..noise_level.doubt import is_unsure
+from ..problem import Problem
+from ..stopping import MESSAGES
 from .diagnosis import adjoint_doubt, explain
-from .health import Measured
-from .likelihood import Gaussian
-from .noise_level.doubt import is_unsure
-from .problem import Problem
-from .stopping import MESSAGES
+from .measured import Measured
 
 if TYPE_CHECKING:
-    from .bookkeeping import Run
+    from ..bookkeeping import Run
 
 __all__ = ["LEVELS", "Verdict", "Health", "examine"]
 

@@ -12,9 +12,9 @@ from denoisers.weights.writing import written
 from .findings import LEVELS
 
 if TYPE_CHECKING:
-    from .result import Result
+    from ..result import Result
 
-__all__ = ["summary", "to_json"]
+__all__ = ["checked_told", "summary", "to_json"]
 
 
 def summary(result: "Result") -> str:
@@ -45,6 +45,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else str(value)
+
+
+def checked_told(told: Any) -> Any:
+    """What :func:`to_json` wrote, read again by a file's reader, as far as it is shown; ``None``, of solves that have
+    not ended, as it is.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if told is None:
+        return None
+    kinds = {"method": str, "reason": str, "iterations": int, "findings": list, "report": dict, "history": dict}
+    words = ("level", "topic", "seen", "cause", "remedy")
+    whole = isinstance(told, dict) and all(isinstance(told.get(name), kind) for name, kind in kinds.items())
+    if not (
+        whole
+        and all(isinstance(f, dict) and all(isinstance(f.get(w), str) for w in words) for f in told["findings"])
+        and all(isinstance(curve, list) for curve in told["history"].values())
+    ):
+        raise ValueError("its report is not one that pnp writes")
+    return told
 
 
 def to_json(result: "Result", path: str | Path | None = None) -> str:

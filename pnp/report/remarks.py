@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from denoisers.base import Denoiser
 from operators.base import LinearOperator
 
-from .calibration import Calibration
-from .counts import Poisson
-from .likelihood import Likelihood
+from ..calibration import Calibration
+from ..likelihood import Likelihood, Poisson
 
 __all__ = [
     "above_range",

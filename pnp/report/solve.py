@@ -9,12 +9,12 @@ from torch import Tensor
 from denoisers.wrappers.bounded import Bounded
 from operators.base import LinearOperator
 
-from .bookkeeping import Run
+from ..bookkeeping import Run
+from ..likelihood import Gaussian
+from ..prior import describe_split
+from ..problem import Problem
 from .findings import Health, examine
-from .health import holds_noise, measure, misfit, unseen_scales
-from .likelihood import Gaussian
-from .prior import describe_split
-from .problem import Problem
+from .measured import holds_noise, measure, misfit, unseen_scales
 from .remarks import (
     above_range,
     adds_error,

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from operators.linalg import column, dot
 
-from .likelihood import Gaussian
-from .noise_level.details import fine_detail
-from .noise_level.estimate import estimate_noise
-from .problem import Problem
+from ..likelihood import Gaussian
+from ..noise_level.details import fine_detail
+from ..noise_level.estimate import estimate_noise
+from ..problem import Problem
 
 __all__ = ["Measured", "correlations", "holds_noise", "measure", "misfit", "repeated", "unseen_scales"]
 
