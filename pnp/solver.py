@@ -262,7 +262,8 @@ class Solver(nn.Module):
             x = problem.prior.answer(run.answer()[0].clone())  # the user's: the state is not changed through it
             strength = self.strength if facts.strength is None else facts.strength
             end = None if by_hand else self.end(facts)[0]
-            told, health = report(problem, run, x, strength=None if by_hand else strength, end=end)
+            told, health = report(problem, run, x, strength=None if by_hand else strength, end=end,
+                                  units=self.calibration)  # fmt: skip
             x_data, source = run.answer()[1].clone(), Source(self, y, x0, run)
             return Result(x, x_data, run.reasons, run.history, told, run.state, health, source)
 

@@ -40,15 +40,20 @@ def above_range(denoiser: Denoiser, sigma: float) -> str:
     )
 
 
-def out_of_range(x: Tensor, calibration: Calibration) -> str:
+def out_of_range(x: Tensor, calibration: Calibration, *, given: bool = False) -> str:
     """Says by how much the answer's intensities are spread wider than those of the rough estimate that the solver began
-    with, where it is more than three times. A few bright pixels do not trigger it; artefacts over the whole image
-    do."""
+    with, or than the ``given`` calibration, where it is more than three times. A few bright pixels do not trigger it;
+    artefacts over the whole image do."""
     flat = (x.detach().abs() if x.is_complex() else x.detach()).flatten(1)
     low, high = (flat.kthvalue(1 + round(q * (flat.shape[1] - 1)), 1).values for q in (0.02, 0.98))
     widest = float(((high - low) / calibration.scale).max())
     if not widest > 3:
         return ""
+    if given:
+        return (
+            f"the answer's intensities are spread {widest:.3g} times as wide as the calibration that was given, and as "
+            "the denoiser knows: calibration='auto' follows the data"
+        )
     return (
         f"the answer's intensities are spread {widest:.3g} times as wide as those of a rough estimate: either the "
         "data are not this operator's (borders, units, geometry), or noise_std is too small, or the denoiser enlarges "

@@ -32,7 +32,7 @@ __all__ = ["report"]
 
 
 def report(
-    problem: Problem, run: Run, x: Tensor, *, strength: float | Tensor | None, end: Any = None
+    problem: Problem, run: Run, x: Tensor, *, strength: float | Tensor | None, end: Any = None, units: Any = "auto"
 ) -> tuple[dict[str, Any], Health]:
     """The report and the :class:`Health` of a finished run with answer ``x``; conditions that need attention
     are also raised as warnings.
@@ -40,6 +40,7 @@ def report(
     Args:
         strength: that of the solver; ``None``: its levels are set by hand.
         end: the last sigma in calibrated units that the method wants, where it sets its levels.
+        units: the calibration, ``"auto"`` or by hand.
     """
     facts, likelihood, denoiser = run.state.facts, problem.fit.likelihood, problem.prior.denoiser
     sigmas = torch.stack([r.sigma / facts.calibration.scale for r in run.history])
@@ -88,7 +89,7 @@ def report(
         "offset": facts.calibration.offset,
     }
     alarms: list[str] = []
-    _of_the_denoiser(told, alarms, problem, run, x, sigmas, end)
+    _of_the_denoiser(told, alarms, problem, run, x, sigmas, end, by_hand=not isinstance(units, str))
     ratio = answered / facts.noise_std
     _of_the_data(told, alarms, problem, x, ratio, facts.image_noise, strength)
     measured = measure(problem, ratio, rest, taken, given=run.state.source == "given")
@@ -109,7 +110,15 @@ def _name(denoiser: Any) -> str:
 
 
 def _of_the_denoiser(
-    told: dict[str, Any], alarms: list[str], problem: Problem, run: Run, x: Tensor, sigmas: Tensor, end: Any
+    told: dict[str, Any],
+    alarms: list[str],
+    problem: Problem,
+    run: Run,
+    x: Tensor,
+    sigmas: Tensor,
+    end: Any,
+    *,
+    by_hand: bool,
 ) -> None:
     facts, denoiser = run.state.facts, problem.prior.denoiser
     card = getattr(denoiser, "card", {})
@@ -120,7 +129,8 @@ def _of_the_denoiser(
         told["note"] = note
         alarms += [note] if wanted > 1.5 * (denoiser.sigma_range or (0, 0))[1] else []
     failed = {"diverged", "not_finite"} & {*run.reasons}  # these say so themselves
-    if not (failed or denoiser.own_units) and (spread := out_of_range(x, facts.calibration)):
+    any_unit = denoiser.own_units or (by_hand and denoiser.intensity_range is None)
+    if not (failed or any_unit) and (spread := out_of_range(x, facts.calibration, given=by_hand)):
         told["intensities"] = spread
         alarms.append(spread)
     if end is not None:

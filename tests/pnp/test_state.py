@@ -1,8 +1,11 @@
 """States from disk are checked before they are continued."""
 
+import warnings
+
 import pytest
 import torch
 
+from denoisers import Denoiser
 from operators import MRI, Identity, LinearOperator
 from pnp import PnPADMM, PnPHQS, State, Stop
 from pnp.calibration import Calibration
@@ -147,3 +150,25 @@ def test_parts_of_another_kind_are_refused(kept, name, value):
     inside = {"facts": {**parts["facts"], name: value}} if name in parts["facts"] else {name: value}
     with pytest.raises(ValueError, match="kept: "):
         State.from_dict({**parts, **inside})
+
+
+@pytest.mark.parametrize("units", [1.0, 255.0])
+def test_answers_in_units_of_the_users_own_are_no_sign_of_a_wrong_operator(units):
+    class AnyUnit(Denoiser):
+        intensity_range = None
+
+        def forward(self, x, sigma):
+            return 0.99 * x
+
+    y = 255 * torch.linspace(0, 1, 144).reshape(1, 1, 12, 12)
+    stop, calibration = Stop(max_iter=30), None if units == 1 else (units, 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PnPADMM(Identity((12, 12)), AnyUnit(), noise_std=10.0, calibration=calibration, stop=stop).solve(y)
+        if units > 1:
+            PnPADMM(Identity((12, 12)), lambda x, s: 0.99 * x, noise_std=10.0, calibration=(units, 0), stop=stop).solve(
+                y
+            )
+            return
+    with pytest.warns(RuntimeWarning, match="as the calibration that was given.*calibration='auto'"):
+        PnPADMM(Identity((12, 12)), lambda x, s: 0.99 * x, noise_std=10.0, calibration=None, stop=stop).solve(y)
