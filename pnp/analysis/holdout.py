@@ -56,7 +56,8 @@ def held_out(op: Operator, y: Tensor, seed: int = 0) -> Tensor:
     if left < _GROUPS:
         raise ValueError(
             f"y: too few data to leave some out, {tuple(shape)}; give the strength as a number: of "
-            f"{int(measured.sum())} that are measured {left} would be left out, expected at least {_GROUPS}; {_ENOUGH} are always enough"
+            f"{int(measured.sum())} that are measured {left} would be left out, expected at least {_GROUPS}; {_ENOUGH} "
+            "are always enough"
         )
     return out
 

@@ -129,6 +129,17 @@ def test_two_images_never_have_one_answer(tmp_path, capsys, monkeypatch):
     assert np.array_equal(np.load("new/x.npy"), np.load("a/x-denoised.npy"))
 
 
+def test_a_saved_solve_is_no_checkpoint_and_files_count_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("m.npz", y=IMAGE, mask=np.ones_like(IMAGE), noise_std=0.1)
+    main(["reconstruct", "m.npz", "--out", "x.npz", "--save", "solve", "--iterations", "1", "-q"])
+    kept = Path("solve").read_bytes()
+    words = fails(capsys, "reconstruct", "m.npz", "--out", "y.npz", "--checkpoint", "solve", "--iterations", "2")
+    assert "a solve that has ended" in words and Path("solve").read_bytes() == kept
+    main(["reconstruct", "m.npz", "m*.npz", "--out", "answers", "--iterations", "1", "-q"])
+    assert capsys.readouterr().out.strip() == "answers/m.npz"
+
+
 def test_the_users_folder_in_options_and_settings(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     np.savez(tmp_path / "m.npz", y=IMAGE, mask=np.ones_like(IMAGE), noise_std=0.1)
