@@ -89,6 +89,18 @@ def test_tiff_of_lzw_keeps_its_numbers(kind, tmp_path):
     assert np.array_equal(torch.cat(read_images(tmp_path / "a.tif")), a.astype("f4") / np.float32(scale))
 
 
+@pytest.mark.parametrize("name", ["p_{}.tif", "tilt_{}_ü.tif", "5² ({}).TIF", "2024-01-02_{}.tif", "scan-{}.tif"])
+def test_projections_go_by_the_numbers_in_their_names(name, tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    first = 95 if "scan-" in name else -5 if "p_" in name or "tilt" in name else 0
+    for k in range(12):
+        tifffile.imwrite(tmp_path / name.format(first + k), np.full((3, 8), k, ">f4"))
+    text = "\ufeff# degrees\r\n" + ",\r\n".join(f"{k}" for k in range(12))
+    (tmp_path / "angles.txt").write_text(text, encoding="utf-8", newline="")
+    m = opened(tmp_path, logged=True)
+    assert m.y[0, 0, :, 0].tolist() == [*range(12)] and m.arguments["angles"][6] == pytest.approx(math.radians(6))
+
+
 def test_dicom_without_an_ending_and_with_empty_entries(tmp_path):
     pytest.importorskip("pydicom")
     for name, place in (("IM000001", 2.0), ("1.2.840.3", 1.0)):
