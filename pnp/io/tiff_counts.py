@@ -71,7 +71,8 @@ def read_projections(
     Flat and dark fields are files whose name, or folder, has a word such as flat, white, open, ob or dark, di; flat
     fields with pre or post in their names hold for the first and the last view. Angles are those of a text file of
     numbers whose name has angle or theta (in degrees or radians where a comment says so, else more than two turns of
-    radians are degrees), or of the scan's settings, as is the geometry of a fan beam: then only the row in the middle is one. Without distances beams are parallel.
+    radians are degrees), or of the scan's settings, as is the geometry of a fan beam: then only the row in the middle
+    is one. Without distances beams are parallel.
 
     Args:
         rows: of the detector, each one a slice of the batch; ``None``: the one in the middle.
