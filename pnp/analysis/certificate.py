@@ -243,6 +243,9 @@ class _Heard:
     def around(self, denoiser: Any) -> "_Heard":
         return _Heard(self.prior.around(denoiser), self.calls)
 
+    def within(self, x: Tensor) -> Tensor:
+        return self.prior.within(x)
+
 
 def _flat(x: Tensor) -> Tensor:
     return (torch.view_as_real(x.contiguous()) if x.is_complex() else x).flatten(1)

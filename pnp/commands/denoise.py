@@ -16,6 +16,7 @@ from denoisers.weights.writing import new_folder, refuse_unwritable
 from operators.image.mask import Identity
 
 from ..io import image_files, read_images
+from ..io.images import ending as read_ending
 from ..io.measured_images import image_header, square_pixel
 from ..io.opening import located
 from ..io.writing import ending_of, write_images
@@ -93,7 +94,8 @@ def _places(files: list[Path], to: Path | None, *, one: bool) -> dict[Path, Path
 def _place(file: Path, folder: Path | None) -> Path:
     """Where the answer of a file goes: into the folder, or beside it."""
     ending = ending_of(file) or ".npy"
-    stem = file.name[: -len(ending)] if ending_of(file) else file.stem
+    known = ending_of(file) or read_ending(file)  # DICOM's 1.2.840.3 has none
+    stem = file.name[: len(file.name) - len(known)]
     if folder is None:
         return file.with_name(f"{stem}-denoised{ending}")
     return folder / f"{stem}{ending}"

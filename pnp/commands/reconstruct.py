@@ -27,6 +27,7 @@ from ..many.corrections import CORRECTIONS
 from ..many.inputs import measured_files
 from ..many.job import Bench
 from ..many.named import METHODS
+from ..replay import saved_card
 from ..stopping import Stop
 from .common import above_zero, level, progress, put, say
 from .settings import read_settings
@@ -237,6 +238,10 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
             _check_place(Path(target), path, given)
     if given.checkpoint is not None:
         refuse_unwritable(given.checkpoint)
+        if (saved_card(given.checkpoint) or {}).get("told"):
+            raise ValueError(
+                f"--checkpoint: {given.checkpoint} is a solve that has ended, kept by --save; name another"
+            )
     found, bench = job.read(path), Bench(job)
     if ending_of(place) in (".png", ".jpg", ".jpeg") and (count := bench.count(found)) > 1:  # before the solve
         raise ValueError(f"--out: {place}: a picture holds one image, {path.name} has {count}; take .npz, .nii or .tif")

@@ -27,6 +27,8 @@ def write_picture(path: Path, stack: np.ndarray, beside: Any) -> None:
     """One image; below it, where limits or a pixel's side are known, a strip with the range and the bar."""
     if len(stack) > 1:
         raise ValueError(f"a picture holds one image, got {len(stack)}; take .npy, .nii, .fits or .tif")
+    if not np.isfinite(stack).all():
+        raise ValueError("values are not finite")
     low, high = beside.limits
     if not low < high:
         low, high = low - 0.5, low + 0.5

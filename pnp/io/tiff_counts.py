@@ -20,6 +20,7 @@ _ENDINGS = (".tif", ".tiff")
 _WHITE = re.compile(r"(?<![a-z])(flat|white|ob|open|openbeam|ff|i0|io|air|ref|brightfield)s?(?![a-z])")
 _DARK = re.compile(r"(?<![a-z])(dark|df|di|dk|offset|darkfield)s?(?![a-z])")
 _BEFORE, _AFTER = re.compile(r"before|pre|start"), re.compile(r"after|post|end")
+_NUMBER = re.compile(r"((?:(?<![0-9A-Za-z-])-)?[0-9]+)")
 _ANGLES = re.compile(r"angle|theta")
 
 
@@ -69,8 +70,9 @@ def read_projections(
 
     Flat and dark fields are files whose name, or folder, has a word such as flat, white, open, ob or dark, di; flat
     fields with pre or post in their names hold for the first and the last view. Angles are those of a text file of
-    numbers whose name has angle or theta (more than two turns of radians are degrees), or of the scan's settings, as is
-    the geometry of a fan beam: then only the row in the middle is one. Without distances beams are parallel.
+    numbers whose name has angle or theta (in degrees or radians where a comment says so, else more than two turns of
+    radians are degrees), or of the scan's settings, as is the geometry of a fan beam: then only the row in the middle
+    is one. Without distances beams are parallel.
 
     Args:
         rows: of the detector, each one a slice of the batch; ``None``: the one in the middle.
@@ -141,8 +143,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _by_numbers(path: Path) -> list[tuple[int, str]]:
-    """Order in which 10 comes after 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]
+    """Order in which 10 comes after 9, and tilts of -2 before those of -1; ``scan-2`` has no sign."""
+    return [(int(part), "") if k % 2 else (0, part) for k, part in enumerate(_NUMBER.split(str(path)))]
 
 
 def _stacked(
@@ -177,5 +179,9 @@ def _angles_in(path: Path, views: int) -> torch.Tensor | None:
     for file in sorted(path.glob("*.txt")):
         if _ANGLES.search(file.stem.lower()) and file.stat().st_size < 2**22:
             with named(file):
-                return radians(np.array(file.read_text().replace(",", " ").split(), dtype=np.float64), None, views)
+                text = file.read_text("utf-8-sig")
+                unit = re.search(r"#.*\b(deg|rad)", text.lower())
+                lines = (line.partition("#")[0] for line in text.splitlines())
+                numbers = np.array(" ".join(lines).replace(",", " ").split(), dtype=np.float64)
+                return radians(numbers, unit and unit[1], views)
     return None

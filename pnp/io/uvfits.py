@@ -157,7 +157,11 @@ def _windows(file: Any, count: int) -> np.ndarray:
     """Offsets of the spectral windows, Hz."""
     table = next((u for u in file[1:] if u.name == "AIPS FQ"), None)
     if table is None:
+        if count > 1:
+            raise ValueError(f"has {count} spectral windows, but no table AIPS FQ of their frequencies")
         return np.zeros(count)
+    if len(table.data) > 1:
+        raise ValueError(f"the table AIPS FQ has {len(table.data)} sets of frequencies; split the file by FREQSEL")
     found = np.atleast_1d(np.asarray(table.data["IF FREQ"][0], dtype=np.float64)).ravel()
     if len(found) != count:
         raise ValueError(f"the table AIPS FQ has {len(found)} spectral windows, the data {count}")

@@ -1,5 +1,6 @@
 """Images to files: pictures in bytes, arrays in single precision, provenance in each."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,6 +82,12 @@ def write_images(
     arrays = [_array(path, x, complex=ending == ".npz") for x in images]
     if not arrays or len({a.shape for a in arrays}) > 1 or arrays[0].ndim != 3:
         raise ValueError(f"{path}: expected images (C, H, W) of one size, got {sorted({a.shape for a in arrays})}")
+    if not arrays[0].size:
+        raise ValueError(f"{path}: images of shape {arrays[0].shape} hold no pixels")
+    if pixel is not None and not 0 < pixel[0] < math.inf:
+        raise ValueError(f"pixel: expected a positive length and its unit, got {pixel!r}")
+    if limits is not None and not (limits[0] <= limits[1] and math.isfinite(limits[1] - limits[0])):
+        raise ValueError(f"limits: expected the lowest and the highest value, got {limits!r}")
     beside = Beside(ending, provenance or {}, pixel, limits or (0.0, 1.0), limits is not None)
     stack = np.stack(arrays)
     places = [path]

@@ -146,9 +146,9 @@ def _tasks(paths: list[Path], out: Path, root: str | Path | None, ending: str) -
 
 
 def _stem(name: str) -> str:
-    """A file's name without the end by which its format is known."""
+    """A file's name without the end by which its format is known; DICOM's 1.2.840.3 has none."""
     endings = sorted({e for f in FORMATS for e in f.endings} | ENDINGS, key=len, reverse=True)
-    known = next((e for e in endings if name.lower().endswith(e)), Path(name).suffix)
+    known = next((e for e in endings if name.lower().endswith(e)), "")
     return name[: len(name) - len(known)] or name
 
 

@@ -13,7 +13,7 @@ def measured_files(names: Sequence[str | Path]) -> tuple[list[Path], Path | None
     """The files, and the folder whose folders answers keep, where one is named alone.
 
     Folders give the files below them whose names end as a format of measured data does, but for those that are a
-    measurement as they are; patterns (``scans/*.h5``) what they match.
+    measurement as they are; patterns (``scans/*.h5``) what they match. Files that are named twice count once.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -35,7 +35,7 @@ def measured_files(names: Sequence[str | Path]) -> tuple[list[Path], Path | None
             found += matching
         else:
             found.append(path)
-    return found, root
+    return list(dict.fromkeys(found)), root
 
 
 def _is_measurement(folder: Path) -> bool:

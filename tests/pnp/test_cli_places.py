@@ -129,6 +129,31 @@ def test_two_images_never_have_one_answer(tmp_path, capsys, monkeypatch):
     assert np.array_equal(np.load("new/x.npy"), np.load("a/x-denoised.npy"))
 
 
+def test_names_without_an_ending_are_kept_whole(tmp_path, capsys):
+    pytest.importorskip("pydicom")
+    from .io.test_images import write_dicom
+
+    for k in (3, 4):
+        write_dicom(tmp_path / f"1.2.840.{k}", np.full((5, 6), k))
+    files = [tmp_path / f"1.2.840.{k}" for k in (3, 4)]
+    common = ["--prior", "drunet-natural-gray-fast", "-q"]
+    main(["denoise", *map(str, files), "--to", str(tmp_path / "a"), "--sigma", "0.1", *common])
+    main(["reconstruct", *map(str, files), "--out", str(tmp_path / "b"), "--noise", "1", "--iterations", "1", *common])
+    names = [Path(line).name for line in capsys.readouterr().out.split()]
+    assert names == ["1.2.840.3.npy", "1.2.840.4.npy", "1.2.840.3.npz", "1.2.840.4.npz"]
+
+
+def test_a_saved_solve_is_no_checkpoint_and_files_count_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("m.npz", y=IMAGE, mask=np.ones_like(IMAGE), noise_std=0.1)
+    main(["reconstruct", "m.npz", "--out", "x.npz", "--save", "solve", "--iterations", "1", "-q"])
+    kept = Path("solve").read_bytes()
+    words = fails(capsys, "reconstruct", "m.npz", "--out", "y.npz", "--checkpoint", "solve", "--iterations", "2")
+    assert "a solve that has ended" in words and Path("solve").read_bytes() == kept
+    main(["reconstruct", "m.npz", "m*.npz", "--out", "answers", "--iterations", "1", "-q"])
+    assert capsys.readouterr().out.strip() == "answers/m.npz"
+
+
 def test_the_users_folder_in_options_and_settings(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     np.savez(tmp_path / "m.npz", y=IMAGE, mask=np.ones_like(IMAGE), noise_std=0.1)

@@ -89,6 +89,18 @@ def test_tiff_of_lzw_keeps_its_numbers(kind, tmp_path):
     assert np.array_equal(torch.cat(read_images(tmp_path / "a.tif")), a.astype("f4") / np.float32(scale))
 
 
+@pytest.mark.parametrize("name", ["p_{}.tif", "tilt_{}_ü.tif", "5² ({}).TIF", "2024-01-02_{}.tif", "scan-{}.tif"])
+def test_projections_go_by_the_numbers_in_their_names(name, tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    first = 95 if "scan-" in name else -5 if "p_" in name or "tilt" in name else 0
+    for k in range(12):
+        tifffile.imwrite(tmp_path / name.format(first + k), np.full((3, 8), k, ">f4"))
+    text = "\ufeff# degrees\r\n" + ",\r\n".join(f"{k}" for k in range(12))
+    (tmp_path / "angles.txt").write_text(text, encoding="utf-8", newline="")
+    m = opened(tmp_path, logged=True)
+    assert m.y[0, 0, :, 0].tolist() == [*range(12)] and m.arguments["angles"][6] == pytest.approx(math.radians(6))
+
+
 def test_dicom_without_an_ending_and_with_empty_entries(tmp_path):
     pytest.importorskip("pydicom")
     for name, place in (("IM000001", 2.0), ("1.2.840.3", 1.0)):
@@ -285,3 +297,44 @@ def test_uvfits_of_several_sources_and_with_autocorrelations(tmp_path):
     for file, number, word in (("b", 7, "no baselines of two antennas of source 7"), ("a", 1, "does not tell")):
         with pytest.raises(ValueError, match=word):
             opened(tmp_path / f"{file}.uvfits", source=number)
+
+
+def test_uvfits_of_scaled_integers_and_of_several_windows(tmp_path):
+    """Integers as instruments write them, byte by byte; windows whose frequencies no table tells are refused."""
+    fits = pytest.importorskip("astropy.io.fits")
+    from .visibility_files import write_uvfits
+
+    write_uvfits(tmp_path / "a.uvfits")
+    whole = opened(tmp_path / "a.uvfits")
+    with fits.open(tmp_path / "a.uvfits") as file:
+        groups, header = file[0].data, file[0].header.copy()
+        names = list(groups.parnames)
+        parameters = [np.array(groups.field(k), dtype="f8") for k in range(len(names))]
+        values = np.array(groups.data, dtype="f8")
+    scales = [float(np.abs(p).max() / 2e9) or 1.0 for p in parameters]
+    rows = [*(np.round(p / s) for p, s in zip(parameters, scales)), *np.round(values.reshape(len(values), -1) / 1e-6).T]
+    header["BITPIX"], header["BSCALE"], header["BZERO"] = 32, 1e-6, 0.0
+    for k, scale in enumerate(scales, 1):
+        header[f"PSCAL{k}"], header[f"PZERO{k}"] = scale, 0.0
+    raw = np.stack(rows, 1).astype(">i4").tobytes()
+    (tmp_path / "b.uvfits").write_bytes(header.tostring().encode() + raw + b"\0" * (-len(raw) % 2880))
+    m = opened(tmp_path / "b.uvfits")
+    assert (m.y - whole.y).abs().max() < 2e-6 and torch.equal(m.noise_std, whole.noise_std)
+    assert torch.allclose(m.arguments["uv"], whole.arguments["uv"], rtol=1e-5, atol=1e-3)
+
+    two = fits.GroupData(np.repeat(values, 2, 3).astype("f4"), bitpix=-32, parnames=names, pardata=parameters)
+    unit = fits.GroupsHDU(two)
+    for k, v in header.items():
+        if k[:5] in ("CTYPE", "CRVAL", "CDELT", "CRPIX"):
+            unit.header[k] = v
+    for offsets, word in (([], "2 spectral windows, but no table"), ([[0, 0], [5, 5]], "2 sets of frequencies"),
+                          ([[0, 2e8]], None)):  # fmt: skip
+        column = fits.Column("IF FREQ", "2D", array=np.array(offsets, "f8").reshape(-1, 2))
+        table = [fits.BinTableHDU.from_columns([column], name="AIPS FQ")] if offsets else []
+        fits.HDUList([unit, *table]).writeto(tmp_path / "c.uvfits", overwrite=True)
+        if word is None:
+            found = opened(tmp_path / "c.uvfits").columns["frequency"][:4]
+            assert found.tolist() == [1.0e9, 1.1e9, 1.2e9, 1.3e9]
+            continue
+        with pytest.raises(ValueError, match=word):
+            opened(tmp_path / "c.uvfits")

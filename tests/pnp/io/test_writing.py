@@ -1,6 +1,7 @@
 """Images to files and back: values, spacing, provenance, in every format that is written."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -69,6 +70,25 @@ def test_pictures_have_range_bar_and_provenance(tmp_path):
     assert white[0] == 4 and np.all(np.diff(white[: round(50 / 1.5)]) == 1)  # 50 of 180 arcsec
     assert values[50, 4 + round(50 / 1.5)] == 0
     assert round_length(180) == 50.0 and round_length(3.1) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "word"),
+    [
+        (math.nan, {}, "values are not finite"),
+        (1.0, {"pixel": (0.0, "mm")}, "pixel: expected a positive length"),
+        (1.0, {"pixel": (-1.0, "mm")}, "pixel: expected a positive length"),
+        (1.0, {"limits": (1.0, 0.0)}, "limits: expected the lowest"),
+        (1.0, {"limits": (0.0, math.nan)}, "limits: expected the lowest"),
+    ],
+)
+def test_pictures_that_show_nothing_are_refused(value, options, word, tmp_path):
+    pytest.importorskip("PIL")
+    with pytest.raises(ValueError, match=word):
+        write_images(tmp_path / "a.png", [torch.full((1, 8, 8), value)], **options)
+    with pytest.raises(ValueError, match="hold no pixels"):
+        write_images(tmp_path / "a.fits", [torch.zeros(1, 0, 8)])
+    assert not [*tmp_path.iterdir()]
 
 
 def test_what_a_format_does_not_take_is_said(tmp_path):
