@@ -101,7 +101,7 @@ def test_the_total_flux_has_no_gain():
 
 def test_points_over_a_sky_are_judged_by_their_fluxes_and_by_the_rest(monkeypatch):
     monkeypatch.setattr(radio_points, "STRENGTHS", (0.1,))
-    monkeypatch.setattr(radio_points, "TV_STEPS", 5)
+    monkeypatch.setattr(radio_points, "TV_STEPS", (5, 10))
     monkeypatch.setattr(radio_points.PnPADMM, "usual", Stop(max_iter=4))
     axis, uv = torch.arange(32) - 16.0, 3 * torch.randn(2, 300, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
     emission = torch.exp(-(axis[:, None] ** 2 + axis**2) / 40)[None, None]
