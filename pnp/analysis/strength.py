@@ -8,7 +8,7 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 
-from ..arguments import one_of
+from ..arguments import no_solver, one_of
 from ..likelihood import Ball, Gaussian, Huber
 from ..result import Result
 from ..state import State
@@ -198,7 +198,7 @@ def choose_strength(
     """
     one_of("rule", rule, RULES)
     if not hasattr(solver, "settles"):
-        raise TypeError(f"solver: expected a solver, such as PnPADMM(op), got {type(solver).__name__}")
+        raise no_solver(solver)
     other = copy.copy(solver)
     other._modules = dict(solver._modules)
     other.strength = 1.0
