@@ -140,6 +140,19 @@ def test_uneven_noise_hides_no_mistake(photo):
         assert explain(op, z).cause == "angles"  # pyright: ignore[reportOptionalMemberAccess]
 
 
+def test_uneven_noise_makes_no_sign_of_shear_wrong(photo):
+    op = KaiserSquires((SIDE, SIDE))
+    y = op(0.1 * (photo - photo.mean()))
+    std = torch.full((1, SIDE, SIDE), 0.02)
+    std[:, :2, :3] = 5.0  # few galaxies
+    for seed in range(4):
+        noisy = y + std * gaussian_noise(0 * y, 1.0, seed=seed)
+        assert (Weighted(1 / std) @ op).doubts(noisy / std) == ()
+    std[:, :2, :3] = 0.04
+    noisy = (y + std * gaussian_noise(0 * y, 1.0)).conj().resolve_conj()
+    assert [d.cause for d in (Weighted(1 / std) @ op).doubts(noisy / std)] == ["geometry"]
+
+
 def test_a_detector_that_sees_the_object_but_not_the_corners(photo):
     angles = torch.arange(48) * (math.pi / 48)
     _, y, _ = projections(photo)
