@@ -33,16 +33,16 @@ STRENGTHS = (0.1, 0.2, 0.5, 1.0, 1.4, 2.0, 3.0)
 
 
 def measure(fine: Tensor, op: Radon) -> Tensor:
-    """Sinogram of a slice (512, 512) by ASTRA's strips, in pixels of the operator, without noise."""
+    """Sinogram of a slice (n, n) by ASTRA's strips, in pixels of the operator, without noise."""
     import astra
 
-    n = fine.shape[-1]
+    n, side = fine.shape[-1], op.in_shape[-1]
     angles = op.angles.double().numpy()
     volume = astra.create_vol_geom(n, n)
-    geometry = astra.create_proj_geom("parallel", n / SIDE, op.detector_count, angles)
+    geometry = astra.create_proj_geom("parallel", n / side, op.detector_count, angles)
     _, sinogram = astra.create_sino(fine.numpy(), astra.create_projector("strip", geometry, volume))
     astra.clear()
-    return torch.from_numpy(np.asarray(sinogram, dtype=np.float32))[None, None] * (SIDE / n)
+    return torch.from_numpy(np.asarray(sinogram, dtype=np.float32))[None, None] * (side / n)
 
 
 def problem(clean: Tensor, op: Radon, dose: str, seed: int) -> tuple[Any, Tensor, float, Tensor]:

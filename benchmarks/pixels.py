@@ -7,6 +7,7 @@ strengths for the truth, total variation (x >= 0) tuned on the truth; and by how
 on the finer grid, with the deviation of that.
 
     python -m benchmarks.pixels --data DIR [--images 2] [--size 64] [--problems "CT 180, coarse"]
+    python -m benchmarks.pixels --data DIR --gain [--size 32] [--problems ...]     (only what strength 1 gains)
     python -m benchmarks.pixels --data DIR --measured     (a tooth, three quarters of its views, judged by the others)
 """
 
@@ -23,13 +24,14 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from operators import Radon, gaussian_noise, std_from_snr
-from pnp import PnPADMM, tv_reconstruction
+from pnp import FinerGrid, PnPADMM, tv_reconstruction
 from pnp.analysis.holdout import Holdout, held_out
 from pnp.corrections import ct as corrections
 from pnp.finer import block_means
 from pnp.io import open as open_measurement
 
 from .common import parser, save, table
+from .ct import measure as strips
 from .strength import TV, score
 from .strength_problems import PROBLEMS, Case, images, low_dose
 
@@ -47,9 +49,19 @@ def _still_finer(big: Tensor, level: float, seed: int, *, dose: bool = False) ->
     return Case(op, gaussian_noise(clean, std, seed=seed), std, block_means(big, 4))
 
 
+def _strips(big: Tensor, level: float, seed: int) -> Case:
+    """180 views by ASTRA's strips of an image on pixels twice as fine, as those of ``benchmarks.ct``."""
+    side = big.shape[-1] // 2
+    op = Radon(side, torch.arange(180, dtype=torch.float64) * (math.pi / 180))
+    clean = strips(big[0, 0], op)
+    std = float(std_from_snr(clean, level))
+    return Case(op, gaussian_noise(clean, std, seed=seed), std, block_means(big, 2))
+
+
 CASES: dict[str, tuple[tuple[float, ...], Callable[[Tensor, float, int], Case]]] = {
     "CT 180, finer still": ((20.0, 30.0, 40.0), _still_finer),
     "CT 180, low dose, finer still": ((1e3, 3e3, 1e4), partial(_still_finer, dose=True)),
+    "CT 180, strips": ((30.0, 35.0, 40.0), _strips),
     **{
         name: (levels, lambda big, level, seed, make=make: make(avg_pool2d(big, 2), level, seed))
         for name, (field, levels, make) in PROBLEMS.items()
@@ -78,6 +90,15 @@ def measure(case: Case) -> dict[str, float]:
         found |= {f"{grid}, oracle at": STRENGTHS[scores.index(max(scores))]}
     better = -runs[1].misfit_from(runs[0].start)
     return found | {"left out": float(better.sum()), "deviation": float(better.std()) * better.shape[1] ** 0.5}
+
+
+def gain(case: Case) -> tuple[float, float, float]:
+    """PSNR at strength 1 on own pixels, what :class:`pnp.FinerGrid` adds, and the misfit over the noise on own ones."""
+    solver = PnPADMM(case.op, noise_std=case.noise_std)
+    own = solver.solve(case.y)
+    before = _score(own.x, case.x)
+    misfit = float(torch.as_tensor(own.report["answer misfit"])) / case.noise_std
+    return before, _score(FinerGrid(solver)(case.y), case.x) - before, misfit
 
 
 def _score(image: Tensor, x: Tensor) -> float:
@@ -115,6 +136,7 @@ def main() -> None:
     """Print the table."""
     p = parser(__doc__)
     p.add_argument("--measured", action="store_true", help="a tooth, three quarters of its views")
+    p.add_argument("--gain", action="store_true", help="only what finer pixels gain at strength 1")
     p.add_argument("--problems", nargs="+", choices=list(CASES), default=USUAL)
     p.add_argument("--size", type=int, default=64, help="pixels of an image's side")
     options = p.parse_args()
@@ -128,10 +150,18 @@ def main() -> None:
     for name in options.problems:
         levels, make = CASES[name]
         for level in levels:
+            if options.gain:
+                gains = [gain(make(x, level, i)) for i, x in enumerate(pictures)]
+                rows.append([name, f"{level:g}", *(", ".join(f"{v:.2f}" for v in column) for column in zip(*gains))])
+                print(*rows[-1], sep=" | ", flush=True)
+                continue
             found = [measure(make(x, level, i)) for i, x in enumerate(pictures)]
             rows.append(row(name, level, found))
             print(*rows[-1], sep=" | ", flush=True)
             save(options.save, {f"{name}, {level:g}": found})
+    if options.gain:
+        print("\n" + table(rows, ["problem", "SNR / dB, photons", "own pixels", "finer: more", "misfit, own pixels"]))
+        return
     grids = [
         f"{grid}: {method}"
         for grid in ("own pixels", "finer", "rays")

@@ -1,13 +1,13 @@
 """Operators made of operators: products, sums, multiples, adjoints, weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from .base import LinearOperator
-from .doubts import Doubt
+from .doubts import Doubt, Variant
 from .made import Made
 from .modes import constant, tracked
 from .shapes import Constant, as_constant, check_broadcast, check_precision
@@ -58,7 +58,12 @@ class Compose(Made):
         return self.inner.support
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
-        return self.inner.doubts(y) if isinstance(self.outer, Weighted) else ()
+        return self.inner.doubts(self.outer.undone(y)) if isinstance(self.outer, Weighted) else ()
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        if isinstance(self.outer, Weighted):
+            for doubt, op, data in self.inner.variants(self.outer.undone(y)):
+                yield Variant(doubt, self.outer @ op, self.outer.A(data))
 
     def finer(self, factor: int, rays: int = 1) -> LinearOperator:
         inner = self.inner.finer(factor, rays)
@@ -136,6 +141,10 @@ class Scaled(Made):
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         return self.operator.doubts(y)
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        for doubt, op, data in self.operator.variants(y):
+            yield Variant(doubt, self.factor * op, data)
 
     def finer(self, factor: int, rays: int = 1) -> LinearOperator:
         inner = self.operator.finer(factor, rays)
@@ -236,6 +245,11 @@ class Weighted(LinearOperator):
     def A_adjoint(self, y: Tensor) -> Tensor:
         check_precision("y", y)
         return self.A(y)
+
+    def undone(self, y: Tensor) -> Tensor:
+        """Data before the weights; zero where these are."""
+        weights = self.weights.to(y.real.dtype)
+        return torch.where(weights != 0, y / torch.where(weights != 0, weights, 1), 0)
 
     def squared(self) -> Tensor:
         """Squares of the weights in double precision, the same tensor as long as the weights are the same."""

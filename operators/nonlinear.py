@@ -28,6 +28,7 @@ class Operator(nn.Module, metaclass=Lasting):
         in_dtype, out_dtype: ``torch.float32`` or ``torch.complex64``; only real or complex matters.
         field: what its images are, ``"natural"``, ``"ct"``, ``"mri"``, ``"radio"`` or ``"kappa"``; solvers without a
             denoiser take a prior for it.
+        of_object: whether its data are known to be of an object without pixels, as those of a detector's file are.
 
     >>> class Squared(Operator):
     ...     def __init__(self):
@@ -42,6 +43,7 @@ class Operator(nn.Module, metaclass=Lasting):
     in_shape: tuple[int, ...]
     in_dtype: torch.dtype = torch.float32
     field: str = "natural"
+    of_object: bool = False
     _out_shape: tuple[int, ...] | None = None
     _out_dtype: torch.dtype | None = None
 
@@ -83,7 +85,7 @@ class Operator(nn.Module, metaclass=Lasting):
         Raises:
             TypeError: what is measured depends on the pixels. ValueError: ``factor`` is not a whole number from 1 on.
         """
-        raise TypeError(f"{type(self).__name__}: what it measures is its pixels, there are no finer ones")
+        raise TypeError(f"{type(self).__name__}: knows no finer pixels; Radon, FanBeam, and what is made of one, do")
 
     def first_image(self, y: Tensor) -> Tensor:
         """An image (B, *in_shape) at which the derivative is telling, where solvers begin: zero."""

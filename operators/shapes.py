@@ -134,9 +134,9 @@ def check_broadcast(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
 
 def check_factor(factor: int, name: str = "factor") -> int:
     """``factor``, a whole number from 1 on; a ValueError that has its ``name`` else."""
-    if type(factor) is not int or factor < 1:
+    if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or factor < 1:
         raise ValueError(f"{name}: expected a whole number from 1 on, got {factor!r}")
-    return factor
+    return int(factor)
 
 
 def check_number(name: str, value: Any) -> float:

@@ -70,6 +70,11 @@ class Slices(Made):
         chosen = evenly(self.depth, max(4, _FEW // self._size))
         return (self, y) if len(chosen) == self.depth else (Slices(self.op, len(chosen)), y[:, :, chosen])
 
+    def finer(self, factor: int, rays: int = 1) -> "Slices":
+        op = self.op.finer(factor, rays)
+        assert isinstance(op, LinearOperator)
+        return Slices(op, self.depth)
+
     def A(self, x: Tensor) -> Tensor:
         return each_slab(self.slabs(len(x)), lambda op, _, v: op.A(v), x)
 

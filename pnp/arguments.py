@@ -28,6 +28,7 @@ __all__ = [
     "check_solve",
     "check_start",
     "check_values",
+    "no_solver",
     "one_of",
     "operator_of",
     "positive",
@@ -67,6 +68,17 @@ def positive(name: str, value: Any) -> float:
     if isinstance(value, bool | str) or not 0 < number < math.inf:
         raise ValueError(f"{name}: expected a finite number > 0, got {value!r}")
     return number
+
+
+def no_solver(given: Any) -> TypeError:
+    """The error where something else than a solver is given; what holds one, such as :class:`pnp.FinerGrid`, is told.
+
+    >>> no_solver(3)
+    TypeError('solver: expected a solver, got int; PnPADMM(op) is one')
+    """
+    inner = getattr(given, "solver", None)
+    one = "PnPADMM(op)" if inner is None else f"its .solver, {type(inner).__name__},"
+    return TypeError(f"solver: expected a solver, got {type(given).__name__}; {one} is one")
 
 
 def check_deviation(noise_std: Any) -> None:

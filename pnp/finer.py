@@ -1,12 +1,15 @@
 """Solves on pixels finer than those of the answer, for data of objects that know no pixels."""
 
+import copy
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from denoisers.wrappers.bounded import Bounded
 from operators.shapes import check_factor
 
+from .arguments import no_solver
 from .likelihood import Gaussian
 from .result import Result
 from .solver import Solver
@@ -15,15 +18,29 @@ __all__ = ["FinerGrid", "FinerResult"]
 
 
 class FinerResult(NamedTuple):
-    """What :class:`FinerGrid` found.
+    """What :class:`FinerGrid` found; ``print(result)`` shows the report of the solve on fine pixels.
 
     Attributes:
         x: the images (B, C, H, W), means of the fine pixels.
-        fine: the :class:`pnp.Result` on fine pixels.
+        fine: the :class:`pnp.Result` on fine pixels, with all that is known: ``result.fine.plot()``, ``.save()``.
     """
 
     x: Tensor
     fine: Result
+
+    @property
+    def reason(self) -> str:
+        """Why the solve on fine pixels ended."""
+        return self.fine.reason
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report of the solve on fine pixels."""
+        return self.fine.report
+
+    def __str__(self) -> str:
+        sides = (" x ".join(map(str, image.shape[-2:])) for image in (self.x, self.fine.x))
+        return "{}\n  {} pixels, means of these {}".format(self.fine, *sides)
 
 
 class FinerGrid(nn.Module):
@@ -39,16 +56,18 @@ class FinerGrid(nn.Module):
 
     Args:
         solver: of line integrals: :class:`operators.Radon`, :class:`operators.FanBeam`, weighted, scaled or behind
-            :class:`operators.BeerLambert`; any method, likelihood, strength.
+            :class:`operators.BeerLambert`, on :class:`operators.Slices`; any method, likelihood, strength. Bounds and
+            supports of :class:`denoisers.Bounded` are those of the answer's pixels.
         factor: r, a whole number from 1 on.
         rays: of which the detector's bins are means, by default r: edges have frequencies beyond the detector's band,
-            which measured bins fold back into it. 1: projections end at the band, as simulated ones of ``op`` do.
+            which measured bins fold back into it. 1: projections end at the band, as simulated ones of ``op`` do. Of
+            :class:`operators.FanBeam` it changes nothing: its rays are points.
 
     Attributes:
-        solver: that on fine pixels, for :func:`pnp.uncertainty` and other questions.
+        solver: that on fine pixels, for :func:`pnp.uncertainty`, :func:`pnp.replay` and other questions.
 
     Raises:
-        TypeError: ``solver`` is none, or its operator knows no finer pixels. ValueError: ``factor``.
+        TypeError: ``solver`` is none, or its operator knows no finer pixels. ValueError: ``factor``, ``rays``.
 
     >>> import torch
     >>> from operators import Radon
@@ -63,12 +82,14 @@ class FinerGrid(nn.Module):
     def __init__(self, solver: Solver, factor: int = 2, rays: int | None = None) -> None:
         super().__init__()
         if not isinstance(solver, Solver):
-            raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
-        for name, value in (("factor", factor), ("rays", rays or 1)):
-            check_factor(value, name)
+            raise no_solver(solver)
         likelihood = solver.likelihood
         op = likelihood.measured if isinstance(likelihood, Gaussian) else likelihood.op
-        self.solver, self.factor = solver.with_op(likelihood.with_op(op.finer(factor, rays or factor))), factor
+        self.factor = check_factor(factor)
+        rays = self.factor if rays is None else check_factor(rays, "rays")
+        self.solver = solver.with_op(likelihood.with_op(op.finer(self.factor, rays)))
+        if isinstance(solver.denoiser, Bounded):
+            self.solver.denoiser = _finer_bounds(solver.denoiser, self.factor)
 
     def forward(self, y: Tensor) -> Tensor:
         """The images (B, C, H, W) of data ``y``."""
@@ -77,10 +98,23 @@ class FinerGrid(nn.Module):
             warnings.warn(f"FinerGrid: {result.fine.reason}: {result.fine.message}", RuntimeWarning, stacklevel=2)
         return result.x
 
-    def solve(self, y: Tensor) -> FinerResult:
-        """Images and all that is known about the solve on fine pixels."""
-        fine = self.solver.solve(y)
+    def solve(self, y: Tensor, **options: Any) -> FinerResult:
+        """Images and all that is known about the solve on fine pixels; ``options`` are those of :meth:`Solver.solve`,
+        for which images have fine pixels."""
+        fine = self.solver.solve(y, **options)
         return FinerResult(block_means(fine.x, self.factor), fine)
+
+
+def _finer_bounds(denoiser: Bounded, factor: int) -> Bounded:
+    """The same constraints, each pixel of them divided."""
+    other = copy.copy(denoiser)
+    other._buffers = dict(denoiser._buffers)
+    for name, value in denoiser._buffers.items():
+        for axis in (-2, -1):
+            if value is not None and value.ndim >= -axis and value.shape[axis] > 1:
+                value = value.repeat_interleave(factor, axis)
+        other._buffers[name] = value
+    return other
 
 
 def block_means(x: Tensor, factor: int) -> Tensor:

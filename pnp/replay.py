@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from denoisers.weights import refuse_existing
 from denoisers.weights.writing import written
 
+from .arguments import no_solver
 from .fingerprints import fingerprint, tensor_hash
 from .report.summary import checked_told
 from .state import State, placed
@@ -59,7 +60,11 @@ def described(solver: "Solver", y: Tensor, x0: Tensor | None = None) -> dict[str
 
 def _of_module(module: nn.Module, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in vars(module).items():
-        if not name.startswith("_") and name != "training" and (told := fingerprint(value)) is not None:
+        if (
+            not name.startswith("_")
+            and name not in ("training", "of_object")
+            and (told := fingerprint(value)) is not None
+        ):
             yield f"{prefix}{name}", told
     for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
         yield f"{prefix}{name}", tensor_hash(tensor)
@@ -219,6 +224,8 @@ def replay(
     """
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
         raise ValueError(f"until: expected a number of iterations >= 1, got {until!r}")
+    if not hasattr(solver, "begin"):
+        raise no_solver(solver)
     settings, kept = read_saved(path)
     kept = placed(kept, y.device)
     now = described(solver, y, kept["x0"])

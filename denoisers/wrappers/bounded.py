@@ -68,6 +68,9 @@ class Bounded(Wrapper):
 
     def project(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """The nearest image that obeys the constraints, but for the slack of each sample at a noise level (B,)."""
+        for name, value in (("low", self.low), ("high", self.high), ("support", self.support)):
+            if value is not None and not _fits(value, x):
+                raise ValueError(f"{name}: shape {tuple(value.shape)} does not broadcast to images {tuple(x.shape)}")
         if x.is_complex() and (self.low is not None or self.high is not None):
             raise TypeError("low, high: complex images have no bounds; a support they may have")
         if self.low is not None:
@@ -89,6 +92,12 @@ class Bounded(Wrapper):
     def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """Denoise (B, C, H, W) and project; the bounds are in the units of ``x`` here."""
         return self.project(self.denoiser(x, sigma))
+
+
+def _fits(value: Tensor, x: Tensor) -> bool:
+    """Whether a constraint broadcasts to images."""
+    pairs = zip(reversed(value.shape), reversed(x.shape), strict=False)
+    return value.ndim <= x.ndim and all(n in (1, m) for n, m in pairs)
 
 
 def _native(name: str, value: Any) -> Any:

@@ -135,7 +135,9 @@ class KaiserSquires(LinearOperator):
         is not the data's, or their axes are exchanged."""
         y = self._masked(y.detach())
         left, turned = (float(self.modes(v).imag.square().sum()) for v in (y, y.conj().resolve_conj()))
-        if not turned < (1 - max(8 / math.sqrt(2 * y[0].numel()), 0.05)) * left:
+        sizes = y.abs().double().square()  # as many pixels as are not outweighed by noisier ones
+        count = min(2 * float(sizes.sum().square() / sizes.square().sum()) / len(y), y[0].numel())
+        if not turned < (1 - max(8 / math.sqrt(2 * count), 0.05)) * left:
             return ()
         words = (
             "B modes would be fewer with the other sign of the second component, by {:.2g} %: y.conj() fits, another "

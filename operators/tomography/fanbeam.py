@@ -184,8 +184,14 @@ class FanBeam(LinearOperator):
 
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         place = torch.arange(self.detector_count, dtype=torch.float64, device="cpu") - (self.detector_count - 1) / 2
-        width = self.detector_spacing * self.source_distance / (self.source_distance + self.detector_distance)
+        width = self.parallel.pixel_size / self.pixel_width
         return beyond(y, self._mean_rays(place)[1], self.parallel.image_shape, self.parallel.pixel_size, width)
+
+    @property
+    def pixel_width(self) -> float:
+        """Side of a pixel over the width of a bin at the centre of rotation."""
+        far = self.source_distance + self.detector_distance
+        return self.parallel.pixel_size / (self.detector_spacing * self.source_distance / far)
 
     def variants(self, y: Tensor) -> Iterator[Variant]:
         words = "source and detector turn the other way, or the detector is read the other way: -angles fits"
@@ -201,9 +207,9 @@ class FanBeam(LinearOperator):
         return self._changed(self.angles, {name: value for name, value in given.items() if value is not None})
 
     def finer(self, factor: int, rays: int = 1) -> "FanBeam":  # its rays are points, not bins of a band
-        check_factor(rays, "rays")
+        factor, _ = check_factor(factor), check_factor(rays, "rays")
         line, shifts = self.parallel, {"offset": self.offset, "centre_offset": self.centre_offset}
-        height, width = (check_factor(factor) * n for n in line.image_shape)
+        height, width = (factor * n for n in line.image_shape)
         return FanBeam(
             (height, width), self.angles.cpu() % (2 * math.pi), self.source_distance, self.detector_distance,
             self.detector_count, detector_spacing=self.detector_spacing, pixel_size=line.pixel_size / factor,

@@ -1,12 +1,19 @@
-"""Whether an image is as large as what its projections show."""
+"""Whether an image, or a detector, is as large as what its projections show."""
 
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..doubts import Doubt
+from ..doubts import Doubt, Variant
+from ..fourier.toeplitz import fast_length
+from .shifts import largest_shift, mean_shift
 
-__all__ = ["beyond"]
+if TYPE_CHECKING:
+    from .radon import Radon
+
+__all__ = ["beyond", "covering", "too_small"]
 
 _LEAST = 0.05  # of the rays that meet the image: a background is less
 _SURE = 0.2
@@ -57,3 +64,27 @@ def _outside(p: Tensor, misses: Tensor, together: int) -> tuple[float, bool]:
     size, error = groups.mean(0).abs(), scatter / math.sqrt(len(groups))
     strongest = float((size * (size > _ERRORS * error)).max())
     return strongest, float(size[[0, -1]].max()) > _FLAT * strongest
+
+
+def covering(op: "Radon") -> tuple["Radon", slice]:
+    """The same with a detector that covers the image, and the place of its own bins there."""
+    s, radius = op._bins(), math.hypot(*op.image_shape) / 2 * op.pixel_size
+    radius += largest_shift(op.offset - mean_shift(op.offset))
+    reach = (-float(s[0]), float(s[-1]))
+    left, right = (max(0, math.ceil((radius - r) / op.detector_spacing + 0.5 - 1e-9)) for r in reach)
+    count = fast_length(left + op.detector_count + right, odd=True)
+    right = count - left - op.detector_count
+    wide = op._with(count, op.offset + (right - left) / 2 * op.detector_spacing)
+    return wide, slice(left, left + op.detector_count)
+
+
+def too_small(op: "Radon", y: Tensor) -> Iterator[Variant]:
+    """The mistake of an image no larger than a detector that does not see all of the object."""
+    words = "the detector does not see all of the object, which is larger than the image: a larger image_shape"
+    height, width = (3 * n // 2 for n in op.image_shape)
+    offset = op.offset.detach().cpu() if isinstance(op.offset, Tensor) else op.offset
+    larger = type(op)(
+        (height, width), op.angles.cpu() % (2 * math.pi), op.detector_count, detector_spacing=op.detector_spacing,
+        pixel_size=op.pixel_size, offset=offset, channels=op.in_shape[0], **op.nufft.options,
+    ).to(y.device)  # fmt: skip
+    yield Variant(Doubt("field of view", f"{words}, of the same pixel_size"), larger, y)

@@ -1,21 +1,22 @@
 """Parallel-beam tomography by the Fourier slice theorem."""
 
 import math
+from collections.abc import Iterator
 from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from ..base import LinearOperator
-from ..doubts import Doubt
+from ..doubts import Doubt, Variant
 from ..fourier.nufft import NUFFT, EngineOptions
 from ..fourier.toeplitz import Toeplitz, fast_length
 from ..modes import constant, lasting
 from ..shapes import check_batch, check_factor, image_axes
 from .angles import check_angles
-from .consistency import inconsistent
+from .consistency import inconsistent, sees_all
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
-from .field_of_view import beyond
+from .field_of_view import beyond, covering, too_small
 from .footprint import disc, sinc
 from .rays import BinMeans
 from .shifts import check_shift, each_view, largest_shift, mean_shift
@@ -172,10 +173,19 @@ class Radon(LinearOperator):
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         offset = torch.as_tensor(each_view(self.offset), device="cpu").detach() - mean_shift(self.offset)
         s, angles, spacing = self._bins() + offset, self.angles.cpu(), self.detector_spacing
-        found = inconsistent(y, angles, s, spacing) if self.covers else ()
+        whole = self.covers or sees_all(y)
+        found = inconsistent(y, angles, s, spacing, measured=not self.covers) if whole else ()
         if found and found[0].cause == "geometry":  # exchanged axes leave nothing to look at
             return found
         return beyond(y, s, self.image_shape, self.pixel_size, spacing) or found
+
+    @property
+    def pixel_width(self) -> float:
+        """Side of a pixel over the width of a bin."""
+        return self.pixel_size / self.detector_spacing
+
+    def variants(self, y: Tensor) -> Iterator[Variant]:
+        return iter(()) if sees_all(y) else too_small(self, y)
 
     def convolution(self) -> Toeplitz:
         return self.nufft.toeplitz(self.gain)
@@ -235,7 +245,7 @@ class Radon(LinearOperator):
         either = angle_weights(self.angles.cpu())[:, None]
         if self.covers:
             return self._backprojected(filter_sinogram(y, self.detector_spacing, filter) * either.to(y))
-        wide, known = self._covering()
+        wide, known = covering(self)
         s = wide._bins()
         y = torch.nn.functional.pad(y, (known.start, wide.detector_count - known.stop))
         y = continued(y, s, known, min(self.image_shape) / 2 * self.pixel_size)
@@ -269,8 +279,8 @@ class Radon(LinearOperator):
         return other
 
     def finer(self, factor: int, rays: int = 1) -> LinearOperator:
-        near = self._with(self.detector_count, self.offset, check_factor(factor))
-        more = check_factor(rays, "rays") * self.detector_count
+        factor, rays = check_factor(factor), check_factor(rays, "rays")
+        near, more = self._with(self.detector_count, self.offset, factor), rays * self.detector_count
         return near if rays == 1 else BinMeans(self._with(more, self.offset, factor, rays), near, rays)
 
     def _with(self, detector_count: int, offset: float | Tensor, factor: int = 1, rays: int = 1) -> "Radon":
@@ -282,17 +292,6 @@ class Radon(LinearOperator):
         ).to(self.angles.device)  # fmt: skip
         other.angles = self.angles
         return other
-
-    def _covering(self) -> tuple["Radon", slice]:
-        """The same with a detector that covers the image, and the place of its own bins there."""
-        s, radius = self._bins(), math.hypot(*self.image_shape) / 2 * self.pixel_size
-        radius += largest_shift(self.offset - mean_shift(self.offset))
-        reach = (-float(s[0]), float(s[-1]))
-        left, right = (max(0, math.ceil((radius - r) / self.detector_spacing + 0.5 - 1e-9)) for r in reach)
-        count = fast_length(left + self.detector_count + right, odd=True)
-        right = count - left - self.detector_count
-        wide = self._with(count, self.offset + (right - left) / 2 * self.detector_spacing)
-        return wide, slice(left, left + self.detector_count)
 
     def _within_band(self) -> Tensor:
         """Only phases, for frequencies that pixels can show."""

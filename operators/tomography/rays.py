@@ -43,6 +43,11 @@ class BinMeans(LinearOperator):
     def support(self) -> Tensor | None:
         return self.near.support
 
+    @property
+    def pixel_width(self) -> float:
+        """Side of a pixel over the width of a bin."""
+        return self.near.pixel_width
+
     def A(self, x: Tensor) -> Tensor:
         return self.fine.A(x).unflatten(-1, (-1, self.count)).mean(-1)
 

@@ -10,6 +10,7 @@ from denoisers.evaluation.precision import full_precision
 from operators.linalg import column
 from operators.modes import lasting
 
+from ..arguments import no_solver
 from ..continuing import continued
 from ..moving import Moving, check_settles
 from ..prior import Prior
@@ -131,7 +132,7 @@ def certify(
     (['contracts'], 0.5)
     """
     if not isinstance(solver, Solver):
-        raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
+        raise no_solver(solver)
     if not isinstance(y, Tensor):
         raise TypeError(f"y: expected the data, certify(solver, y, result), got {type(y).__name__}")
     if not isinstance(steps, int) or steps < 1:

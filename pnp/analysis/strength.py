@@ -9,7 +9,7 @@ from torch import Tensor
 from operators.base import LinearOperator
 from operators.shapes import check_seed
 
-from ..arguments import one_of
+from ..arguments import no_solver, one_of
 from ..likelihood import Ball, Gaussian, Huber
 from ..result import Result
 from ..state import State
@@ -200,7 +200,7 @@ def choose_strength(
     one_of("rule", rule, RULES)
     seed = check_seed(seed)
     if not hasattr(solver, "settles"):
-        raise TypeError(f"solver: expected a solver, such as PnPADMM(op), got {type(solver).__name__}")
+        raise no_solver(solver)
     other = copy.copy(solver)
     other._modules = dict(solver._modules)
     other.strength = 1.0

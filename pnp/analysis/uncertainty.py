@@ -9,6 +9,7 @@ from torch import Tensor
 
 from operators.shapes import check_seed
 
+from ..arguments import no_solver
 from ..solver import Solver
 from ..solvers.diffpir import DiffPIR
 from .bootstrap import bootstrap_draws
@@ -256,7 +257,7 @@ def _read(functional: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def _check(solver: Any, method: str, level: float, draws: int, part: str, batch: int, functional: Any) -> None:
     if not isinstance(solver, Solver):
-        raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
+        raise no_solver(solver)
     if method not in WORDS:
         raise ValueError(f"method: expected one of {', '.join(WORDS)}, got {method!r}")
     if not isinstance(level, int | float) or not 0 < level < 1:

@@ -71,7 +71,7 @@ def read_htc(
         "pixel_size": bin_width * source / detector * 512 / pixels,
     }
     said = {key: str(parameters[key]) for key in ("scanner", "date", "distanceUnit") if key in parameters}
-    return Measurement(y, FanBeam, arguments, None, said)
+    return Measurement(y, FanBeam, arguments, None, said, of_object=True)
 
 
 def _numbers(parameters: dict[str, Any], name: str) -> np.ndarray:

@@ -22,7 +22,8 @@ class Measurement:
     ``build(**arguments)`` is A, such as :class:`operators.MRI` with ``mask`` and ``coil_maps``; ``noise_std`` is what
     the file says of the noise, per real component and in the units of y: a number, per slice (B,) or per datum; None
     where it says nothing, and solvers estimate it. ``provenance`` says in words and numbers where y comes from: file,
-    format, instrument, what was corrected.
+    format, instrument, what was corrected. ``of_object``: a detector has seen an object, which knows no pixels, so that
+    reports may advise finer ones.
 
     >>> import torch
     >>> from operators import Inpainting
@@ -36,6 +37,7 @@ class Measurement:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     noise_std: float | Tensor | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    of_object: bool = field(default=False, kw_only=True)
 
     def __repr__(self) -> str:
         """Shapes, not values."""
@@ -56,7 +58,10 @@ class Measurement:
 
     def operator(self, **changes: Any) -> Any:
         """The operator; ``changes`` replace arguments or add others, such as ``image_shape`` or ``cell``."""
-        return self.build(**{**self.arguments, **changes})
+        op = self.build(**{**self.arguments, **changes})
+        if self.of_object:
+            op.of_object = True
+        return op
 
     def changed(self, said: str, **changes: Any) -> Self:
         """The measurement after a correction, ``said`` in a word or two, which ``provenance`` keeps in its order."""

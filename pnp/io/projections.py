@@ -1,6 +1,7 @@
 """What readers of tomography share: counts and angles become line integrals of chosen rows, and their operator."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from .measurement import Measurement
 __all__ = ["chosen_rows", "measured_projections", "radians", "seen", "slabs"]
 
 _SLAB = 2**24  # bytes that are read at once
+_THICK = 50.0  # attenuation lengths
 
 
 def chosen_rows(rows: int | slice | None, count: int) -> slice:
@@ -110,6 +112,11 @@ def measured_projections(
         y = counts
         if not bool(torch.isfinite(y).all()):
             raise ValueError("values are not finite")
+        if (most := float(y.abs().amax())) > _THICK:
+            warnings.warn(
+                f"logged: line integrals up to {most:.4g}; no beam passes {_THICK:.0f}: are these counts?",
+                stacklevel=2,
+            )
     elif white is None or not len(white):
         raise ValueError("holds no flat field; logged=True takes the values as line integrals")
     else:
@@ -122,4 +129,4 @@ def measured_projections(
     side = y.shape[-1]
     arguments: dict[str, Any] = {"image_shape": (side, side), "angles": angles, "detector_count": side}
     build = Radon if geometry is None else FanBeam
-    return Measurement(y, build, {**arguments, **(geometry or {})}, noise, provenance)
+    return Measurement(y, build, {**arguments, **(geometry or {})}, noise, provenance, of_object=True)

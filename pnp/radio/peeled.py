@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..arguments import no_solver
 from ..result import Result
 from ..solver import Solver
 from .points import Points, find_points, radio_operator, visibilities
@@ -61,7 +62,7 @@ class Peeled(nn.Module):
     def __init__(self, solver: Solver, *, threshold: float = 10.0, rounds: int = 2, most: int = 64) -> None:
         super().__init__()
         if not isinstance(solver, Solver):
-            raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
+            raise no_solver(solver)
         radio_operator(solver.op)
         if not 3 <= threshold < float("inf"):
             raise ValueError(f"threshold: expected at least 3 standard deviations, got {threshold!r}")

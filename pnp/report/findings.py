@@ -16,6 +16,7 @@ from ..problem import Problem
 from ..stopping import MESSAGES
 from .diagnosis import adjoint_doubt, explain
 from .measured import Measured
+from .remarks import pixel_width
 
 if TYPE_CHECKING:
     from ..bookkeeping import Run
@@ -27,6 +28,7 @@ LEVELS = ("fine", "look", "wrong")
 _TOO_LARGE, _TOO_SMALL, _FAR = 0.5, 4.0, 8.0  # of estimated over given noise levels
 _MISFIT, _CORRELATED = 1.3, 0.25
 _HOLES = 0.02
+_WIDE = 1.3  # bins
 
 
 class Verdict(NamedTuple):
@@ -78,6 +80,8 @@ def examine(problem: Problem, run: "Run", x: Tensor, told: dict[str, Any], m: Me
     data, alarms = _of_data(problem, run, m)
     found = [_of_noise(problem, run, m), *data, _of_misfit(problem, m, [f.cause for f in data if f.cause])]
     found += [_of_convergence(run, told), _of_denoiser(told, alarmed), *_of_answer(problem, x, told)]
+    if "pixels" in told and all(f.cause != "pixels" for f in found):
+        found.append(Verdict("pixels", "fine", told["pixels"]))
     return Health(found, m, alarms)
 
 
@@ -144,8 +148,11 @@ def _of_misfit(problem: Problem, m: Measured, known: list[str]) -> Verdict:
         return Verdict("misfit", "fine" if ratio <= _MISFIT else "look", seen)
     if level > _TOO_SMALL and ratio < 1.5 * level:
         return Verdict("misfit", "look", seen, "noise level", "see noise")
-    return Verdict("misfit", "wrong" if ratio > 2 * level else "look", seen, "model",
-                   "the operator is not the data's, or noise_std is too small: operators.check(op)")  # fmt: skip
+    cause, remedy = "model", "the operator is not the data's, or noise_std is too small: operators.check(op)"
+    if (width := pixel_width(problem.fit.op)) > _WIDE:
+        cause, seen = "pixels", f"{seen}; pixels are {width:.2g} times as wide as the bins, which see more"
+        remedy = f"a smaller pixel_size, or FinerGrid(solver, {math.ceil(width)}); or else {remedy}"
+    return Verdict("misfit", "wrong" if ratio > 2 * level else "look", seen, cause, remedy)
 
 
 def _of_convergence(run: "Run", told: dict[str, Any]) -> Verdict:

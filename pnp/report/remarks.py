@@ -22,11 +22,14 @@ __all__ = [
     "other_likelihood",
     "out_of_range",
     "pixel_scale",
+    "pixel_width",
+    "coarse_pixels",
     "too_bright",
 ]
 
 _DRIFT = 0.1  # dB
 _STEEP = 2.0  # the shipped denoisers but one are below 1.8
+_COARSE, _CLEAR = 0.9, 35.0  # bins of a pixel; dB
 
 
 def above_range(denoiser: Denoiser, sigma: float) -> str:
@@ -90,6 +93,30 @@ def pixel_scale(module: nn.Module) -> float | None:
     """Side of a pixel in arcmin that an operator or a prior of sky maps, or what is inside of it, is for."""
     found = (getattr(m, "pixel_scale", None) for m in module.modules())
     return next((float(scale) for scale in found if scale is not None), None)
+
+
+def pixel_width(module: nn.Module) -> float:
+    """Side of the pixels of tomography over the width of the detector's bins; 0 where there are none."""
+    found = (getattr(m, "pixel_width", None) for m in module.modules())
+    return next((float(width) for width in found if width is not None), 0.0)
+
+
+def coarse_pixels(op: nn.Module, y: Tensor, noise: Tensor) -> str:
+    """Says that finer pixels are better: those of measured data ``y`` with little ``noise``, (B,), are as wide as bins.
+
+    Where an object without pixels was measured they always were (docs/strength.md); nothing in the data tells it.
+    """
+    width = pixel_width(op)
+    if width < _COARSE or not any(getattr(m, "of_object", False) for m in op.modules()):
+        return ""
+    size = y.detach().abs().square().flatten(1).mean(1).sqrt()
+    level = 20 * math.log10(max(float((size / noise).min()), 1e-30))
+    if not level > _CLEAR:
+        return ""
+    return (
+        f"{width:.2g} times as wide as bins, noise {level:.0f} dB below the data: FinerGrid(solver) is nearer to a "
+        "measured object, which knows no pixels"
+    )
 
 
 def other_scale(op: nn.Module, prior: nn.Module) -> str:

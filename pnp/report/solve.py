@@ -18,6 +18,7 @@ from .measured import holds_noise, measure, misfit, unseen_scales
 from .remarks import (
     above_range,
     adds_error,
+    coarse_pixels,
     drifts,
     is_steep,
     one_level,
@@ -171,7 +172,11 @@ def _of_the_data(
         alarms.append(bright)
     if better := other_likelihood(likelihood, problem.fit.y):
         told["better likelihood"] = better
-    if strength is None or not isinstance(likelihood, Gaussian):
+    if not isinstance(likelihood, Gaussian):
+        return
+    if coarse := coarse_pixels(likelihood.op, problem.fit.y, likelihood.noise_std):
+        told["pixels"] = coarse
+    if strength is None:
         return
     if close := holds_noise(
         problem, x, noise, float(ratio.amin()), float(torch.as_tensor(strength, device="cpu").min())

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..arguments import no_solver
 from ..fit import Fit
 from ..levels import Level
 from ..problem import Facts, Problem
@@ -20,7 +21,7 @@ class Wrapped(Solver):
 
     def __init__(self, solver: Solver) -> None:
         if not isinstance(solver, Solver):
-            raise TypeError(f"solver: expected a solver, got {type(solver).__name__}")
+            raise no_solver(solver)
         torch.nn.Module.__init__(self)
         self.solver = solver
         self.likelihood, self.denoiser = solver.likelihood, solver.denoiser

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from pnp.diagnosis import explain
 from torch import Tensor
 
 from denoisers import Bounded, DRUNetDenoiser
@@ -17,6 +18,7 @@ from operators import (
     KaiserSquires,
     NonCartesianMRI,
     Radon,
+    Weighted,
     as_operator,
     gaussian_kernel,
     gaussian_noise,
@@ -26,7 +28,8 @@ from operators import (
     random_mask,
 )
 from operators.doubts import Doubt
-from pnp import PnPADMM, Result, Stop, data
+from pnp import FinerGrid, PnPADMM, Result, Stop, data
+from pnp.io import Measurement
 
 SIDE, STD = 64, 0.02
 PRIOR = DRUNetDenoiser()
@@ -49,11 +52,11 @@ def maps() -> Tensor:
     return coils / coils.abs().square().sum(0, keepdim=True).sqrt()
 
 
-def solved(op, y: Tensor, std: float = STD, iterations: int = 6) -> Result:
+def solved(op, y: Tensor, std: float | Tensor = STD, iterations: int = 6) -> Result:
     return PnPADMM(op, PRIOR, noise_std=std, stop=Stop(tolerance=0, max_iter=iterations)).solve(y)
 
 
-def causes(op, y: Tensor, std: float = STD, iterations: int = 6) -> list[str]:
+def causes(op, y: Tensor, std: float | Tensor = STD, iterations: int = 6) -> list[str]:
     health = solved(op, y, std, iterations).health
     assert health is not None
     return [c for c in health.causes if c not in ("scales", "convergence")]
@@ -118,6 +121,85 @@ def test_a_fan_that_turns_the_other_way(photo):
     y = gaussian_noise(op(photo[..., :32, :32]), 0.05)
     with pytest.warns(RuntimeWarning, match="turn the other way"):
         assert causes(other, y, 0.05, 3)[0] == "angles"
+
+
+def test_uneven_noise_hides_no_mistake(photo):
+    for wrong, cause in ({}, []), ({"offset": -1.5}, ["centre of rotation"]):
+        op, y, _ = projections(photo, **wrong)
+        std = 0.1 * (1 + torch.linspace(0, 3, y.shape[-1])).expand_as(y).clone()
+        std[..., 20] = math.inf  # a dead bin
+        y[..., 20] = 0
+        found = (Weighted(1 / std[0]) @ op).doubts(y / std)
+        assert [d.cause for d in found] == cause and all("offset should be -1.5" in d.words for d in found)
+    with pytest.warns(RuntimeWarning, match="centre of rotation"):
+        assert causes(op, y, std, 1)[0] == "centre of rotation"
+    turn = torch.arange(40) * (2 * math.pi / 40)
+    fan, other = (FanBeam(16, s * turn, source_distance=64.0, detector_distance=32.0) for s in (1, -1))
+    y = gaussian_noise(fan(photo[..., :16, :16]), 0.05)
+    for op, z in ((0.5 * other, 0.5 * y), (Weighted(torch.full(y.shape[1:], 20.0)) @ other, 20 * y)):
+        assert explain(op, z).cause == "angles"  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_uneven_noise_makes_no_sign_of_shear_wrong(photo):
+    op = KaiserSquires((SIDE, SIDE))
+    y = op(0.1 * (photo - photo.mean()))
+    std = torch.full((1, SIDE, SIDE), 0.02)
+    std[:, :2, :3] = 5.0  # few galaxies
+    for seed in range(4):
+        noisy = y + std * gaussian_noise(0 * y, 1.0, seed=seed)
+        assert (Weighted(1 / std) @ op).doubts(noisy / std) == ()
+    std[:, :2, :3] = 0.04
+    noisy = (y + std * gaussian_noise(0 * y, 1.0)).conj().resolve_conj()
+    assert [d.cause for d in (Weighted(1 / std) @ op).doubts(noisy / std)] == ["geometry"]
+
+
+def test_a_detector_that_sees_the_object_but_not_the_corners(photo):
+    angles = torch.arange(48) * (math.pi / 48)
+    _, y, _ = projections(photo)
+    cut = slice((y.shape[-1] - SIDE) // 2, (y.shape[-1] + SIDE) // 2)
+    for wrong, cause in ({}, []), ({"offset": -1.5}, ["centre of rotation"]), ({"angles": 2 * angles}, ["angles"]):
+        y = projections(photo, **wrong)[1][..., cut]  # as wide as the image, like files' detectors
+        assert [d.cause for d in Radon(SIDE, angles, SIDE, offset=-0.5).doubts(y)] == cause
+    op = Radon(SIDE, angles, SIDE)
+    x = torch.zeros(1, 1, SIDE, SIDE)
+    x[..., 20:44, 26:38] = 0.2
+    hard = op(x) - 0.04 * op(x).square()
+    assert float(hard.max()) < 0.9 * float(op(x).max()) and op.doubts(hard) == ()  # no wrong angles
+    near = Radon(SIDE, angles / 60, SIDE)  # degrees, taken for radians
+    assert [d.cause for d in near.doubts(op(x + 0.1 * torch.roll(x, 9, -1)))] == ["angles"]
+
+
+def test_images_that_are_too_small_or_too_coarse_for_the_detector(photo):
+    angles = torch.arange(48) * (math.pi / 48)
+    y = gaussian_noise(Radon(SIDE, angles, 30)(photo), 0.1)
+    with pytest.warns(RuntimeWarning, match="does not see all of the object"):
+        assert causes(Radon(30, angles, 30), y, 0.1)[0] == "field of view"
+    assert "field of view" not in causes(Radon(SIDE, angles, 30), y, 0.1, 2)
+    op, y, std = projections(photo)
+    wide = Radon(SIDE // 4, angles, op.detector_count, pixel_size=4.0)
+    for coarse in (wide, Weighted(torch.ones(op.out_shape)) @ wide):
+        health = solved(coarse, y, std, 2).health
+        assert health is not None
+        (found,) = (f for f in health.findings if f.topic == "misfit")
+        assert health.causes[0] == found.cause == "pixels" and "FinerGrid(solver, 4)" in found.remedy
+
+
+def test_finer_pixels_are_advised_where_a_detector_has_seen_an_object(photo):
+    op, y, std = projections(photo)
+    arguments = {"image_shape": SIDE, "angles": op.angles, "detector_count": op.detector_count}
+    seen = Measurement(y, Radon, arguments, std, of_object=True)
+    result = solved(seen.operator(), y, std)
+    assert result.health is not None
+    (found,) = (f for f in result.health.findings if f.topic == "pixels")
+    assert found.level == "fine" and "1 times as wide as bins" in found.seen and "FinerGrid(solver)" in found.seen
+    assert result.health.level == "fine" and result.report["pixels"] == found.seen
+    noisy = gaussian_noise(y, 2.0)  # 15 dB
+    fine = FinerGrid(PnPADMM(seen.operator(), PRIOR, noise_std=std, stop=Stop(tolerance=0, max_iter=3))).solve(y)
+    simulated = Measurement(y, Radon, arguments, std)
+    half = seen.operator(image_shape=2 * SIDE, pixel_size=0.5)
+    others = solved(simulated.operator(), y, std), solved(half, y, std), solved(seen.operator(), noisy, 2.0), fine
+    assert all("pixels" not in other.report for other in others)
+    assert "pixels" in solved(Weighted(torch.full(y.shape[1:], 3.0)) @ seen.operator(), 3 * y, 3 * std).report
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,24 @@
 
 import math
 
+import numpy
 import pytest
 import torch
 
+from denoisers import Bounded, DRUNetDenoiser
 from operators import (
     BeerLambert,
     FanBeam,
     Identity,
     RadioInterferometry,
     Radon,
+    Slices,
     Weighted,
     gaussian_noise_snr,
     uv_coverage,
 )
 from operators.tomography.rays import BinMeans
-from pnp import FinerGrid, PnPADMM, Transmission
+from pnp import FinerGrid, PnPADMM, Stop, Transmission, replay, uncertainty
 from pnp.finer import block_means
 from pnp.metrics import psnr
 
@@ -153,6 +156,48 @@ def test_likelihood_and_settings_are_kept():
     assert isinstance(counts.likelihood, Transmission) and counts.op.in_shape == (1, 48, 36)
 
 
+def test_the_answer_tells_how_it_was_found(tmp_path):
+    op, x = _radon(), torch.rand(1, 1, 16, 12)
+    solver = FinerGrid(PnPADMM(op, noise_std=0.1))
+    y, steps = op(x), []
+    result = solver.solve(y, callback=lambda state, record: len(steps) > 2 or steps.append(state.step))
+    assert result.reason == result.fine.reason == "stopped" and result.report is result.fine.report
+    assert str(result) == f"{result.fine}\n  16 x 12 pixels, means of these 32 x 24"
+    result.fine.save(tmp_path / "a.safetensors")
+    assert torch.equal(replay(tmp_path / "a.safetensors", solver.solver, y, until=4).x, result.fine.x)
+    for ask in (lambda: replay(tmp_path / "a.safetensors", solver, y), lambda: uncertainty(solver, y)):  # pyright: ignore
+        with pytest.raises(TypeError, match="got FinerGrid; its .solver, PnPADMM, is one"):
+            ask()
+
+
+def test_bounds_are_those_of_the_answer():
+    op, x = _radon(), torch.rand(1, 1, 16, 12)
+    support = torch.ones(16, 12)
+    support[:3] = 0
+    prior, stop = DRUNetDenoiser("ct"), Stop(max_iter=2)
+    bounded = Bounded(prior, low=0.1 * support, high=torch.linspace(0.2, 0.9, 12), support=support)
+    result = FinerGrid(PnPADMM(op, bounded, noise_std=0.1, stop=stop), numpy.int64(3)).solve(op(x))  # pyright: ignore[reportArgumentType]
+    fine = result.fine.x
+    assert not fine[..., :9, :].any() and float(fine[..., 9:, :].min()) >= 0.1 - 1e-6
+    assert bool((fine <= torch.linspace(0.2, 0.9, 12).repeat_interleave(3) + 1e-6).all())
+    assert bounded.support is not None and bounded.support.shape == (16, 12)
+    plain = FinerGrid(PnPADMM(op, Bounded(prior, low=0), noise_std=0.1, stop=stop))
+    assert float(plain(op(x)).min()) >= 0
+    for name in ("low", "high", "support"):
+        with pytest.raises(ValueError, match=rf"{name}: shape \(16, 12\) does not broadcast to images \(1, 1, 8, 8\)"):
+            Bounded(prior, **{name: support}).project(torch.zeros(1, 1, 8, 8))  # pyright: ignore[reportArgumentType]
+
+
+def test_slices_of_a_volume_are_solved_on_finer_pixels():
+    op, x = _radon(), torch.rand(1, 1, 3, 16, 12)
+    stop = Stop(tolerance=0, max_iter=3)
+    y = Slices(op, 3)(x)
+    volume = FinerGrid(PnPADMM(Slices(op, 3), noise_std=0.1, calibration=(1.0, 0.0), stop=stop))(y)
+    assert volume.shape == x.shape
+    one = FinerGrid(PnPADMM(op, noise_std=0.1, calibration=(1.0, 0.0), stop=stop))(y[:, :, 1])
+    torch.testing.assert_close(volume[:, :, 1], one, rtol=0, atol=5e-3)
+
+
 @pytest.mark.parametrize(
     ("call", "word"),
     [
@@ -165,6 +210,8 @@ def test_likelihood_and_settings_are_kept():
         ),
         (lambda: FinerGrid(PnPADMM(_radon()), 0), "factor: .* got 0"),
         (lambda: FinerGrid(PnPADMM(_radon()), 1.5), "factor: .* got 1.5"),  # pyright: ignore[reportArgumentType]
+        (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=0), "rays: .* got 0"),
+        (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=False), "rays: .* got False"),
         (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=-1), "rays: .* got -1"),
         (lambda: FinerGrid(PnPADMM(_radon()), 2, rays=2.0), "rays: .* got 2.0"),  # pyright: ignore[reportArgumentType]
         (lambda: FANS["fan"]().finer(2, 0), "rays: .* got 0"),

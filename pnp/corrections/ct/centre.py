@@ -16,6 +16,7 @@ __all__ = ["centred", "find_offset"]
 
 _COARSE, _FINE = 40, 160  # bins of the detector in which the search begins, and ends
 _WEIGHT = 300.0  # of the data over that of a small image, in squared norms of the operator
+_TURN = 0.1  # radians
 _STEPS = 8  # of the root's search; it gains two digits with each at the end
 
 Shift = Literal["offset", "centre_offset"]
@@ -67,6 +68,9 @@ def find_offset(
         raise ValueError("y: values are not finite")
     if not bool(y.any()):
         raise ValueError("y: is zero everywhere")
+    angles = op.angles.detach()
+    if len(angles) < 3 or float(angles.max() - angles.min()) < _TURN:
+        raise ValueError(f"op: {len(angles)} angles from one side show no centre of rotation")
     start = getattr(op, of)
     if isinstance(start, Tensor):
         raise ValueError(f"{of}: expected an operator with one number, got a tensor of {tuple(start.shape)}")

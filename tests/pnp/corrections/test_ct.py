@@ -112,6 +112,7 @@ def test_algotom_finds_the_same_centre():
         (lambda op, y: find_offset(op, 0 * y), ValueError, "y"),
         (lambda op, y: find_offset(op, y, of="centre_offset"), ValueError, "of"),
         (lambda op, y: find_offset(op, y, within=-1.0), ValueError, "within"),
+        (lambda op, y: find_offset(Radon(16, [0.3] * 8, 23), y), ValueError, "op"),
         (
             lambda op, y: find_offset(op, y, method="eye"),  # pyright: ignore[reportArgumentType]
             ValueError,
