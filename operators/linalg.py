@@ -28,7 +28,7 @@ class CGInfo(NamedTuple):
 
 _listening: ContextVar[tuple[list["CGInfo"], ...]] = ContextVar("listening", default=())  # each thread has its own
 _planned: ContextVar[int | None] = ContextVar("planned", default=None)
-_error: ContextVar[float | None] = ContextVar("error", default=None)
+_error: ContextVar[tuple[float, float] | None] = ContextVar("error", default=None)
 _LOOK = {"cpu": 1}  # iterations between looks at the residual
 _LOOK_ELSEWHERE = 4  # to look is to wait until the device has done all that it was told to
 
@@ -69,10 +69,14 @@ def planned(count: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def accurate(error: float | None) -> Iterator[None]:
+def accurate(error: float | None, share: float = 0.0) -> Iterator[None]:
     r"""Runs of :func:`cg` within that have a start go on until :math:`\|b - Mx\| \le \mathrm{error}\,\|x_0\|`, too, as
     far as :func:`default_rtol` allows. Where :math:`M = I + \gamma A^* A` that bounds the error of x, which a residual
     relative to b does not: for large :math:`\gamma` b is much larger than x. ``None``: as usual.
+
+    They end at the latest where the residual, in the norm of the preconditioner, is the ``share`` of what it was at the
+    start: that is the answer of the last iteration, and the error then a share of what this one moves (Eckstein, Yao
+    2017, doi:10.1007/s10107-017-1160-5).
 
     >>> def scaled(v):
     ...     return torch.tensor([[1.0, 1e4]]) * v
@@ -83,7 +87,7 @@ def accurate(error: float | None) -> Iterator[None]:
     ...     round(cg(scaled, b, x0=x0, rtol=1e-5)[0][0, 0].item(), 4)
     0.05
     """
-    token = _error.set(error)
+    token = _error.set(None if error is None else (error, share))
     try:
         yield
     finally:
@@ -165,17 +169,19 @@ def cg(
     else:
         x = torch.where(column(nonzero.to(b.real.dtype), b) > 0, x0 / scale, torch.zeros_like(b))
         r = b - apply(x)
-    goal = rtol * dot(b, b).sqrt()
-    if x0 is not None and (error := _error.get()) is not None:
+    goal, share = rtol * dot(b, b).sqrt(), 0.0
+    if x0 is not None and (wanted := _error.get()) is not None:
+        error, share = wanted
         bound = torch.maximum(error * dot(x, x).sqrt(), default_rtol(b.dtype) * dot(b, b).sqrt())
         goal = torch.minimum(goal, bound.detach())
     z, rz, square = _measured(r, precond)
+    near = share**2 * rz.detach()
     p = z
     going, iterations = nonzero, torch.zeros_like(size, dtype=torch.long)
     best, least = x, square
     count, look = _planned.get(), _LOOK.get(b.device.type, _LOOK_ELSEWHERE)
     for step in range(max_iter if count is None else min(count, max_iter)):
-        going = going & (square.sqrt() > goal)
+        going = going & (square.sqrt() > goal) & (rz > near)
         if count is None and step % look == 0 and not anywhere(going):
             break
         mp = apply(p)
@@ -193,7 +199,8 @@ def cg(
     norm = dot(b, b).sqrt()
     residual = least.sqrt() / torch.where(nonzero, norm, torch.ones_like(norm))
     short = count is not None and count < max_iter
-    info = CGInfo(iterations, residual.detach(), going & (square.sqrt() > goal) if short else torch.zeros_like(nonzero))
+    unfinished = going & (square.sqrt() > goal) & (rz > near) if short else torch.zeros_like(nonzero)
+    info = CGInfo(iterations, residual.detach(), unfinished)
     for reports in _listening.get():
         reports.append(info)
     return best * scale, info

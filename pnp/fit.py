@@ -72,6 +72,9 @@ class Fit:
         usual, finest = (1e-7, 1e-12) if y.real.dtype == torch.float64 else (1e-5, 1e-6)
         self.rtol = min(usual, max(0.01 * tolerance, finest))  # a fixed point asked for more needs more
         self.error = 5 * tolerance  # a bound, of which measured errors are a small part
+        # of what an iteration moves; split data and linearised operators have an outer loop that needs more
+        direct = isinstance(likelihood.op, LinearOperator) and type(likelihood).closed
+        self.share = min(0.1, 20 * tolerance) if direct else 0.0
         self._inner, self._reports = Inner(), list[CGInfo]()
         self._lately: list[int] = []  # iterations of the last solves
         self.planned: int | None = None  # iterations of an inner solve that does not look whether it is done
@@ -211,7 +214,7 @@ class Fit:
             return op.solve_normal(z + column(g, z) * back, g, x0=x0[0] if x0 else None, rtol=self.rtol)
 
         slabs, images = op.slabs(len(z)) if z.ndim == 5 else None, (z, back, *(() if x0 is None else (x0,)))
-        with cg_reports() as reports, trusted(), planned(self.planned), accurate(self.error):
+        with cg_reports() as reports, trusted(), planned(self.planned), accurate(self.error, self.share):
             x = solve(op, slice(None), *images) if slabs is None else each_slab(slabs, solve, *images)
         self._reports += reports
         if len(self._reports) > _UNREAD:

@@ -189,3 +189,28 @@ def test_an_error_that_is_asked_for_is_kept_however_large_the_matrix(error):
         one = solved(2.0**30 * b[:1], 2.0**30 * near[:1]) / 2.0**30
     assert torch.allclose(one, both[:1], rtol=0, atol=1e-9)
     assert off(solved(b, near)) > 0.1  # the residual is small beside b, which is large
+
+
+@pytest.mark.parametrize("share", [0.3, 0.01])
+def test_a_share_of_what_the_start_leaves_is_enough(share):
+    """In the norm that the matrix defines, which is that of a residual behind the matrix' own inverse."""
+    g = torch.Generator().manual_seed(0)
+    eigenvalues = torch.logspace(0, 4, 20, dtype=torch.float64)
+    x, off = torch.randn(2, 20, generator=g, dtype=torch.float64), torch.randn(2, 20, generator=g, dtype=torch.float64)
+    off = off * torch.tensor([[1.0], [1e-6]], dtype=torch.float64)
+
+    def solved(v, start):
+        return cg(
+            lambda w: eigenvalues * w, v, x0=start, rtol=1e-9, precond=lambda r: r / eigenvalues * (1 + 0.5 * mixed)
+        )
+
+    mixed = torch.linspace(-1, 1, 20, dtype=torch.float64)
+    with accurate(1e-12, share):
+        found, info = solved(eigenvalues * x, x + off)
+        one = solved(2.0**30 * eigenvalues * x[:1], 2.0**30 * (x + off)[:1])[0] / 2.0**30
+    left, start = ((eigenvalues * (v - x).square()).sum(1).sqrt() for v in (found, x + off))
+    assert bool((left <= 2 * share * start).all()) and bool((left[1] < 1e-5 * left[0]).all())
+    with accurate(1e-12):
+        assert bool((solved(eigenvalues * x, x + off)[1].iterations > info.iterations).all())
+    assert torch.allclose(one, found[:1], rtol=0, atol=1e-9)
+    assert bool((solved(eigenvalues * x, x + off)[1].residual < 1e-9).all())

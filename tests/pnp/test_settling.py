@@ -118,7 +118,7 @@ def test_inner_solves_are_as_accurate_as_the_tolerance_however_little_the_noise(
 
     limit = solved(1e-7)
     assert off(solved(1e-3)) < 2e-3
-    monkeypatch.setattr("pnp.fit.accurate", lambda error: accurate(None))
+    monkeypatch.setattr("pnp.fit.accurate", lambda error, share: accurate(None))
     assert off(solved(1e-3)) > 4e-3  # to 1e-5 of a right-hand side that is much larger
 
 
