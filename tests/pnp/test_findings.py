@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from pnp.diagnosis import explain
+from pnp.report.diagnosis import explain
 from torch import Tensor
 
 from denoisers import Bounded, DRUNetDenoiser
