@@ -1,5 +1,6 @@
 """The data term of one measurement, x -> -log p(y | A x): its gradient, and its proximal map."""
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -68,6 +69,7 @@ class Fit:
         tolerance: float,
     ) -> None:
         self.likelihood, self.y, self.unit, self.norm = likelihood, y, unit, norm
+        self.tamed = likelihood.tamed(y)
         self.back, self.limit = back, limit
         usual, finest = (1e-7, 1e-12) if y.real.dtype == torch.float64 else (1e-5, 1e-6)
         self.rtol = min(usual, max(0.01 * tolerance, finest))  # a fixed point asked for more needs more
@@ -82,6 +84,15 @@ class Fit:
         self.smooth = likelihood
         if isinstance(likelihood, Gaussian):
             self.smooth = likelihood.with_noise(torch.maximum(likelihood.noise_std, floor))
+
+    def at(self, settled: bool) -> "Fit":
+        """That of the iterations at levels that stay what they are, or that still fall: of tamed data, for a denoiser
+        of a high level keeps what stands far out, and none of the noise's would ever take it away."""
+        if settled or self.tamed is self.y:
+            return self
+        early = copy.copy(self)
+        early.y = self.tamed
+        return early
 
     @property
     def op(self) -> Operator:

@@ -205,7 +205,7 @@ class Solver(nn.Module):
         """
         settled = state.step >= self.settled
         with rounded(enough / 2 if settled else float("inf")):  # the residual holds it at most twice
-            new = self.step(p._replace(prior=p.prior.at(at.step)), state.values, at)
+            new = self.step(p._replace(prior=p.prior.at(at.step), fit=p.fit.at(settled)), state.values, at)
         if not settled and state.step + 1 < self.settled:  # sigma changes, and the residual with it
             residual = distance((state.x,), (new.x,), p.unit)
             return state._replace(step=state.step + 1, values=new, residual=residual)

@@ -69,6 +69,14 @@ class Likelihood(nn.Module, metaclass=Lasting):
         """The data as the other methods take them: whitened, where noise is uneven."""
         return y
 
+    def tamed(self, y: Tensor) -> Tensor:
+        """The data without what lies too far from all others to begin with."""
+        return y
+
+    def counted(self, rest: Tensor, taken: Tensor) -> Tensor:
+        """What Ax - y leaves where something was ``taken``, as the misfit counts it."""
+        return rest
+
     def alive(self, y: Tensor) -> Tensor:
         """Which samples hold anything but zeros, (B,); the answer of others is zero."""
         return torch.ones(y.shape[0], dtype=torch.bool, device=y.device)

@@ -58,7 +58,7 @@ def misfit(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     taken = (fit != 0) | (y != 0) if known is None else known.expand(len(y), *y.shape[1:])
     rest = fit - y
     del fit
-    rest.masked_fill_(~taken, 0)
+    rest = likelihood.counted(rest.masked_fill_(~taken, 0), taken)
     count = taken.flatten(1).sum(1).clamp_min(1) * (2 if rest.is_complex() else 1)
     parts = rest.flatten(1).split(_AT_ONCE, 1)
     size = torch.stack([part.abs().amax(1) for part in parts]).amax(0).clamp_min(torch.finfo(rest.real.dtype).tiny)

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from pnp.report.diagnosis import explain
 from torch import Tensor
 
 from denoisers import Bounded, DRUNetDenoiser
@@ -30,6 +29,7 @@ from operators import (
 from operators.doubts import Doubt
 from pnp import FinerGrid, PnPADMM, Result, Stop, data
 from pnp.io import Measurement
+from pnp.report.diagnosis import explain
 
 SIDE, STD = 64, 0.02
 PRIOR = DRUNetDenoiser()
