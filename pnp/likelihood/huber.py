@@ -45,7 +45,10 @@ class Huber(Gaussian):
         self.threshold = positive("threshold", threshold)
 
     def tamed(self, y: Tensor) -> Tensor:
-        return near_neighbours(y, self.noise_std, self.op.measured)
+        if self.noise_std is None:
+            return y
+        noise = torch.as_tensor(self.noise_std, dtype=y.real.dtype, device=y.device).reshape(-1)
+        return near_neighbours(y, noise, self.op.measured)
 
     def counted(self, rest: Tensor, taken: Tensor) -> Tensor:
         usual = [r[t].abs().median() if bool(t.any()) else r.new_zeros(()).real for r, t in zip(rest, taken)]

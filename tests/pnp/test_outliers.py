@@ -91,7 +91,8 @@ def test_a_wrong_model_is_told_in_spite_of_outliers():
 def test_masks_count_measured_data_alone():
     mask = random_mask((SIDE, SIDE), 0.5)
     y = Inpainting(mask).A(gaussian_noise(X, 0.02))
-    likelihood = Huber(Inpainting(mask), torch.tensor([0.02]))
+    likelihood = Huber(Inpainting(mask), 0.02)
+    assert torch.equal(Huber(Inpainting(mask)).tamed(y), y)  # noise is not known yet
     assert torch.equal(likelihood.tamed(y)[..., ~mask], y[..., ~mask])
     spoilt = torch.where(random_mask((SIDE, SIDE), 0.05, seed=1) & mask, 40.0, y)
     assert float(spoilt.max()) == 40 and float(likelihood.as_data(spoilt).max()) < 3
