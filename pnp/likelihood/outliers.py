@@ -32,11 +32,12 @@ def near_neighbours(y: Tensor, noise: Tensor, measured: Tensor | None) -> Tensor
     padded = F.pad(planes, (half, half, half, half), value=torch.nan)
     limit = noise.reshape(-1, *[1] * (y.ndim - 1)).expand(*y.shape[:-2], 1, 1).flatten(0, -3)
     rows = max(1, _AT_ONCE // (side**2 * y.shape[-1]))
-    out = torch.empty_like(planes)
-    for plane, around, far, near in zip(planes, padded, limit, out):
-        for top in range(0, len(plane), rows):
-            near[top : top + rows] = _pulled(plane[top : top + rows], around[top : top + rows + side - 1], side, far)
-    return torch.where(known, out.reshape(y.shape), y)
+    near = [
+        _pulled(plane[top : top + rows], around[top : top + rows + side - 1], side, far)
+        for plane, around, far in zip(planes, padded, limit)
+        for top in range(0, len(plane), rows)
+    ]
+    return torch.where(known, torch.cat(near).reshape(y.shape), y)
 
 
 def _pulled(values: Tensor, around: Tensor, side: int, noise: Tensor) -> Tensor:

@@ -50,6 +50,18 @@ def test_outliers_are_pulled_to_their_neighbours(keep):
     assert torch.equal(both[:1], found) and torch.allclose(both[1:], 1e9 * found, rtol=1e-9)
 
 
+def test_gradients_reach_the_data():
+    y = gaussian_noise(torch.zeros(2, 1, 6, 6, dtype=torch.float64), 1.0)
+    y[0, 0, 2, 3] = 40.0
+    y.requires_grad_()
+    noise = torch.full((2,), 0.1, dtype=torch.float64)
+    for measured in (None, torch.ones(6, 6, dtype=torch.bool).index_fill(1, torch.tensor([1]), False)):
+        assert float((near_neighbours(y, noise, measured) - y).detach().abs().max()) > 20
+        assert torch.autograd.gradcheck(lambda v, measured=measured: near_neighbours(v, noise, measured), y)
+    x = PnPADMM(Huber(Identity((6, 6)), 0.1), lambda v, sigma: (v + v.roll(1, -1)) / 2)(y)
+    assert bool((torch.autograd.grad(x.sum(), y)[0] != 0).any())
+
+
 def test_noise_edges_few_data_and_complex_ones_are_left_alone():
     y = gaussian_noise(torch.ones(1, 1, 40, 40), 0.1)
     y[..., 20:] += 5
