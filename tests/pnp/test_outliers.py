@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from operators import Blur, Identity, Inpainting, Radon, gaussian_kernel, gaussian_noise, random_mask
-from pnp import Huber, PnPADMM, PnPHQS, TVDenoiser, data, metrics
+from pnp import DRUNetDenoiser, Huber, PnPADMM, PnPHQS, Stop, TVDenoiser, data, metrics
 from pnp.likelihood.outliers import near_neighbours
 
 SIDE = 32
@@ -108,3 +108,12 @@ def test_masks_count_measured_data_alone():
     assert torch.equal(likelihood.tamed(y)[..., ~mask], y[..., ~mask])
     spoilt = torch.where(random_mask((SIDE, SIDE), 0.05, seed=1) & mask, 40.0, y)
     assert float(spoilt.max()) == 40 and float(likelihood.as_data(spoilt).max()) < 3
+
+
+def test_single_pixels_go_by_a_lower_threshold_and_more_strength():
+    x = data.sample("camera")[..., 100:148, 180:228]
+    op = Identity((48, 48))
+    y = torch.where(random_mask((48, 48), 0.03, seed=5), 5.0, gaussian_noise(x, 0.03))
+    usual = PnPADMM(Huber(op, 0.03), DRUNetDenoiser(), stop=Stop(max_iter=30))(y)
+    robust = PnPADMM(Huber(op, 0.03, threshold=0.7), DRUNetDenoiser(), strength=2.0)(y)
+    assert float(metrics.psnr(robust, x)) > 28 and float(metrics.psnr(usual, x)) < 20
