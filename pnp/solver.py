@@ -48,6 +48,7 @@ class Solver(nn.Module):
     """
 
     annealing: int = 24  # iterations over which sigma falls
+    dealiasing: int | None = None  # the same for k-space and visibilities, whose aliases are kept where it falls fast
     first: float = 49 / 255  # sigma of the first iteration in calibrated units (DPIR)
     damps: bool = True  # half steps where the residual grows
     usual: Stop = Stop()  # what ends a solve where the user does not say
@@ -75,8 +76,9 @@ class Solver(nn.Module):
         check_bounds(self.denoiser)
         self.strength: Any = strength if isinstance(strength, str) else float(strength)
         self.stop = stop or self.usual
-        self.calibration, self.expert = calibration, expert
-        self.training = False
+        self.calibration, self.expert, self.training = calibration, expert, False
+        if self.dealiasing is not None and self.op.field in ("mri", "radio"):
+            self.annealing = self.dealiasing
 
     @property
     def op(self) -> Operator:
