@@ -93,7 +93,8 @@ def solve(size: int, count: int, iterations: int) -> list[Any]:
     op = RadioInterferometry(uv, (size, size), unit="rad/pixel")
     y = gaussian_noise_snr(op(x), NOISE, seed=0)
     op = RadioInterferometry(uv, (size, size), unit="rad/pixel")  # nothing is made yet
-    solver = PnPADMM(op, stop=Stop(PnPADMM.usual.tolerance, iterations))
+    solver = PnPADMM(op)
+    solver.stop = Stop(solver.stop.tolerance, iterations)
     start = time.process_time()
     state = solver.begin(y)
     ready = time.process_time()

@@ -3,10 +3,10 @@
 import contextlib
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,10 +48,10 @@ class Solver(nn.Module):
     """
 
     annealing: int = 24  # iterations over which sigma falls
-    dealiasing: int | None = None  # the same for k-space and visibilities, whose aliases are kept where it falls fast
     first: float = 49 / 255  # sigma of the first iteration in calibrated units (DPIR)
     damps: bool = True  # half steps where the residual grows
     usual: Stop = Stop()  # what ends a solve where the user does not say
+    fields: ClassVar[Mapping[str, tuple[int, Stop]]] = {}  # ``annealing`` and ``usual`` of fields where they differ
     settles: bool = True  # iterations at the last level have a fixed point; those of samplers have none
 
     def __init__(
@@ -75,10 +75,10 @@ class Solver(nn.Module):
         self.denoiser = as_denoiser(denoiser)
         check_bounds(self.denoiser)
         self.strength: Any = strength if isinstance(strength, str) else float(strength)
-        self.stop = stop or self.usual
+        self.stop = stop or self.fields.get(self.op.field, (0, self.usual))[1]
+        if self.op.field in self.fields:
+            self.annealing = self.fields[self.op.field][0]
         self.calibration, self.expert, self.training = calibration, expert, False
-        if self.dealiasing is not None and self.op.field in ("mri", "radio"):
-            self.annealing = self.dealiasing
 
     @property
     def op(self) -> Operator:

@@ -28,7 +28,6 @@ from ..many.inputs import measured_files
 from ..many.job import Bench
 from ..many.named import METHODS
 from ..replay import saved_card
-from ..stopping import Stop
 from .common import above_zero, level, progress, put, say
 from .settings import read_settings
 from .values import as_pixel, from_pairs
@@ -157,7 +156,7 @@ def run(given: argparse.Namespace) -> int:
         raise ValueError("--draws: expected 2 or more, of --uncertainty METHOD")
     paths, root = measured_files(given.data)
     stop = {"tolerance": given.tolerance, "max_iter": given.iterations}
-    stop = {k: v for k, v in stop.items() if v is not None}
+    stop = {k: v for k, v in stop.items() if v is not None} or None
     arguments = dict(given.operator)
     name = arguments.pop("name", None)
     method = given.method or "admm"
@@ -165,7 +164,7 @@ def run(given: argparse.Namespace) -> int:
         reader=given.reader, operator=name, arguments=arguments, corrections=tuple(given.correct or ()),
         prior=given.prior, method=method,
         strength=given.strength or 1.0, noise_std=given.noise, device=given.device or "cpu",
-        stop=None if not stop else _stop(method, stop),
+        stop=stop,
     )  # fmt: skip
     if len(paths) == 1 and root is None and ending_of(given.out):
         for option in ("format", "workers", "cluster", "retries"):
@@ -222,11 +221,6 @@ def _merge(given: argparse.Namespace, path: Path) -> None:
             setattr(given, name, value)
     if given.data == [str(path)]:
         raise ValueError(f"{path}: files: missing, the measured data")
-
-
-def _stop(method: str, changes: dict[str, Any]) -> Stop:
-    usual = METHODS[method].usual
-    return Stop(**{"tolerance": usual.tolerance, "max_iter": usual.max_iter, **changes})
 
 
 def _one(given: argparse.Namespace, job: Job, path: Path) -> int:

@@ -40,7 +40,7 @@ class Job:
             ``"diffpir"``.
         strength: of the prior, or ``"auto"``.
         noise_std: of the data, in their units; ``None``: the file's, or estimated.
-        stop: when a solve ends.
+        stop: when a solve ends; a mapping changes attributes of what is usual for the method and the field.
         device: where it runs, ``"cpu"``, ``"cuda"``.
         solver: a function of the :class:`pnp.io.Measurement` that makes the solver, in place of all but ``reader`` and
             ``device``.
@@ -61,7 +61,7 @@ class Job:
     method: str = "admm"
     strength: float | str = 1.0
     noise_std: float | None = None
-    stop: Stop | None = None
+    stop: Stop | Mapping[str, Any] | None = None
     device: str = "cpu"
     solver: Callable[[Measurement], Solver] | None = None
 
@@ -143,12 +143,15 @@ class Bench:
             return self.job.solver(found).to(self.job.device)
         op = self.operator(found)
         noise = found.noise_std if self.job.noise_std is None else self.job.noise_std
-        settings: dict[str, Any] = {"noise_std": noise, "strength": self.job.strength, "stop": self.job.stop}
+        stop = self.job.stop
+        settings: dict[str, Any] = {"noise_std": noise, "strength": self.job.strength}
+        settings["stop"] = stop if isinstance(stop, Stop) else None
         key = (op.field, op.in_shape[0], op.in_dtype.is_complex)
         if key not in self._priors:
             wanted = self.job.prior
             self._priors[key] = None if wanted is None else prior(wanted, op.in_shape[0], complex=key[2])
         made = method(self.job.method)(op, self._priors[key], **settings).to(self.job.device)
+        made.stop = replace(made.stop, **stop) if isinstance(stop, Mapping) else made.stop
         self._priors[key] = made.denoiser  # where none was named: the default
         return made
 

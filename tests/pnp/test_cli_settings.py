@@ -16,7 +16,7 @@ import torch
 from operators import Inpainting, Radon, random_mask
 from pnp import Job, PnPADMM, Stop, data
 from pnp.cli import main
-from pnp.io import read_images
+from pnp.io import Measurement, read_images
 from pnp.many.job import Bench
 from pnp.many.named import weight_file
 
@@ -95,6 +95,10 @@ def test_bare_data_with_an_operator_of_the_command_line(tmp_path, capsys):
     out = run(capsys, "reconstruct", tmp_path / "y.npy", *words, "--out", tmp_path / "x.npy")
     expected = PnPADMM(Radon(32, angles), noise_std=0.1, stop=Stop(tolerance=5e-3, max_iter=3)).solve(y).x
     assert torch.equal(read_images(out)[0][None], expected)
+    made = Bench(Job(operator="Radon", stop={"max_iter": 3})).solver(
+        Measurement(y, Radon, {"image_shape": 32, "angles": angles})
+    )
+    assert made.stop == Stop(PnPADMM.usual.tolerance, max_iter=3)  # the rest is what the method and the field have
     np.save(tmp_path / "t.npy", y.squeeze().T.numpy())
     assert "y: expected" in fails(capsys, "reconstruct", tmp_path / "t.npy", *words, "--out", tmp_path / "z.npy")
     assert "expected an operator of pnp" in fails(capsys, "reconstruct", tmp_path / "y.npy", "--operator", "Rado",
