@@ -13,7 +13,7 @@ of processor time, and of the images' ratios of these.
 import statistics
 import time
 import warnings
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +37,6 @@ class FirstEdition(PnPADMM):
     """ADMM as it was."""
 
     annealing, first, usual, damps = 24, Solver.first, Stop(), False
-    fields: ClassVar = {}
 
     def init(self, p: Any) -> Any:
         state = super().init(p)

@@ -3,10 +3,10 @@
 import contextlib
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from operators.nonlinear import Operator
 from .arguments import check_arguments, check_bounds, check_devices, check_mode, check_solve, check_start, check_values
 from .bookkeeping import Run
 from .continuing import continued
+from .defaults import Defaults
 from .fit import Fit
 from .levels import Expert, Level, falling
 from .likelihood import Likelihood, as_likelihood
@@ -36,7 +37,7 @@ __all__ = ["Solver"]
 Callback = Callable[["State", Record], bool | None]
 
 
-class Solver(nn.Module):
+class Solver(Defaults, nn.Module):
     r"""Base of the solvers of :math:`\min_x f(Ax, y) + \lambda R(x)`, f a likelihood, R given by a denoiser.
 
     A method writes ``init``, ``step`` and ``end``, and where need be ``limit`` and ``point``; see
@@ -47,11 +48,8 @@ class Solver(nn.Module):
     into training mode (then the denoiser's parameters, too).
     """
 
-    annealing: int = 24  # iterations over which sigma falls
     first: float = 49 / 255  # sigma of the first iteration in calibrated units (DPIR)
     damps: bool = True  # half steps where the residual grows
-    usual: Stop = Stop()  # what ends a solve where the user does not say
-    fields: ClassVar[Mapping[str, tuple[int, Stop]]] = {}  # ``annealing`` and ``usual`` of fields where they differ
     settles: bool = True  # iterations at the last level have a fixed point; those of samplers have none
 
     def __init__(
@@ -75,9 +73,8 @@ class Solver(nn.Module):
         self.denoiser = as_denoiser(denoiser)
         check_bounds(self.denoiser)
         self.strength: Any = strength if isinstance(strength, str) else float(strength)
-        self.stop = stop or self.fields.get(self.op.field, (0, self.usual))[1]
-        if self.op.field in self.fields:
-            self.annealing = self.fields[self.op.field][0]
+        self.anneal(self.of_field(self.op.field)[0])
+        self.stop = stop or self.of_field(self.op.field)[1]
         self.calibration, self.expert, self.training = calibration, expert, False
 
     @property
@@ -277,10 +274,13 @@ class Solver(nn.Module):
         return result.x
 
     def with_op(self, op: Any) -> "Solver":
-        """The same solver for another operator, or another likelihood."""
+        """The same solver for another operator, or another likelihood; what was not chosen is as its field has it."""
         other = copy.copy(self)
         other._modules = dict(self._modules)
         other.likelihood = op if isinstance(op, Likelihood) else self.likelihood.with_op(op)
+        (levels, usual), (new, end) = self.of_field(self.op.field), self.of_field(other.op.field)
+        other.anneal(new if self.annealing == levels else self.annealing)
+        other.stop = end if self.stop == usual else self.stop
         return other
 
     def compile(self, **options: Any) -> "Solver":  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -6,7 +6,8 @@ __all__ = ["MESSAGES", "Stop"]
 
 MESSAGES = {
     "converged": "the fixed-point residual fell below the tolerance",
-    "max_iter": "the iterations ran out before the residual fell below the tolerance; try Stop(max_iter=...) larger",
+    "max_iter": "the iterations ran out before the residual fell below the tolerance; allow more, "
+    "Stop(tolerance=..., max_iter=...)",
     "stopped": "the callback asked to stop",
     "diverged": "the iterates grew without bound; the best finite one is returned. Try a larger strength, check the "
     "operator with operators.check(op), and whether noise_std is in the units of y",
@@ -21,7 +22,8 @@ class Stop:
 
     Attributes:
         tolerance: relative fixed-point residual, :math:`\sqrt{\|\Delta x\|^2 + \|\Delta u\|^2} / \|x\|` from one
-            iteration to the next, below which a sample has converged (not before the schedule's end).
+            iteration to the next, below which a sample has converged (not before the schedule's end). Methods
+            whose own is another have it where no ``Stop`` is given.
         max_iter: number of iterations.
         growth: a sample diverges when its norm exceeds this multiple of the first iterate's, and of A* y over the gain.
     """

@@ -43,7 +43,7 @@ class Many(NamedTuple):
 
 
 def reconstruct_many(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     out: str | Path,
     job: Job | None = None,
     *,
@@ -96,6 +96,7 @@ def reconstruct_many(
     """
     job = job or Job()
     _check(workers=workers, retries=retries, ending=ending)
+    paths = [paths] if isinstance(paths, str | Path) else paths
     tasks = _tasks([Path(p) for p in paths], Path(out).expanduser(), root, ending)
     new_folder("out", out)
     setup = Setup(job, retries, overwrite, pixel)

@@ -1,7 +1,7 @@
 """What is done to a file of measured data: how it is read, and how it is solved."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from operators.shapes import as_constant
 
+from ..arguments import check_arguments
 from ..fingerprints import fingerprint
 from ..io import Measurement, read_images
 from ..io import open as open_measurement
@@ -46,7 +47,7 @@ class Job:
             ``device``.
 
     Raises:
-        ValueError, FileNotFoundError: there is no such method, prior or operator.
+        ValueError, TypeError, FileNotFoundError: there is no such method, prior or operator; a value does not fit.
 
     >>> Job(method="best")
     Traceback (most recent call last):
@@ -67,6 +68,16 @@ class Job:
 
     def __post_init__(self) -> None:
         method(self.method)
+        stop = self.stop
+        if isinstance(stop, Mapping):
+            if unknown := set(stop) - {f.name for f in fields(Stop)}:
+                raise ValueError(
+                    f"stop: expected some of tolerance, max_iter, growth, got {', '.join(sorted(unknown))}"
+                )
+            stop = Stop(**stop)
+        check_arguments(self.strength, stop, None)
+        if self.noise_std is not None and not self.noise_std >= 0:
+            raise ValueError(f"noise_std: expected a number >= 0, got {self.noise_std}")
         for name in self.corrections:
             correction(name)
         if self.prior is not None:

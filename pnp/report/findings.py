@@ -79,7 +79,7 @@ def examine(problem: Problem, run: "Run", x: Tensor, told: dict[str, Any], m: Me
     """The findings of a run with answer ``x``, from its report, of which some is ``alarmed``, and what was measured."""
     data, alarms = _of_data(problem, run, m)
     found = [_of_noise(problem, run, m), *data, _of_misfit(problem, m, [f.cause for f in data if f.cause])]
-    found += [_of_convergence(run, told), _of_denoiser(told, alarmed), *_of_answer(problem, x, told)]
+    found += [_of_convergence(problem, run, told), _of_denoiser(told, alarmed), *_of_answer(problem, x, told)]
     if "pixels" in told and all(f.cause != "pixels" for f in found):
         found.append(Verdict("pixels", "fine", told["pixels"]))
     return Health(found, m, alarms)
@@ -155,7 +155,12 @@ def _of_misfit(problem: Problem, m: Measured, known: list[str]) -> Verdict:
     return Verdict("misfit", "wrong" if ratio > 2 * level else "look", seen, cause, remedy)
 
 
-def _of_convergence(run: "Run", told: dict[str, Any]) -> Verdict:
+def _is_falling(problem: Problem, run: "Run") -> bool:
+    """Whether one more iteration would have had a lower level."""
+    return bool((problem.levels(run.state.step).sigma < run.record(-1).sigma * (1 - 1e-6)).any())
+
+
+def _of_convergence(problem: Problem, run: "Run", told: dict[str, Any]) -> Verdict:
     last = run.record(-1)
     reason = max(run.reasons, key=lambda r: ("converged", "stopped", "max_iter", "diverged", "not_finite").index(r))
     seen = f"residual {float(last.residual.max()):.2g} after {run.count} iterations, tolerance {run.stop.tolerance:g}"
@@ -163,6 +168,9 @@ def _of_convergence(run: "Run", told: dict[str, Any]) -> Verdict:
         seen += f"; {told['damping']}"
     if reason in ("converged", "stopped"):
         return Verdict("convergence", "fine", seen)
+    if reason == "max_iter" and told["strength"] != "by expert" and _is_falling(problem, run):
+        remedy = "allow more iterations, Stop(tolerance=..., max_iter=...): the image is not sharp yet"
+        return Verdict("convergence", "look", f"{seen}; sigma was still falling", "convergence", remedy)
     far = float(last.residual.max()) > 20 * run.stop.tolerance and run.stop.tolerance > 0
     level = "look" if reason == "max_iter" and not far else "wrong"
     if reason == "max_iter" and run.stop.tolerance == 0:

@@ -40,7 +40,8 @@ class Wrapped(Solver):
         other = copy.copy(self)
         other._modules = dict(self._modules)
         other.solver = self.solver.with_op(op)
-        other.likelihood = other.solver.likelihood
+        other.likelihood, other.annealing = other.solver.likelihood, other.solver.annealing
+        other.stop = other.solver.stop if self.stop == self.solver.stop else self.stop
         return other
 
 

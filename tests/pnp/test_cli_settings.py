@@ -99,6 +99,18 @@ def test_bare_data_with_an_operator_of_the_command_line(tmp_path, capsys):
         Measurement(y, Radon, {"image_shape": 32, "angles": angles})
     )
     assert made.stop == Stop(PnPADMM.usual.tolerance, max_iter=3)  # the rest is what the method and the field have
+    wrong: list[dict] = [
+        {"stop": 12},
+        {"stop": {"maxiter": 9}},
+        {"stop": {"max_iter": 0}},
+        {"strength": -1.0},
+        {"noise_std": -1.0},
+    ]
+    for one in wrong:
+        with pytest.raises(
+            (TypeError, ValueError), match=f"{'max_iter' if one == wrong[2] else next(iter(one))}: expected"
+        ):
+            Job(**one)
     np.save(tmp_path / "t.npy", y.squeeze().T.numpy())
     assert "y: expected" in fails(capsys, "reconstruct", tmp_path / "t.npy", *words, "--out", tmp_path / "z.npy")
     assert "expected an operator of pnp" in fails(capsys, "reconstruct", tmp_path / "y.npy", "--operator", "Rado",

@@ -184,3 +184,32 @@ def test_levels_and_tolerance_are_those_of_the_field():
         assert (made.annealing, made.settled, made.stop.tolerance) == (annealing, annealing, tolerance)
         assert Anderson(made).annealing == annealing and PnPADMM(op, stop=Stop(0.1)).stop.tolerance == 0.1
         assert PnPHQS(op).annealing == 24 and PnPHQS(op).stop == Stop()
+        for moved in (
+            PnPADMM(Identity((8, 8))).with_op(op),
+            PnPADMM(radio).with_op(op),
+            made.with_op(radio).with_op(op),
+        ):
+            assert (moved.annealing, moved.stop.tolerance) == (annealing, tolerance)
+        assert Anderson(PnPADMM(Identity((8, 8)))).with_op(op).stop.tolerance == tolerance
+        assert PnPADMM(Identity((8, 8)), stop=Stop(0.1)).with_op(op).stop == Stop(0.1)
+
+
+class Slow(PnPADMM):
+    annealing, usual = 40, Stop(1e-4)
+
+
+def test_what_a_class_or_a_user_says_holds_for_every_field():
+    made = Slow(MRI(torch.ones(8, 8)), lambda x, sigma: x / 2)
+    assert (made.annealing, made.stop) == (40, Stop(1e-4))
+    made.annealing = 5
+    assert made.with_op(Identity((8, 8))).annealing == 5
+
+
+def test_iterations_that_end_before_the_levels_do_are_told():
+    op = MRI(torch.ones(8, 8))
+    y = op(torch.rand(1, 1, 8, 8) + 0j)
+    short = PnPADMM(op, lambda x, sigma: x / 2, noise_std=0.1, stop=Stop(1.0, max_iter=8)).solve(y)
+    assert "sigma was still falling" in str(short) and "below the tolerance" not in str(short)
+    assert "still falling" not in str(PnPADMM(op, lambda x, sigma: x / 2, noise_std=0.1).solve(y))
+    by_hand = Expert(rho=1.0, sigma=[0.3, 0.2, 0.1].__getitem__)
+    assert "still" not in str(PnPADMM(op, lambda x, sigma: x / 2, expert=by_hand, stop=Stop(0.0, max_iter=3)).solve(y))
