@@ -6,7 +6,7 @@ __all__ = ["MESSAGES", "Stop"]
 
 MESSAGES = {
     "converged": "the fixed-point residual fell below the tolerance",
-    "max_iter": "the iterations ran out before the residual fell below the tolerance; allow more, "
+    "max_iter": "the iterations ran out before the residual fell below the tolerance; try a larger max_iter, "
     "Stop(tolerance=..., max_iter=...)",
     "stopped": "the callback asked to stop",
     "diverged": "the iterates grew without bound; the best finite one is returned. Try a larger strength, check the "

@@ -262,7 +262,8 @@ def _one(given: argparse.Namespace, job: Job, path: Path) -> int:
 
 def _in_options(words: str) -> str:
     """A report's advice in words of the command line."""
-    return words.replace("Stop(max_iter=...)", "--iterations").replace("operators.check(op)", "`pnp check`")
+    words = words.replace("a larger max_iter, Stop(tolerance=..., max_iter=...)", "--iterations larger")
+    return words.replace("operators.check(op)", "`pnp check`")
 
 
 def _check_place(target: Path, data: Path, given: argparse.Namespace) -> None:

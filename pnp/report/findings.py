@@ -168,13 +168,13 @@ def _of_convergence(problem: Problem, run: "Run", told: dict[str, Any]) -> Verdi
         seen += f"; {told['damping']}"
     if reason in ("converged", "stopped"):
         return Verdict("convergence", "fine", seen)
-    if reason == "max_iter" and told["strength"] != "by expert" and _is_falling(problem, run):
-        remedy = "allow more iterations, Stop(tolerance=..., max_iter=...): the image is not sharp yet"
-        return Verdict("convergence", "look", f"{seen}; sigma was still falling", "convergence", remedy)
-    far = float(last.residual.max()) > 20 * run.stop.tolerance and run.stop.tolerance > 0
-    level = "look" if reason == "max_iter" and not far else "wrong"
-    if reason == "max_iter" and run.stop.tolerance == 0:
+    if reason == "max_iter" and run.stop.tolerance == 0:  # so many were wanted
         return Verdict("convergence", "fine", f"residual {float(last.residual.max()):.2g} after {run.count} iterations")
+    if reason == "max_iter" and told["strength"] != "by expert" and _is_falling(problem, run):
+        remedy = "try a larger max_iter, Stop(tolerance=..., max_iter=...): the image is not sharp yet"
+        return Verdict("convergence", "look", f"{seen}; sigma was still falling", "convergence", remedy)
+    far = float(last.residual.max()) > 20 * run.stop.tolerance
+    level = "look" if reason == "max_iter" and not far else "wrong"
     return Verdict("convergence", level, seen, "convergence", told.get("convergence") or MESSAGES[reason])
 
 
