@@ -10,7 +10,7 @@ import torch
 
 from operators.shapes import as_constant
 
-from ..arguments import check_arguments
+from ..arguments import check_arguments, check_deviation
 from ..fingerprints import fingerprint
 from ..io import Measurement, read_images
 from ..io import open as open_measurement
@@ -76,8 +76,9 @@ class Job:
                 )
             stop = Stop(**stop)
         check_arguments(self.strength, stop, None)
-        if self.noise_std is not None and not self.noise_std >= 0:
-            raise ValueError(f"noise_std: expected a number >= 0, got {self.noise_std}")
+        check_deviation(self.noise_std)
+        if self.noise_std is not None and not isinstance(self.noise_std, int | float):
+            raise TypeError(f"noise_std: expected None or a number, the same for every file, got {self.noise_std!r}")
         for name in self.corrections:
             correction(name)
         if self.prior is not None:

@@ -338,3 +338,9 @@ def test_an_image_does_not_say_what_measured_it(tmp_path, capsys, monkeypatch):
         with pytest.raises(SystemExit):
             main(arguments)
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["a", True, [0.1], 1j, -1, float("nan"), float("inf")])
+def test_a_noise_level_that_is_none_is_told_at_once(value):
+    with pytest.raises((TypeError, ValueError), match="noise_std: "):
+        Job(noise_std=value)

@@ -12,12 +12,12 @@ from benchmarks.reconstruction import PROBLEMS, SIZE, run
 from denoisers import DRUNetDenoiser
 from pnp.train import ImageFolder
 
-SLOWLY = {  # docs/measured.md says so, too; single images, of 30 dB and more
-    "inpainting 30 %, noise 0.01": "0.3 dB, downwards",
-    "motion blur 15 px, noise 0.01": "0.4 dB, downwards",
-    "downsampling 2, noise 0.01": "0.2 dB",
-    "MRI 4 x, noise 0.02": "0.7 dB, upwards",
-    "CT, 40 angles, noise 0.5 px": "0.14 dB",
+MISSED = {  # dB that four times the iterations move the first five images; docs/measured.md says so, too
+    "inpainting 30 %, noise 0.01": "-1.10 to +0.71",
+    "motion blur 15 px, noise 0.01": "-0.34 to -0.03",
+    "downsampling 2, noise 0.01": "-0.20 to +0.11",
+    "MRI 4 x, noise 0.02": "-0.05 to +0.74",
+    "CT, 40 angles, noise 0.5 px": "-0.14 to +0.14",
 }
 
 
@@ -46,6 +46,6 @@ def test_defaults_win_without_tuning(name):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_four_times_the_iterations_move_no_answer(name, request):
-    if name in SLOWLY:
-        request.applymarker(pytest.mark.xfail(reason=f"they move one by {SLOWLY[name]}"))
+    if name in MISSED:
+        request.applymarker(pytest.mark.xfail(reason=f"they move them by {MISSED[name]} dB", strict=True))
     assert max(figures(name)["drift"]) < 0.1

@@ -141,13 +141,12 @@ def test_single_precision_from_where_sigma_is_constant(method):
 
     def denoiser(x, sigma):
         seen.append((float(sigma), wants_full_precision()))
-        return x / 2
+        return (x + x.roll(1, -1)) / 2  # x / 2 contracts to a residual of zero, which ends ADMM
 
     op, y = Identity((6, 6)), torch.rand(1, 1, 6, 6)
     method(op, denoiser, noise_std=0.05, stop=Stop(max_iter=30, tolerance=0)).solve(y)
     falling = [sigma > seen[-1][0] * (1 + 1e-6) for sigma, _ in seen]
-    assert len(seen) > method.annealing + 4  # ADMM ends where its residual is zero to the last bit
-    assert [full for _, full in seen] == [k >= method.annealing for k in range(len(seen))]
+    assert [full for _, full in seen] == [k >= method.annealing for k in range(30)]
     assert not any(fell and full for fell, (_, full) in zip(falling, seen)) and not wants_full_precision()
     seen.clear()
     method(op, denoiser, noise_std=0.05, expert=Expert(rho=1.0, sigma=0.05), stop=Stop(max_iter=3)).solve(y)
