@@ -80,10 +80,12 @@ def last_level(facts: Facts) -> Tensor:
     return sigma**held * sigma.clamp(max=0.1) ** (1 - held)
 
 
-def end_of_prox(facts: Facts) -> tuple[Tensor, Tensor]:
-    """The last sigma in calibrated units and lambda of methods that split data and prior, see :class:`pnp.PnPADMM`."""
-    gap = 1 - facts.coverage
-    return torch.maximum(last_level(facts), 0.1 * (1.4 * gap).clamp(max=1)), 1 - 0.4 * gap
+def end_of_prox(facts: Facts, least: float = 0.1, most: float = 0.1) -> tuple[Tensor, Tensor]:
+    """The last sigma in calibrated units and lambda of methods that split data and prior, see :class:`pnp.PnPADMM`.
+    Sigma does not fall below ``least`` where the data hold less than 0.3 of the image, ``most`` below a quarter."""
+    gap, scarce = 1 - facts.coverage, (0.32 / facts.coverage.clamp(min=0.1)) ** 4
+    floor = least * (1.4 * gap).clamp(max=1) * scarce.clamp(1, most / least)
+    return torch.maximum(last_level(facts), floor), 1 - 0.4 * gap
 
 
 @torch.no_grad()

@@ -73,8 +73,8 @@ class Solver(Defaults, nn.Module):
         self.denoiser = as_denoiser(denoiser)
         check_bounds(self.denoiser)
         self.strength: Any = strength if isinstance(strength, str) else float(strength)
-        self.anneal(self.of_field(self.op.field)[0])
-        self.stop = stop or self.of_field(self.op.field)[1]
+        self.anneal(self.of_field(self.op.field).levels)
+        self.stop = stop or self.of_field(self.op.field).stop
         self.calibration, self.expert, self.training = calibration, expert, False
 
     @property
@@ -174,7 +174,9 @@ class Solver(Defaults, nn.Module):
         weight = weight * (usual if facts.strength is None else facts.strength)
         end = torch.minimum(last.expand_as(scale), (weight * limit).sqrt())
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
-        return falling(end.clamp(min=min(max(self.first, low), high)), end, self.annealing, weight, limit, scale)
+        reach = self.of_field(self.op.field).reach if self.denoiser.intensity_range is None else 1.0
+        first = min(max(self.first, low), high) * reach
+        return falling(end.clamp(min=first), end, self.annealing, weight, limit, scale)
 
     @property
     def settled(self) -> int:
@@ -278,9 +280,7 @@ class Solver(Defaults, nn.Module):
         other = copy.copy(self)
         other._modules = dict(self._modules)
         other.likelihood = op if isinstance(op, Likelihood) else self.likelihood.with_op(op)
-        (levels, usual), (new, end) = self.of_field(self.op.field), self.of_field(other.op.field)
-        other.anneal(new if self.annealing == levels else self.annealing)
-        other.stop = end if self.stop == usual else self.stop
+        other.follow(self.of_field(self.op.field), self.of_field(other.op.field))
         return other
 
     def compile(self, **options: Any) -> "Solver":  # pyright: ignore[reportIncompatibleMethodOverride]

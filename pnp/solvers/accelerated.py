@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..arguments import no_solver
+from ..defaults import Usual
 from ..fit import Fit
 from ..levels import Level
 from ..problem import Facts, Problem
@@ -29,6 +30,9 @@ class Wrapped(Solver):
         self.calibration, self.expert = solver.calibration, solver.expert
         self.annealing, self.first, self.training = solver.annealing, solver.first, False
         self.settles = solver.settles
+
+    def of_field(self, field: str) -> Usual:  # pyright: ignore[reportIncompatibleMethodOverride] # of the one inside
+        return self.solver.of_field(field)
 
     def limit(self, fit: Fit) -> Tensor:
         return self.solver.limit(fit)

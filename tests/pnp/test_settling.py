@@ -10,7 +10,17 @@ from torch import Tensor
 
 from denoisers import Denoiser
 from denoisers.evaluation.precision import wants_full_precision
-from operators import MRI, Identity, NonCartesianMRI, RadioInterferometry, Radon, gaussian_noise, radial_trajectory
+from operators import (
+    MRI,
+    Identity,
+    Inpainting,
+    NonCartesianMRI,
+    RadioInterferometry,
+    Radon,
+    gaussian_noise,
+    radial_trajectory,
+    random_mask,
+)
 from operators.linalg import accurate
 from pnp import Anderson, Expert, PnPADMM, PnPHQS, State, Stop
 
@@ -191,6 +201,46 @@ def test_levels_and_tolerance_are_those_of_the_field():
             assert (moved.annealing, moved.stop.tolerance) == (annealing, tolerance)
         assert Anderson(PnPADMM(Identity((8, 8)))).with_op(op).stop.tolerance == tolerance
         assert PnPADMM(Identity((8, 8)), stop=Stop(0.1)).with_op(op).stop == Stop(0.1)
+
+
+class Recording(Denoiser):
+    sigma_range = (0.01, 0.3)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def forward(self, x, sigma):
+        self.seen.append(float(sigma))
+        return x / 2
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("any_unit", [True, False])
+def test_skies_begin_at_the_level_of_their_brightest_sources_and_end_lower_than_photographs(any_unit, wrapped):
+    points = 6 * (torch.rand(2, 40, generator=torch.Generator().manual_seed(0)) - 0.5)
+    sky, photo = RadioInterferometry(points, (32, 32), unit="rad/pixel"), Inpainting(random_mask((32, 32), 0.04))
+    for op, first, last in ((sky, 3.0 if any_unit else 0.3, 0.04), (photo, 0.3, 0.1)):
+        denoiser = Recording()
+        denoiser.intensity_range = None if any_unit else (0.0, 1.0)
+        solver = PnPADMM(op, denoiser, noise_std=1e-6, stop=Stop(0.0, 17))
+        y = op(torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(1)))
+        (Anderson(solver) if wrapped else solver).solve(y)
+        # as the data hold next to nothing; the limit of gamma may end it earlier, never below
+        assert denoiser.seen[0] == pytest.approx(first) and denoiser.seen[16] == pytest.approx(last, rel=1e-4)
+
+
+def test_the_last_level_of_k_space_rises_where_little_of_it_is_held():
+    def floor(keep: float) -> tuple[float, float]:
+        mask = (torch.rand(64, 64, generator=torch.Generator().manual_seed(0)) < keep).float()
+        solver = PnPADMM(MRI(mask), lambda x, sigma: x, noise_std=1e-6)
+        facts = solver.begin(solver.op(torch.rand(1, 1, 64, 64) + 0j)).facts
+        return float(facts.coverage), float(solver.end(facts)[0])
+
+    for keep in (0.1, 0.15, 0.18, 0.22, 0.3, 0.5):
+        held, end = floor(keep)
+        assert end == pytest.approx(0.1 * min(1.4 * (1 - held), 1) * min(max((0.32 / held) ** 4, 1), 2), rel=1e-5)
+    assert floor(0.1)[1] == pytest.approx(0.2) and floor(0.3)[1] < 0.1
 
 
 class Slow(PnPADMM):
