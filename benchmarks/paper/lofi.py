@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from denoisers import Bounded, LoFi, LoFiDenoiser, TVDenoiser, UNet
 from operators import Inpainting, RadioInterferometry, gaussian_noise_snr, random_mask
-from pnp import PnPADMM
+from pnp import PnPADMM, Stop
 from pnp.metrics import psnr
 from pnp.passport.memory import peak_memory
 from pnp.train.images import as_float, squared
@@ -131,6 +131,10 @@ def _windows(x: Tensor) -> Tensor:
     return torch.cat([half for part in middle.chunk(2, -2) for half in part.chunk(2, -1)])
 
 
+class _AsPhotographs(PnPADMM):
+    annealing, usual = 24, Stop(tolerance=0.001)  # the denoiser is of photographs: not the levels of skies
+
+
 def _radio(effort: Effort) -> Mapping[str, float]:
     """M31 at several sizes from an hour of MeerKAT, and at 512² from eight hours as well."""
     import numpy as np
@@ -145,7 +149,7 @@ def _radio(effort: Effort) -> Mapping[str, float]:
         clean = op.A(x)
         y = gaussian_noise_snr(clean, 30.0, seed=0)
         std = 10 ** (-30 / 20) * float(clean.norm()) / (2 * clean.numel()) ** 0.5
-        answer, dirty = PnPADMM(op, prior, noise_std=std)(y), op.dirty_image(y)
+        answer, dirty = _AsPhotographs(op, prior, noise_std=std)(y), op.dirty_image(y)
         dirty = dirty * float((dirty * x).sum() / (dirty * dirty).sum())
         name = f"{side}" if long == 1 else f"{side}_long"
         seen = F.interpolate(answer, full.shape[-2:], mode="bicubic", align_corners=False)
