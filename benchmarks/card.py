@@ -1,6 +1,7 @@
 """Measure a weight file and write the PSNR into its card; then list all shipped cards in CARDS.md.
 
 python -m benchmarks.card FAMILY FILE --data DIR        (FAMILY: drunet, lofi, mixer or xdncnn; without FILE: list only)
+python -m benchmarks.card FAMILY FILE --folder DIR      (other images, for a look: nothing is written)
 """
 
 import statistics
@@ -12,17 +13,22 @@ import torch
 import denoisers.weights
 from denoisers.weights import available, load_weights, save_weights
 from pnp.metrics import psnr
+from pnp.train import ImageFolder
 
 from .common import FAMILIES, data_folder, noisy, parser
 
 SIGMAS = (5, 15, 25, 35, 50)
 
 
-def measure(family: str, file: str, data: str | None, images: int | None = None) -> dict[str, float]:
-    """Mean PSNR on BSD68, or CBSD68 for colour, at the noise levels that the network was trained for."""
+def measure(
+    family: str, file: str, data: str | None, images: int | None = None, other: str | None = None
+) -> dict[str, float]:
+    """Mean PSNR on BSD68, or CBSD68 for colour, or the images of another folder, at the noise levels that the network
+    was trained for."""
     denoiser = FAMILIES[family](file)
-    name = "bsd68" if denoiser.channels == 1 else "cbsd68"
-    folder = data_folder(data, name, channels=denoiser.channels or 1)
+    channels = denoiser.channels or 1
+    name = Path(other).name if other else "bsd68" if channels == 1 else "cbsd68"
+    folder = ImageFolder(other, channels=channels) if other else data_folder(data, name, channels=channels)
     low, high = denoiser.sigma_range or (0.0, 1.0)
     out = {}
     for sigma in [s for s in SIGMAS if low - 1e-6 <= s / 255 <= high + 1e-6] or [round(255 * low)]:
@@ -65,13 +71,15 @@ def main() -> None:
     p = parser(__doc__)
     p.add_argument("family", choices=sorted(FAMILIES))
     p.add_argument("file", nargs="?", help="safetensors file with a card")
+    p.add_argument("--folder", help="other images than BSD68 and CBSD68; nothing is written then")
     options = p.parse_args()
     if options.file is not None:
         state, card = load_weights(options.file, family=options.family)
-        figures = measure(options.family, options.file, options.data, options.images)
-        if options.images is None:  # a part of the images is for a look
+        figures = measure(options.family, options.file, options.data, options.images, options.folder)
+        if options.images is None and options.folder is None:  # a part of the images is for a look
             save_weights(options.file, state, {**card, "psnr": figures})
-    (Path(denoisers.weights.__file__).parent / "CARDS.md").write_text(cards())
+    if options.folder is None:
+        (Path(denoisers.weights.__file__).parent / "CARDS.md").write_text(cards())
 
 
 if __name__ == "__main__":
