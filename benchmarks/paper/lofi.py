@@ -338,7 +338,7 @@ LOFI = [
         "LoFi-ADMM of radio data at a higher resolution than the denoiser's gives more detail (V-E, Fig. 12)",
         "pictures; MeerKAT, 30 dB",
         "shipped fast LoFi; M31 at 128², 512², 1024², 30,240 visibilities of an hour each; 512² from eight hours; 30 "
-        "dB",
+        "dB; ADMM with the levels of photographs, to a residual of 0.001",
         _radio,
         "SNR at 128², 512², 1024²: {lofi_128:.1f}, {lofi_512:.1f}, {lofi_1024:.1f} dB (dirty image {dirty_128:.1f}, "
         "{dirty_512:.1f}, {dirty_1024:.1f}); all against the sky of 1024²: {detail_128:.1f}, {detail_512:.1f}, "
