@@ -8,8 +8,9 @@ from torch import Tensor
 
 from .base import LinearOperator
 from .doubts import Doubt, Variant
+from .kept import Kept
 from .made import Made
-from .modes import constant, tracked
+from .modes import tracked
 from .shapes import Constant, as_constant, check_broadcast, check_precision
 
 __all__ = ["Adjoint", "Compose", "Scaled", "Sum", "Weighted", "either", "same_images"]
@@ -210,7 +211,7 @@ class Weighted(LinearOperator):
         if weights.is_complex() or not bool(torch.isfinite(weights).all()):
             raise ValueError("weights: expected real, finite values")
         self.register_buffer("weights", weights, persistent=False)
-        self._squared: tuple[Tensor, int, Tensor] | None = None
+        self._squared = Kept()
         self._given, self._kind = shape is not None, dtype
         self.in_shape = self.out_shape = tuple(weights.shape if shape is None else shape)
         self.in_dtype = self.out_dtype = torch.float32 if dtype is None else dtype
@@ -253,12 +254,7 @@ class Weighted(LinearOperator):
 
     def squared(self) -> Tensor:
         """Squares of the weights in double precision, the same tensor as long as the weights are the same."""
-        if self.weights.requires_grad or tracked(self.weights):
-            return self.weights.double() ** 2
-        now = (self.weights, self.weights._version)
-        if self._squared is None or self._squared[0] is not now[0] or self._squared[1] != now[1]:
-            self._squared = (*now, constant(lambda: self.weights.double() ** 2))
-        return self._squared[2]
+        return self._squared(self.weights, None, lambda: self.weights.double() ** 2)
 
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **_) -> Tensor:
         return b / (1 + self._gamma(gamma, b) * self.weights.to(b.real.dtype) ** 2)

@@ -10,6 +10,7 @@ from .base import LinearOperator
 from .fourier.nufft import NUFFT
 from .fourier.toeplitz import Toeplitz
 from .implicit import linear_map
+from .kept import Kept
 from .made import Made
 from .modes import constant
 from .shapes import check_batch
@@ -89,7 +90,7 @@ class Sharded(Made):
         self.register_buffer("taken", taken, persistent=False)
         self.register_buffer("seen", seen, persistent=False)
         self._kernels: list[Toeplitz] | None = None
-        self._weighted: tuple[Tensor, int, Toeplitz | None] | None = None
+        self._weighted = Kept()
 
     def _told(self, mine: Any) -> list[Any]:
         """What each process says."""
@@ -169,13 +170,13 @@ class Sharded(Made):
     @torch.no_grad()
     def weighted_convolution(self, weights: Tensor) -> Toeplitz | None:
         """The sum of those of the parts, as :meth:`convolution`; that of the last weights is kept."""
-        kept = self._weighted
-        if kept is None or kept[0] is not weights or kept[1] != weights._version:
+
+        def made() -> Toeplitz | None:
             own = self.op.weighted_convolution(self._own(weights))
             every = all(self._told(own is not None))
-            made = constant(lambda: Toeplitz(self._summed(own.kernel), real=own.real)) if every else None
-            kept = self._weighted = (weights, weights._version, made)
-        return kept[2]
+            return Toeplitz(self._summed(own.kernel), real=own.real) if every else None
+
+        return self._weighted(weights, None, made)
 
     def _forward(self, x: Tensor) -> Tensor:
         return self._gathered(self.op.A(x))

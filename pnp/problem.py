@@ -8,7 +8,7 @@ from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.implicit import implicit_solve
-from operators.linalg import cg, column, dot
+from operators.linalg import cg, column, dot, rough_norms
 from operators.nonlinear import Operator
 from operators.slabs import each_slab
 
@@ -233,7 +233,8 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     start = rough_estimate(op, back, gain)
     if first is not None:
         back, start = op.A_adjoint(likelihood.as_data(y)), first + start
-    norm = _within_range(op.norm(), real)
+    with rough_norms():
+        norm = _within_range(op.norm(), real)
     if own_units and isinstance(calibration, str):
         coverage, units = torch.ones_like(gain), calibrate(start, None)
     else:

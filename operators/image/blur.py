@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..base import LinearOperator
 from ..doubts import Doubt
+from ..kept import Kept
 from ..shapes import Constant, as_constant, check_batch, constant_like, image_axes
 from .kernel_doubts import kernel_doubts
 
@@ -84,6 +85,7 @@ class Blur(LinearOperator):
         if boundary == "valid":
             self.out_shape = (self.in_shape[0], *(n - k + 1 for n, k in zip(self.image_shape, full.shape[-2:])))
         self.out_dtype = torch.float32
+        self._spectrum = Kept()
 
     def _grid(self) -> tuple[int, int]:
         if self.boundary != "zero":
@@ -93,7 +95,8 @@ class Blur(LinearOperator):
 
     def spectrum(self, like: Tensor) -> Tensor:
         """Transfer function in the precision of ``like``."""
-        return kernel_spectrum(constant_like(self.kernel, like, "kernel"), self._grid())
+        kernel = constant_like(self.kernel, like, "kernel")
+        return self._spectrum(self.kernel, kernel.dtype, lambda: kernel_spectrum(kernel, self._grid()))
 
     def _filter(self, x: Tensor, spectrum: Tensor) -> Tensor:
         grid = self._grid()

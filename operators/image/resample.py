@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..base import LinearOperator
+from ..kept import Kept
 from ..shapes import Constant, as_constant, check_precision, constant_like, image_axes
 from .blur import check_kernel, kernel_axes
 from .kernels import gaussian_kernel
@@ -93,10 +94,14 @@ class Downsampling(LinearOperator):
         self.in_shape = kernel_axes(kernel, image_shape, channels)
         self.out_shape = (self.in_shape[0], height // factor, width // factor)
         self.out_dtype = torch.float32
+        self._spectrum = Kept()
 
     def spectrum(self, like: Tensor) -> Tensor:
         """Transfer function of the filter, (1 | B, C | 1, H, W), both halves, in the precision of ``like``."""
         kernel = constant_like(self.kernel, like, "filter")
+        return self._spectrum(self.kernel, kernel.dtype, lambda: self._transformed(kernel))
+
+    def _transformed(self, kernel: Tensor) -> Tensor:
         h, w = kernel.shape[-2:]
         padded = F.pad(kernel, (0, self.image_shape[1] - w, 0, self.image_shape[0] - h))
         origin = (-(h // 2) - self.shift, -(w // 2) - self.shift)

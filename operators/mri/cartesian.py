@@ -8,6 +8,7 @@ from torch import Tensor
 from ..base import LinearOperator
 from ..doubts import Doubt, Variant
 from ..fourier.fft import fft2c, ifft2c
+from ..kept import Kept
 from ..shapes import Constant, as_constant, as_mask, check_batch, check_precision, constant_like
 from .centre import off_centre
 from .mistakes import map_mistakes
@@ -108,7 +109,7 @@ class MRI(LinearOperator):
         self.in_shape = (1, *image_shape)
         self.out_shape = (coils, *image_shape)
         self.out_dtype = torch.complex64
-        self._asked: tuple[Tensor, int, bool] | None = None
+        self._full = Kept()
 
     @property
     def measured(self) -> Tensor:
@@ -169,10 +170,7 @@ class MRI(LinearOperator):
 
     def _is_full(self) -> bool:
         """Whether everything is sampled, with the weight one; asked once for a mask, since a device is waited for."""
-        version = 0 if self.mask.is_inference() else self.mask._version
-        if self._asked is None or self._asked[0] is not self.mask or self._asked[1] != version:
-            self._asked = (self.mask, version, bool((self.mask == 1).all()))
-        return self._asked[2]
+        return self._full(self.mask, None, lambda: bool((self.mask == 1).all()))
 
     def A_dagger(self, y: Tensor, **options) -> Tensor:
         check_batch("y", y, self.out_shape, complex_data=True)

@@ -1,11 +1,11 @@
 """Weights of projections as weights of their spectra, as far as they are those of views."""
 
 import math
-from typing import Any
 
 from torch import Tensor
 
-from ..modes import constant, tracked
+from ..kept import Kept
+from ..modes import tracked
 
 __all__ = ["ViewWeights"]
 
@@ -21,14 +21,16 @@ class ViewWeights:
     """
 
     def __init__(self) -> None:
-        self._kept: Any = None
+        self._kept = Kept()
 
     def __call__(self, weights: Tensor, gain: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, bool] | None:
         channels, views, _ = shape
         if channels * math.prod(weights.shape[:-2]) != 1 or weights.is_inference() or tracked(weights):
             return None
-        if self._kept is None or self._kept[0] is not weights or self._kept[1] != weights._version:
+
+        def made() -> tuple[Tensor, bool]:
             each = weights.detach().double().expand(1, *shape)[0, 0]
-            samples = constant(lambda: (gain.reshape(views, -1) * each.mean(1, keepdim=True)).flatten())
-            self._kept = (weights, weights._version, (samples, bool((each == each[:, :1]).all())))
-        return self._kept[2]
+            samples = (gain.reshape(views, -1) * each.mean(1, keepdim=True)).flatten()
+            return samples, bool((each == each[:, :1]).all())
+
+        return self._kept(weights, None, made)

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import Radon
+from operators import NUFFT, Blur, Inpainting, Radon, gaussian_kernel, random_mask
 from operators.implicit import implicit_solve
-from operators.linalg import accurate, cg, cg_reports, column, default_rtol, dot, planned, power_norm
+from operators.linalg import accurate, cg, cg_reports, column, default_rtol, dot, planned, power_norm, rough_norms
 
 
 def systems(batch=3, n=8, *, complex_values=False, seed=0):
@@ -132,6 +132,27 @@ def test_power_norm_of_a_slow_spectrum():
     response = response[:, None] * response
     start = torch.randn(1, 64, 64, generator=torch.Generator().manual_seed(0))
     assert abs(power_norm(lambda v: torch.fft.ifft2(torch.fft.fft2(v) * response).real, start) - 1) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Blur(gaussian_kernel(3.0), (64, 64), boundary="zero"),
+        Blur(gaussian_kernel(1.6), (64, 64), boundary="valid"),
+        Inpainting(random_mask((64, 64), 0.5, seed=0)) @ Blur(gaussian_kernel(1.6), (64, 64)),
+        Radon(32, torch.arange(20) * (torch.pi / 20)),
+        NUFFT(torch.randn(2, 500, generator=torch.Generator().manual_seed(0)), (32, 32)),
+    ],
+    ids=["zeros", "valid", "masked", "projections", "samples"],
+)
+def test_a_rough_norm_is_a_thousandth_short_at_most(op):
+    with rough_norms():
+        rough = op.norm()
+    kind = torch.promote_types(op.in_dtype, torch.float64)
+    start = torch.randn(1, *op.in_shape, generator=torch.Generator().manual_seed(1), dtype=kind)
+    exact = power_norm(op.A_adjoint_A, start, max_iter=400, rtol=1e-13)
+    assert 0.999 * exact < rough <= exact * (1 + 1e-9)
+    assert abs(op.norm() / exact - 1) < 3e-5
 
 
 def test_what_rounding_does_not_allow_ends_at_the_least_residual():
