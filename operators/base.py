@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .implicit import implicit_solve, linear_map
-from .linalg import cg, cg_reports, column, default_rtol, power_norm
+from .linalg import cg, cg_reports, column, default_rtol, power_norms
 from .modes import anywhere, exact, is_trusted, largest, lasting, pull_back
 from .nonlinear import Operator
 from .shapes import check_batch, check_precision
@@ -188,12 +188,17 @@ class LinearOperator(Operator):
             return linear_map(y, solve, back, *(t for t in (*self.buffers(), *self.parameters()) if t.requires_grad))
 
     def norm(self) -> float:
-        """Largest singular value, in double precision, from a fixed image, half noise, half even."""
+        """Largest singular value, in double precision; of all samples, should A hold constants with a batch axis."""
+        return float(self.norms().max())
+
+    def norms(self) -> Tensor:
+        """Largest singular values by Lanczos steps from a fixed image, half noise, half even, (1 | B,): of each sample
+        where A holds constants with a batch axis."""
         kind = torch.complex128 if self.in_dtype.is_complex else torch.float64
         x = torch.randn(1, *self.in_shape, generator=torch.Generator().manual_seed(0), dtype=kind, device="cpu")
         with torch.no_grad():
             # even images are near the strongest of blurs and projections, which noise alone finds slowly
-            return power_norm(self.A_adjoint_A, 1 + x.to(self._device()))
+            return power_norms(self.A_adjoint_A, 1 + x.to(self._device()))
 
     # ---- names that others know
 

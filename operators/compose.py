@@ -164,6 +164,15 @@ class Scaled(Made):
     def solve_normal(self, b: Tensor, gamma: float | Tensor, **options) -> Tensor:
         return self.operator.solve_normal(b, gamma * abs(self.factor) ** 2, **options)
 
+    def preconditioner(self, gamma: Tensor) -> Callable[[Tensor], Tensor] | None:
+        return self.operator.preconditioner(gamma * abs(self.factor) ** 2)
+
+    def weighted_normal(self, x: Tensor, weights: Tensor) -> Tensor:
+        return abs(self.factor) ** 2 * self.operator.weighted_normal(x, weights)
+
+    def weighted_preconditioner(self, gamma: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor] | None:
+        return self.operator.weighted_preconditioner(gamma * abs(self.factor) ** 2, weights)
+
     def norm(self) -> float:
         return abs(self.factor) * self.operator.norm()
 

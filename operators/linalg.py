@@ -20,6 +20,7 @@ __all__ = [
     "dot",
     "planned",
     "power_norm",
+    "power_norms",
     "rough_norms",
 ]
 
@@ -247,13 +248,24 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float | Non
 
     They end where one more adds no more than ``rtol``, by default 1e-6, to its square. Infinite where that leaves the
     range of the precision.
-    The largest of the batch, should A hold constants with a batch axis. It approaches from below: as accurate as the
-    power iteration that its name remembers, in a fraction of the steps. Lanczos 1950, doi:10.6028/jres.045.026.
+    The largest of the batch, should A hold constants with a batch axis: :func:`power_norms` has each. It approaches
+    from below: as accurate as the power iteration that its name remembers, in a fraction of the steps. Lanczos 1950,
+    doi:10.6028/jres.045.026.
 
     >>> round(power_norm(lambda v: 9 * v, torch.ones(1, 2)), 4)
     3.0
     """
-    v, old, beta, top = x / column(dot(x, x).sqrt(), x), torch.zeros_like(x), torch.zeros(1, device="cpu"), 0.0
+    return float(power_norms(normal, x, max_iter=max_iter, rtol=rtol).max())
+
+
+def power_norms(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float | None = None) -> Tensor:
+    """:func:`power_norm` of each sample of the operator's constants, (1 | B,), in double precision.
+
+    >>> power_norms(lambda v: torch.tensor([[4.0], [9.0]]) * v, torch.ones(1, 2)).tolist()
+    [2.0, 3.0]
+    """
+    v, old, beta = x / column(dot(x, x).sqrt(), x), torch.zeros_like(x), torch.zeros(1, device="cpu")
+    top = torch.zeros(1, dtype=torch.float64, device=x.device)
     rtol = _news.get() if rtol is None else rtol
     diagonal: list[Tensor] = []
     off: list[Tensor] = []
@@ -262,19 +274,20 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float | Non
         alpha = dot(v, w)
         w = w - column(alpha, w) * v - column(beta, w) * old
         if not bool(torch.isfinite(alpha).all()):  # squares beyond the range of the precision
-            return float("inf")
+            return torch.full_like(top, float("inf"))
         diagonal.append(alpha.double())
         size = len(diagonal)
         small = torch.diag_embed(torch.stack(torch.broadcast_tensors(*diagonal), -1))
         if off:
             side = torch.stack(torch.broadcast_tensors(*off), -1)
             small = small + torch.diag_embed(side, 1) + torch.diag_embed(side, -1)
-        new = float(torch.linalg.eigvalsh(small).max())
+        new = torch.linalg.eigvalsh(small).amax(-1)
         beta = dot(w, w).sqrt()
-        # an exhausted Krylov space, or no news from one more step
-        if float(beta.max()) <= torch.finfo(beta.dtype).eps * new or (size > 2 and new - top <= rtol * new):
-            top = new
+        # an exhausted Krylov space, or no news from one more step, of each sample
+        done = (beta <= torch.finfo(beta.dtype).eps * new) | ((new - top <= rtol * new) & (size > 2))
+        top = new
+        if bool(done.all()):
             break
-        top, old, v = new, v, w / column(torch.where(beta > 0, beta, torch.ones_like(beta)), w)
+        old, v = v, w / column(torch.where(beta > 0, beta, torch.ones_like(beta)), w)
         off.append(beta.double())
-    return max(top, 0.0) ** 0.5
+    return top.clamp(min=0).sqrt()

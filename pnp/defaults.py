@@ -18,6 +18,7 @@ class Usual(NamedTuple):
             brightest values are beyond the range, which calibration takes from nearly all of an image.
         least: of the range, below which sigma does not fall where the data hold less than 0.3 of the image.
         most: the same where they hold a quarter and less.
+        slowest: the least share of an iteration that is made where the residual stalls.
     """
 
     levels: int
@@ -25,6 +26,7 @@ class Usual(NamedTuple):
     reach: float = 1.0
     least: float = 0.1
     most: float = 0.1
+    slowest: float = 1 / 16
 
 
 class Defaults:
@@ -33,6 +35,7 @@ class Defaults:
     stop: Stop
     annealing: int = 24  # iterations over which sigma falls
     usual: Stop = Stop()  # what ends a solve
+    share: float = 1.0  # of a step that is made; inner solves are as much more accurate
     fields: ClassVar[Mapping[str, Usual]] = {}  # for operators of a field, where they differ
 
     def __init_subclass__(cls, **named: Any) -> None:

@@ -62,7 +62,7 @@ class Fit:
         y: Tensor,
         *,
         unit: Tensor,
-        norm: float,
+        norm: Tensor,
         back: Tensor,
         limit: Tensor,
         floor: Tensor,

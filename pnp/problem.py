@@ -50,7 +50,7 @@ class Facts(NamedTuple):
     coverage: Tensor
     alive: Tensor
     no_mean: Tensor
-    norm: float
+    norm: Tensor
     strength: Tensor | None = None
     why: str = ""
 
@@ -200,6 +200,16 @@ def _within_range(size: float, dtype: torch.dtype) -> float:
     return size
 
 
+@torch.no_grad()
+def _norms(op: LinearOperator, gain: Tensor) -> Tensor:
+    """Norm of the operator, to a thousandth, of each sample where its constants have a batch axis, (B,)."""
+    with rough_norms():
+        largest = _within_range(op.norm(), gain.dtype)
+        if len(gain) == 1 or len(op.A(torch.zeros(1, *op.in_shape, dtype=op.in_dtype, device=gain.device))) == 1:
+            return torch.full_like(gain, largest)
+        return op.norms().to(gain)
+
+
 def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: bool = False) -> tuple[Facts, Tensor]:
     """The :class:`Facts` of data ``y`` of a likelihood with known noise, and a rough image to start from.
 
@@ -233,15 +243,14 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     start = rough_estimate(op, back, gain)
     if first is not None:
         back, start = op.A_adjoint(likelihood.as_data(y)), first + start
-    with rough_norms():
-        norm = _within_range(op.norm(), real)
+    norm = _norms(op, gain)
     if own_units and isinstance(calibration, str):
         coverage, units = torch.ones_like(gain), calibrate(start, None)
     else:
         coverage, units = data_coverage(few, like, gain), calibrate(start, calibration)
     facts = Facts(
         back=back, noise_std=noise, gain=gain, image_noise=noise / gain.sqrt(), calibration=units,
-        gamma_limit=torch.full_like(gain, _GAMMA_LIMIT / norm**2), coverage=coverage, alive=likelihood.alive(y),
+        gamma_limit=_GAMMA_LIMIT / norm**2, coverage=coverage, alive=likelihood.alive(y),
         no_mean=mean_is_lost(few, like, gain), norm=norm,
     )  # fmt: skip
     return facts, start

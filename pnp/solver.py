@@ -157,7 +157,7 @@ class Solver(Defaults, nn.Module):
         unit = facts.calibration.scale
         fit = Fit(
             likelihood, y, unit=unit, norm=facts.norm, back=facts.back, limit=facts.gamma_limit,
-            floor=1e-3 * unit * facts.gain.sqrt(), tolerance=self.stop.tolerance,
+            floor=1e-3 * unit * facts.gain.sqrt(), tolerance=self.stop.tolerance * self.share,
         )  # fmt: skip
         no_mean = facts.no_mean if bool(facts.no_mean.any()) else None
         prior = Prior(self.denoiser, facts.calibration, no_mean, self.op.support)
@@ -215,7 +215,7 @@ class Solver(Defaults, nn.Module):
         if settled and self.damps and self.expert is None:
             last = state.residual if state.step > self.settled else torch.full_like(residual, float("inf"))
             pace = torch.where(residual > last, state.pace.clamp(max=0.5), state.pace)
-            state, pace = patience(state, residual, pace)
+            state, pace = patience(state, residual, pace, self.of_field(self.op.field).slowest)
             if any(slow := [bool(damped)] if damped is not None else (pace < 1).tolist()):
                 new = blend(pace, state.values, new, slow if damped is None else None)
         return state._replace(step=state.step + 1, values=new, residual=residual, pace=pace)

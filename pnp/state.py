@@ -1,6 +1,5 @@
 """Where a solve stands, and how it is kept on disk."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,22 +13,25 @@ from .problem import Facts
 
 __all__ = ["State", "blend", "choose", "combined", "distance", "patience", "placed", "rebuilt", "sizes"]
 
-_PATIENCE, _FELL, _SLOWEST = 20, 0.9, 1 / 16
+_PATIENCE, _FELL = 20, 0.9
+_BRIGHT = 10.0  # units, of which nearly all of an image has less than two
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
 
 
 _AT_ONCE = 2**18  # values of a sample: volumes go in parts
 
 
-def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None) -> Tensor:
-    """Norm of each sample of ``v``, ``less`` another, in its unit, so that squares stay within range, (B,)."""
+def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None, most: float | None = None) -> Tensor:
+    """Norm of each sample of ``v``, ``less`` another, in its unit, so that squares stay within range, (B,); larger
+    values than ``most`` count as that."""
     v, less = _numbers(v), None if less is None else _numbers(less)
     if v.shape[1] > _AT_ONCE:
         both = [v] if less is None else [v, less]
         parts = zip(*(t.split(_AT_ONCE, 1) for t in both))
-        return torch.stack([sizes(p[0], unit, *p[1:]) for p in parts]).norm(dim=0)
+        return torch.stack([sizes(p[0], unit, *p[1:], most=most) for p in parts]).norm(dim=0)
     u = column(unit, v)
-    return torch.linalg.vector_norm(v / u if less is None else v.sub(less).div_(u), dim=1)
+    values = v / u if less is None else v.sub(less).div_(u)
+    return torch.linalg.vector_norm(values if most is None else values.clamp_(-most, most), dim=1)
 
 
 def _numbers(v: Tensor) -> Tensor:
@@ -39,11 +41,12 @@ def _numbers(v: Tensor) -> Tensor:
 
 
 def distance(old: tuple[Tensor, ...], new: tuple[Tensor, ...], unit: Tensor) -> Tensor:
-    """Change of the tensors ``new``, of which the first is the image, relative to that image's norm, (B,)."""
+    """Change of the tensors ``new``, of which the first is the image, relative to that image's norm, (B,), its values
+    cut at ten units: beside a source a hundred times as bright the rest of a sky would count for nothing."""
     change = sizes(new[0], unit, old[0])
     for a, b in zip(old[1:], new[1:], strict=True):
         change = torch.hypot(change, sizes(b, unit, a))
-    size = sizes(new[0], unit)
+    size = sizes(new[0], unit, most=_BRIGHT)
     return change / torch.where(size > 0, size, torch.ones_like(size))
 
 
@@ -231,9 +234,7 @@ class State(NamedTuple):
 def _sizes(state: State) -> dict[str, Tensor]:
     """What a state holds of each sample, (B,)."""
     own = {name: getattr(state, name) for name in ("residual", "pace", "lowest", "waited")}
-    facts = {
-        k: v for k, v in state.facts._asdict().items() if k not in ("back", "calibration", "norm", "strength", "why")
-    }
+    facts = {k: v for k, v in state.facts._asdict().items() if k not in ("back", "calibration", "strength", "why")}
     chosen = {} if state.facts.strength is None else {"strength": state.facts.strength}
     return own | facts | state.facts.calibration._asdict() | chosen
 
@@ -249,19 +250,18 @@ def _check_sizes(state: State) -> None:
             raise ValueError(f"kept: {name} holds NaN or infinite values")
     if state.facts.back.real.dtype != state.residual.dtype:
         raise ValueError(f"kept: back is of {state.facts.back.dtype}, but residual of {state.residual.dtype}")
-    for name, value in (("gain", state.facts.gain), ("scale", state.facts.calibration.scale)):
+    positive = {"gain": state.facts.gain, "norm": state.facts.norm, "scale": state.facts.calibration.scale}
+    for name, value in positive.items():
         if not bool((value > 0).all()):
             raise ValueError(f"kept: expected {name} > 0")
-    if not isinstance(state.facts.norm, float) or not 0 < state.facts.norm < math.inf:
-        raise ValueError(f"kept: expected norm as a positive number, got {state.facts.norm!r}")
 
 
-def patience(state: State, residual: Tensor, pace: Tensor) -> tuple[State, Tensor]:
+def patience(state: State, residual: Tensor, pace: Tensor, slowest: float) -> tuple[State, Tensor]:
     """The state with its count of iterations since the residual last fell by a tenth, and the pace of each sample,
-    halved where that were too many."""
+    halved where that were too many, down to the ``slowest``."""
     fell = residual < _FELL * state.lowest
     waited = torch.where(fell, torch.zeros_like(state.waited), state.waited + 1)
     stalled = waited >= _PATIENCE
-    pace = torch.where(stalled, (pace / 2).clamp_min(_SLOWEST), pace)
+    pace = torch.where(stalled, torch.minimum(pace, (pace / 2).clamp_min(slowest)), pace)
     lowest = torch.where(fell, residual.detach(), state.lowest)
     return state._replace(lowest=lowest, waited=torch.where(stalled, torch.zeros_like(waited), waited)), pace

@@ -85,7 +85,7 @@ class Blur(LinearOperator):
         if boundary == "valid":
             self.out_shape = (self.in_shape[0], *(n - k + 1 for n, k in zip(self.image_shape, full.shape[-2:])))
         self.out_dtype = torch.float32
-        self._spectrum = Kept()
+        self._spectrum = Kept(values=True)
 
     def _grid(self) -> tuple[int, int]:
         if self.boundary != "zero":

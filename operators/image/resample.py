@@ -94,7 +94,7 @@ class Downsampling(LinearOperator):
         self.in_shape = kernel_axes(kernel, image_shape, channels)
         self.out_shape = (self.in_shape[0], height // factor, width // factor)
         self.out_dtype = torch.float32
-        self._spectrum = Kept()
+        self._spectrum = Kept(values=True)
 
     def spectrum(self, like: Tensor) -> Tensor:
         """Transfer function of the filter, (1 | B, C | 1, H, W), both halves, in the precision of ``like``."""

@@ -10,6 +10,8 @@ __all__ = ["FARTHEST", "Curve", "search", "search_within"]
 _UP, _DOWN = (1.0, 2.0, 3.0), (-0.5, -1.0, -2.0, -3.0)  # logarithms to base two; weak priors come in smaller steps
 FARTHEST = 3.0
 _LEAST = 0.15  # a change of the logarithm that is not worth its iterations
+_MUCH = 0.1  # of the error: where a doubling promises more, the farthest strength is tried next
+_CERTAIN = 8.0  # deviations: gains of the second criterion by which this one decides
 
 
 class Curve(NamedTuple):
@@ -45,7 +47,7 @@ def search(criterion: Any, like: Tensor) -> Curve:
 
 def search_within(criterion: Any, like: Tensor) -> Curve:
     """Both sides of strength one, as far as ``criterion.affords`` it: a doubling, then a halving, half of either where
-    the whole is not better, and on where it is."""
+    the whole is not better, and on where it is, to the farthest strength where a doubling is much better."""
     best, value, doubt = (torch.zeros_like(like) for _ in range(3))
     tried, values, noises = [best], [value], [doubt]
     t, half = torch.ones_like(like), torch.zeros_like(like, dtype=torch.bool)
@@ -60,7 +62,8 @@ def search_within(criterion: Any, like: Tensor) -> Curve:
         onward = better & ~half & (t.abs() < FARTHEST)
         turned = going & ~better & half & (t > 0)
         halved = going & ~better & (t.abs() == 1)
-        t = torch.where(halved, t / 2, torch.where(turned, -torch.ones_like(t), t + t.sign()))
+        further = torch.where((t == 1) & (now < -_MUCH), torch.full_like(t, FARTHEST), t + t.sign())
+        t = torch.where(halved, t / 2, torch.where(turned, -torch.ones_like(t), further))
         going, half = halved | ((onward | turned) & criterion.affords(t)), halved
     return _decided(criterion, (tried, values, noises), (best, value, doubt))
 
@@ -73,9 +76,30 @@ def _decided(criterion: Any, tried: tuple[list[Tensor], ...], lowest: tuple[Tens
     trust = _trust(value, doubt)
     if bool((chosen * trust != 0).any()) and (second := criterion.confirm(best)) is not None:
         trust = trust * _trust(*second)
+        far = torch.where(value < -_MUCH, t.amax(0), best)
+        chosen, trust = _certain(criterion, (best, *second), far, (chosen, trust))
     chosen = chosen * trust
     chosen = torch.where(chosen.abs() < _LEAST, torch.zeros_like(chosen), chosen)
     return Curve(t, v, n, chosen, criterion.calls)
+
+
+def _certain(
+    criterion: Any, confirmed: tuple[Tensor, Tensor, Tensor], far: Tensor, decided: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Choice and trust, by the second criterion where that is certain of a strength and still lower at a tried ``far``
+    beyond it: data that are simulated from an image much too rough ask for strengths that are too low."""
+    (best, value, noise), (chosen, trust) = confirmed, decided
+    certain = (best > 0) & (far > best) & (value < -_CERTAIN * noise)
+    if not bool(certain.any()):
+        return decided
+    farther, doubt = criterion.confirm(torch.where(certain, far, best))
+    certain = certain & (farther < value)
+    best, far = (torch.where(certain, a, b) for a, b in ((best, 1.0), (far, 2.0)))
+    slope = value / best
+    bend = ((farther / far - slope) / (far - best)).clamp_min(torch.finfo(value.dtype).tiny)
+    vertex = (best - slope / bend) / 2  # of the parabola through zero and both
+    vertex = torch.minimum(torch.maximum(vertex, (best + far) / 2), far)
+    return torch.where(certain, vertex, chosen), torch.where(certain, _trust(farther, doubt), trust)
 
 
 def _trust(value: Tensor, noise: Tensor) -> Tensor:

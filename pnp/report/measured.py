@@ -92,8 +92,8 @@ def measure(problem: Problem, ratio: Tensor, rest: Tensor, taken: Tensor, *, giv
     known = likelihood.op.measured
     holes = 0.0 if known is None else float((y == 0)[known.expand_as(y)].double().mean())
     return Measured(
-        values, math.sqrt(max(0.0, 1 - unknowns / count)), estimate, correlations(scaled, taken), repeated(y), holes,
-        scaled if len(scaled) == 1 else scaled[:1].clone(),
+        values, math.sqrt(max(0.0, 1 - unknowns / count)), estimate, correlations(scaled, taken), repeated(y, known),
+        holes, scaled if len(scaled) == 1 else scaled[:1].clone(),
     )  # fmt: skip
 
 
@@ -163,10 +163,12 @@ def _in_parts(rest: Tensor, taken: Tensor, axis: int) -> Iterator[tuple[Tensor, 
     return zip(rest.split(size, across), taken.split(size, across))
 
 
-def repeated(y: Tensor) -> int:
+def repeated(y: Tensor, known: Tensor | None = None) -> int:
     """How many values of the first sample that has some are exactly at their largest, or lowest, as often as chance
-    does not make them; of data in steps, more than ten times as often as at the next step."""
-    for one in y:
+    does not make them; of data in steps, more than ten times as often as at the next step. Zeros, and what is not
+    ``known``, (1 | B, ...), do not count."""
+    for b, one in enumerate(y):
+        one = one if known is None else one.masked_fill(~known[b % len(known)].expand_as(one), 0)
         values = (torch.view_as_real(one.resolve_conj()) if one.is_complex() else one).flatten().split(_AT_ONCE)
         if sum(int((v != 0).sum()) for v in values) < 64:
             continue

@@ -72,6 +72,10 @@ class Damped(Wrapped):
             raise ValueError(f"share: expected a number above 0 and up to 1, got {share!r}")
         self.share = float(share)
 
+    def of_field(self, field: str) -> Usual:  # pyright: ignore[reportIncompatibleMethodOverride]
+        usual = self.solver.of_field(field)
+        return usual._replace(slowest=min(1.0, usual.slowest / self.share))  # small shares do not stall, they are slow
+
     def init(self, p: Problem) -> Any:
         return self.solver.init(p)
 
@@ -80,6 +84,10 @@ class Damped(Wrapped):
 
     def point(self, p: Problem, s: Any, at: Level) -> tuple[Tensor, ...]:
         return self.solver.point(p, s, at)
+
+    def moved(self, p: Problem, old: Any, new: Any, at: Level) -> Tensor:
+        """That of a whole step."""
+        return super().moved(p, old, new, at) / self.share
 
 
 class Iterate(NamedTuple):

@@ -79,11 +79,11 @@ class PnPADMM(Solver):
 
     annealing, first = 8, 0.35
     usual = Stop(tolerance=0.012)  # on average more iterations gain nothing
-    # aliases of a part of the spectrum stay where sigma falls fast; the norm of a sky is that of its brightest sources,
-    # which are far above the range of nearly all pixels, and most of it is empty
+    # aliases of a part of the spectrum stay where sigma falls fast; the brightest sources of a sky are far above the
+    # range of nearly all pixels, and grow steadily, at a residual that stays; most of it is empty
     fields: ClassVar = {
         "mri": Usual(16, Stop(tolerance=0.009), most=0.2),
-        "radio": Usual(16, Stop(tolerance=0.005), reach=10.0, least=0.04, most=0.04),
+        "radio": Usual(16, Stop(tolerance=0.005), reach=10.0, least=0.04, most=0.04, slowest=0.5),
     }
 
     def init(self, p: Problem) -> Iterate:

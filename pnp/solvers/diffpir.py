@@ -49,7 +49,6 @@ class DiffPIR(Solver):
     torch.Size([3, 1, 1, 4, 4])
     """
 
-    damps = False
     settles = False
 
     def __init__(self, op: Any, denoiser: Any = None, *, zeta: float = 0.3, seed: int = 0, **others: Any) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linalg import column
+from operators.linalg import column, rough_norms
 
 from ..fit import Fit
 from ..levels import Level
@@ -18,19 +18,25 @@ __all__ = ["PnPMass"]
 
 
 class Iterate(NamedTuple):
-    """The answer."""
+    """The answer, and the norm of A, (B,)."""
 
     x: Tensor
+    size: Tensor
 
 
 class PnPMass(Solver):
     r"""Steps after which the noise that reaches the denoiser is white, however uneven that of the data.
 
-    .. math:: x \leftarrow D_s\big(x + s\, A^* S^{-1/2} (y - A x)\big), \qquad s \le \min \sqrt S / \|A\|^2
+    .. math:: x \leftarrow D_s\big(x + \tfrac{s}{\|A\|} A^* S^{-1/2} (y - A x)\big), \qquad
+        s \le \min \sqrt S / \|A\|
 
-    S the variances of the data. Where :math:`A^* A \approx I` (Kaiser-Squires) the noise of the step is white with
-    deviation s, which is what denoisers are trained for. The fixed point weighs noisy data more than maximum
-    likelihood does. Arguments are those of :class:`pnp.PnPADMM`; ``noise_std`` of the data's shape.
+    S the variances of the data. Where :math:`A^* A \approx \|A\|^2 I` (Kaiser-Squires) the noise of the step is white
+    with deviation s, which is what denoisers are trained for; elsewhere it is not. The fixed point weighs noisy data
+    more than maximum likelihood does. Arguments are those of :class:`pnp.PnPADMM`; ``noise_std`` of the data's shape.
+
+    Raises:
+        TypeError: data that are not Gaussian, or counted otherwise (:class:`pnp.Huber`, :class:`pnp.Ball`), or an
+            operator that is not linear. ValueError: no noise, whose deviations are divided by.
 
     PnPMass, arXiv:2603.22006.
 
@@ -45,18 +51,23 @@ class PnPMass(Solver):
 
     def init(self, p: Problem) -> Iterate:
         likelihood = p.fit.likelihood
-        if not isinstance(likelihood, Gaussian) or not isinstance(likelihood.op, LinearOperator):
-            raise TypeError("PnPMass: needs Gaussian data of a linear operator")
-        return Iterate(p.start)
+        if type(likelihood) is not Gaussian or not isinstance(likelihood.op, LinearOperator):
+            told = f"got {type(likelihood).__name__} of {type(likelihood.op).__name__}"
+            raise TypeError(f"PnPMass: needs Gaussian data of a linear operator, {told}")
+        if not bool((likelihood.deviation(p.fit.y) > 0).all()):
+            raise ValueError("noise_std: PnPMass divides by it, expected values > 0")
+        raw: Any = likelihood.measured
+        with rough_norms():
+            return Iterate(p.start, torch.full_like(p.unit, raw.norm()))
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         likelihood: Gaussian = p.fit.likelihood  # pyright: ignore[reportAssignmentType]
         raw: Any = likelihood.measured
         std = likelihood.deviation(p.fit.y)
         white = (p.fit.y - likelihood.op.A(s.x)) / column(likelihood.noise_std, p.fit.y)
-        longest = std.expand(len(s.x), *std.shape[1:]).flatten(1).amin(1) / raw.norm() ** 2
+        longest = std.expand(len(s.x), *std.shape[1:]).flatten(1).amin(1) / s.size
         level = torch.minimum(at.sigma, longest)
-        return Iterate(p.prior(s.x + column(level, s.x) * raw.A_adjoint(white), level))
+        return Iterate(p.prior(s.x + column(level / s.size, s.x) * raw.A_adjoint(white), level), s.size)
 
     def limit(self, fit: Fit) -> Tensor:
         return fit.longest()

@@ -11,8 +11,12 @@ from ..fit import Fit
 from ..levels import Level
 from ..problem import Facts, Problem, end_of_prox
 from ..solver import Solver
+from ..state import blend
 
 __all__ = ["PnPFISTA", "PnPPGD"]
+
+_PLAIN = 1.7  # the momentum's number is less after a step without momentum
+_SLOWEST = 1 / 16
 
 
 class Iterate(NamedTuple):
@@ -53,12 +57,14 @@ class PnPPGD(Solver):
 
 
 class Ahead(NamedTuple):
-    """The answer, the point beyond it, the momentum's number of each sample, how far the last step led."""
+    """The answer, the point beyond it, the momentum's number of each sample, how far the last step led, and the share
+    of a step that is made."""
 
     x: Tensor
     ahead: Tensor
     t: Tensor
     size: Tensor
+    pace: Tensor
 
 
 class PnPFISTA(PnPPGD):
@@ -70,8 +76,9 @@ class PnPFISTA(PnPPGD):
         t_{k+1} = \tfrac12 + \sqrt{\tfrac14 + t_k^2}
 
     t is 1 again for samples with :math:`\langle z_k - x_{k+1},\, x_{k+1} - x_k \rangle > 0`, or whose step
-    :math:`\|x_{k+1} - z_k\|` has grown, as it does where a denoiser is not a proximal map. Fixed points and arguments
-    are those of :class:`pnp.PnPPGD`.
+    :math:`\|x_{k+1} - z_k\|` has grown, as it does where a denoiser is not a proximal map. Where it grows without
+    momentum, half a step is made from then on, or half of that, down to a sixteenth. Fixed points and arguments are
+    those of :class:`pnp.PnPPGD`.
 
     Beck, Teboulle 2009, doi:10.1137/080716542; O'Donoghue, Candes 2015, doi:10.1007/s10208-013-9150-3; with
     denoisers: Kamilov, Mansour, Wohlberg 2017, doi:10.1109/LSP.2017.2763583.
@@ -83,19 +90,27 @@ class PnPFISTA(PnPPGD):
     'converged'
     """
 
-    damps = False  # momentum moves in waves
+    damps = False  # momentum moves in waves: it knows by itself which growth is not of these
 
     def init(self, p: Problem) -> Ahead:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Ahead(p.start, p.start, torch.ones_like(p.unit), torch.full_like(p.unit, float("inf")))
+        ones = torch.ones_like(p.unit)
+        return Ahead(p.start, p.start, ones, float("inf") * ones, ones)
 
     def step(self, p: Problem, s: Ahead, at: Level) -> Ahead:  # pyright: ignore[reportIncompatibleMethodOverride]
         x = p.prior(s.ahead - column(at.tau, s.x) * p.fit.gradient(s.ahead), at.sigma)
         unit = column(p.unit, x)
         uphill = dot((s.ahead - x) / unit, (x - s.x) / unit) > 0
         size = dot((s.ahead - x) / unit, (s.ahead - x) / unit)
-        t = torch.where(uphill | (size > s.size), torch.ones_like(s.t), s.t)
+        grown = size > s.size
+        expands = grown & (s.t < _PLAIN) & (at.step >= self.settled)
+        pace = torch.where(expands, (s.pace / 2).clamp_min(_SLOWEST), s.pace)
+        x = blend(pace, s.ahead, x)
+        t = torch.where(uphill | grown, torch.ones_like(s.t), s.t)
         after = 0.5 + (0.25 + t**2).sqrt()
-        return Ahead(x, x + column((t - 1) / after, x) * (x - s.x), after, size)
+        return Ahead(x, x + column((t - 1) / after, x) * (x - s.x), after, size, pace)
+
+    def moved(self, p: Problem, old: Ahead, new: Ahead, at: Level) -> Tensor:
+        return super().moved(p, old, new, at) / new.pace
 
     def point(self, p: Problem, s: Ahead, at: Level) -> tuple[Tensor, ...]:
         return s.x, s.ahead

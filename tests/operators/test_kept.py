@@ -30,7 +30,7 @@ def x():
 
 
 @pytest.mark.parametrize("make", OPERATORS.values(), ids=OPERATORS)
-@pytest.mark.parametrize("how", ["in place", "replaced", "its memory"])
+@pytest.mark.parametrize("how", ["in place", "replaced", "its memory", "through data", "through numpy"])
 def test_a_changed_kernel_is_used(make, how, x):
     op = make(old())
     before = op(x)
@@ -38,8 +38,12 @@ def test_a_changed_kernel_is_used(make, how, x):
         op.kernel.copy_(NEW)
     elif how == "replaced":
         op.kernel = NEW.clone()[None, None]
-    else:
+    elif how == "its memory":
         op.kernel.data = NEW.clone()[None, None]
+    elif how == "through data":
+        op.kernel.data.copy_(NEW)
+    else:
+        op.kernel.numpy()[...] = NEW.numpy()
     assert not torch.allclose(op(x), before)
     torch.testing.assert_close(op(x), make(NEW)(x), rtol=0, atol=0)
 

@@ -223,6 +223,28 @@ def test_a_search_within_a_budget_tries_both_sides_and_half_ways():
     assert search_within(poor, one).t.tolist() == [[0.0]]
 
 
+def test_a_second_criterion_that_is_certain_leads_beyond_the_first():
+    class Certain(Criterion):
+        calls = 0
+
+        def __init__(self, much, noise):
+            self.much, self.noise = much, noise
+
+        def __call__(self, t, half=None):  # lowest near 2, and no lower beyond it
+            return torch.where(t == 1, -self.much, (t - 1) ** 2), torch.full_like(t, 1e-6)
+
+        def confirm(self, t):  # lowest at 2^2.5
+            return (t - 2.5) ** 2 - 2.5**2, self.noise
+
+    like = torch.zeros(4, dtype=torch.float64)
+    much = torch.tensor([0.2, 0.05, 0.2, 0.2], dtype=torch.float64)
+    noise = torch.tensor([0.1, 0.1, 1.0, 0.1], dtype=torch.float64)
+    found = search_within(Certain(much, noise), like)
+    assert found.t[2].tolist() == [3.0, 2.0, 3.0, 3.0]  # a doubling that is much better leads to the farthest
+    assert found.chosen[0] == pytest.approx(2.5, abs=0.01)
+    assert float(found.chosen[1]) < 1.2 and float(found.chosen[2]) < 1.2  # no great gain, or a doubtful one
+
+
 def quadratic(best, noise=0.0, steep=1.0):
     class Quadratic(Criterion):
         calls = 0
