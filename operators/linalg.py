@@ -261,8 +261,8 @@ def power_norm(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float | Non
 def power_norms(normal: Map, x: Tensor, *, max_iter: int = 100, rtol: float | None = None) -> Tensor:
     """:func:`power_norm` of each sample of the operator's constants, (1 | B,), in double precision.
 
-    >>> power_norms(lambda v: torch.tensor([[4.0], [9.0]]) * v, torch.ones(1, 2)).tolist()
-    [2.0, 3.0]
+    >>> power_norms(lambda v: torch.tensor([[4.0], [9.0]]) * v, torch.ones(1, 2).double())
+    tensor([2.0000, 3.0000], dtype=torch.float64)
     """
     v, old, beta = x / column(dot(x, x).sqrt(), x), torch.zeros_like(x), torch.zeros(1, device="cpu")
     top = torch.zeros(1, dtype=torch.float64, device=x.device)
