@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from denoisers.evaluation.precision import uneven
 from operators.linalg import column
 
 from .calibration import Calibration
@@ -14,24 +15,22 @@ from .problem import Facts
 __all__ = ["State", "blend", "choose", "combined", "distance", "patience", "placed", "rebuilt", "sizes"]
 
 _PATIENCE, _FELL = 20, 0.9
-_BRIGHT = 10.0  # units, of which nearly all of an image has less than two
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
 
 
 _AT_ONCE = 2**18  # values of a sample: volumes go in parts
 
 
-def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None, most: float | None = None) -> Tensor:
-    """Norm of each sample of ``v``, ``less`` another, in its unit, so that squares stay within range, (B,); larger
-    values than ``most`` count as that."""
+def sizes(v: Tensor, unit: Tensor, less: Tensor | None = None, order: int = 2) -> Tensor:
+    """Norm of each sample of ``v``, ``less`` another, in its unit, so that squares stay within range, (B,)."""
     v, less = _numbers(v), None if less is None else _numbers(less)
     if v.shape[1] > _AT_ONCE:
         both = [v] if less is None else [v, less]
         parts = zip(*(t.split(_AT_ONCE, 1) for t in both))
-        return torch.stack([sizes(p[0], unit, *p[1:], most=most) for p in parts]).norm(dim=0)
+        each = [sizes(p[0], unit, *p[1:], order=order) for p in parts]
+        return torch.linalg.vector_norm(torch.stack(each), order, dim=0)
     u = column(unit, v)
-    values = v / u if less is None else v.sub(less).div_(u)
-    return torch.linalg.vector_norm(values if most is None else values.clamp_(-most, most), dim=1)
+    return torch.linalg.vector_norm(v / u if less is None else v.sub(less).div_(u), order, dim=1)
 
 
 def _numbers(v: Tensor) -> Tensor:
@@ -41,12 +40,14 @@ def _numbers(v: Tensor) -> Tensor:
 
 
 def distance(old: tuple[Tensor, ...], new: tuple[Tensor, ...], unit: Tensor) -> Tensor:
-    """Change of the tensors ``new``, of which the first is the image, relative to that image's norm, (B,), its values
-    cut at ten units: beside a source a hundred times as bright the rest of a sky would count for nothing."""
+    r"""Change of the tensors ``new``, of which the first is the image, relative to that image's norm, (B,), or to
+    :math:`6 \|x\|_1 / \sqrt N`, as far as a fifth of it, where that is less: beside a source a hundred times as bright
+    the rest of a sky would count for nothing."""
     change = sizes(new[0], unit, old[0])
     for a, b in zip(old[1:], new[1:], strict=True):
         change = torch.hypot(change, sizes(b, unit, a))
-    size = sizes(new[0], unit, most=_BRIGHT)
+    even = sizes(new[0], unit, order=1) / (new[0][0].numel() * (2 if new[0].is_complex() else 1)) ** 0.5
+    size = uneven(sizes(new[0], unit), even)
     return change / torch.where(size > 0, size, torch.ones_like(size))
 
 

@@ -22,9 +22,9 @@ class Stop:
 
     Attributes:
         tolerance: relative fixed-point residual, :math:`\sqrt{\|\Delta x\|^2 + \|\Delta u\|^2} / \|x\|` from one
-            iteration to the next, below which a sample has converged (not before the schedule's end); of
-            :math:`\|x\|`, values beyond ten times the range of nearly all pixels count as that. Methods whose own is
-            another have it where no ``Stop`` is given.
+            iteration to the next, below which a sample has converged (not before the schedule's end); where
+            few values are far above all others, of :math:`6 \|x\|_1 / \sqrt N`, as far as a fifth of :math:`\|x\|`,
+            in place of that. Methods whose own is another have it where no ``Stop`` is given.
         max_iter: number of iterations.
         growth: a sample diverges when its norm exceeds this multiple of the first iterate's, and of A* y over the gain.
     """

@@ -6,8 +6,11 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import torch
+from torch import Tensor
 
-__all__ = ["full_precision", "has_bfloat16", "products_in", "rounded", "tolerated", "wants_full_precision"]
+__all__ = ["full_precision", "has_bfloat16", "products_in", "rounded", "tolerated", "uneven", "wants_full_precision"]
+
+_UNEVEN, _LEAST = 6.0, 0.2  # root mean square over mean of photographs is 1.2
 
 _TOLERATED: ContextVar[float] = ContextVar("tolerated", default=math.inf)
 
@@ -28,8 +31,9 @@ def has_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def rounded(error: float) -> Iterator[None]:
-    """Denoisers whose precision is ``"auto"`` may round an image by ``error`` of its norm inside, not at all where that
-    is 0. Solvers ask for it once sigma stays as it is: more would keep their iterates from settling.
+    """Denoisers whose precision is ``"auto"`` may round an image by ``error`` of its norm inside, or of less
+    where few values make up that norm (:func:`uneven`), not at all where ``error`` is 0. Solvers ask for it once sigma
+    stays as it is: more would keep their iterates from settling.
 
     >>> with rounded(1e-3):
     ...     tolerated(), wants_full_precision()
@@ -40,6 +44,16 @@ def rounded(error: float) -> Iterator[None]:
         yield
     finally:
         _TOLERATED.reset(token)
+
+
+def uneven(square: Tensor, mean: Tensor) -> Tensor:
+    """What changes of an image are relative to: its root mean ``square``, (B,), or six times the ``mean`` of its
+    magnitude, down to a fifth of the former, where few values are far above all others.
+
+    >>> uneven(torch.tensor([1.0, 1.0, 1.0]), torch.tensor([0.8, 0.1, 0.01])).tolist()
+    [1.0, 0.6000000238418579, 0.20000000298023224]
+    """
+    return torch.minimum(square, torch.maximum(_UNEVEN * mean, _LEAST * square))
 
 
 def full_precision(wanted: bool = True) -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..base import Denoiser, check_images, sigma_column
-from ..evaluation.precision import has_bfloat16, products_in, tolerated, wants_full_precision
+from ..evaluation.precision import has_bfloat16, products_in, tolerated, uneven, wants_full_precision
 from ..evaluation.residual import joined, joins
 from ..evaluation.tiles import reflect_to, run_in_tiles
 from ..modes import channels_last, is_plain
@@ -185,7 +185,8 @@ class DRUNetDenoiser(Denoiser):
             return [True] * len(x)
         if x.device.type != "cpu":  # to look is to wait
             return [False] * len(x)
-        return (self._excess() * rounding(x, level) <= tolerated() * x.square().mean((1, 2, 3)).sqrt()).tolist()
+        size = uneven(x.square().mean((1, 2, 3)).sqrt(), x.abs().mean((1, 2, 3)))
+        return (self._excess() * rounding(x, level) <= tolerated() * size).tolist()
 
     def _excess(self) -> float:
         """How many times as far as :func:`rounding` says bfloat16 moves an image, at least once: other weights than the
