@@ -201,7 +201,7 @@ def _within_range(size: float, dtype: torch.dtype) -> float:
 
 
 @torch.no_grad()
-def _norms(op: LinearOperator, gain: Tensor) -> Tensor:
+def sample_norms(op: LinearOperator, gain: Tensor) -> Tensor:
     """Norm of the operator, to a thousandth, of each sample where its constants have a batch axis, (B,)."""
     with rough_norms():
         largest = _within_range(op.norm(), gain.dtype)
@@ -243,7 +243,7 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     start = rough_estimate(op, back, gain)
     if first is not None:
         back, start = op.A_adjoint(likelihood.as_data(y)), first + start
-    norm = _norms(op, gain)
+    norm = sample_norms(op, gain)
     if own_units and isinstance(calibration, str):
         coverage, units = torch.ones_like(gain), calibrate(start, None)
     else:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare", "described", "read_saved", "replay", "save", "saved_card"]
 
-_FORMAT = 1
+_FORMAT = 2  # 1 had one norm for all samples
 _PARTS = {"likelihood.op": "operator", "likelihood": "likelihood", "denoiser": "denoiser", "y": "data", "x0": "x0"}
 
 
@@ -141,8 +141,8 @@ def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     card = saved_card(path)
     if card is None:
         raise ValueError(f"path: {path} is not a saved solve, or damaged")
-    if card.get("format") != _FORMAT:
-        raise ValueError(f"path: {path} has the format {card.get('format')}, expected {_FORMAT}")
+    if (found := card.get("format")) != _FORMAT:
+        raise ValueError(f"path: {path} has the format {found}, expected {_FORMAT}; another version wrote it")
     try:
         kept = _unpacked(card["tree"], load_file(path))
         _check_kept(kept)

@@ -12,7 +12,7 @@ from operators.linalg import column
 from .calibration import Calibration
 from .problem import Facts
 
-__all__ = ["State", "blend", "choose", "combined", "distance", "patience", "placed", "rebuilt", "sizes"]
+__all__ = ["State", "blend", "choose", "combined", "distance", "latest", "patience", "placed", "rebuilt", "sizes"]
 
 _PATIENCE, _FELL = 20, 0.9
 T = TypeVar("T")  # tensors in tuples, named or not, nested or not
@@ -80,6 +80,11 @@ def blend(share: Tensor, old: T, new: T, known: list[bool] | None = None) -> T:
         return part if known and all(known) else torch.where(s < 1, part, b)
 
     return _each(between, old, new)
+
+
+def latest(tree: T, new: T) -> T:
+    """``tree`` with the numbers of each sample, (B,), of ``new``: counters and sizes, which no share is made of."""
+    return _each(lambda a, b: b if b.ndim < 2 else a, tree, new)
 
 
 def combined(weights: Tensor, trees: tuple[T, ...]) -> T:

@@ -12,7 +12,7 @@ from ..fit import Fit
 from ..levels import Level
 from ..problem import Facts, Problem
 from ..solver import Solver
-from ..state import blend, choose, combined
+from ..state import blend, choose, combined, latest
 
 __all__ = ["Anderson", "Damped"]
 
@@ -29,7 +29,7 @@ class Wrapped(Solver):
         self.strength, self.stop = solver.strength, solver.stop
         self.calibration, self.expert = solver.calibration, solver.expert
         self.annealing, self.first, self.training = solver.annealing, solver.first, False
-        self.settles = solver.settles
+        self.settles, self.share = solver.settles, solver.share
 
     def of_field(self, field: str) -> Usual:  # pyright: ignore[reportIncompatibleMethodOverride] # of the one inside
         return self.solver.of_field(field)
@@ -39,6 +39,10 @@ class Wrapped(Solver):
 
     def end(self, facts: Facts) -> tuple[Tensor | float, Tensor | float]:
         return self.solver.end(facts)
+
+    def moved(self, p: Problem, old: Any, new: Any, at: Level) -> Tensor:
+        """That of a whole step."""
+        return super().moved(p, old, new, at) / self.share
 
     def with_op(self, op: Any) -> "Wrapped":
         other = copy.copy(self)
@@ -70,24 +74,22 @@ class Damped(Wrapped):
         super().__init__(solver)
         if not 0 < share <= 1:
             raise ValueError(f"share: expected a number above 0 and up to 1, got {share!r}")
-        self.share = float(share)
+        self.own = float(share)
+        self.share = self.own * solver.share
 
     def of_field(self, field: str) -> Usual:  # pyright: ignore[reportIncompatibleMethodOverride]
         usual = self.solver.of_field(field)
-        return usual._replace(slowest=min(1.0, usual.slowest / self.share))  # small shares do not stall, they are slow
+        return usual._replace(slowest=min(1.0, usual.slowest / self.own))  # small shares do not stall, they are slow
 
     def init(self, p: Problem) -> Any:
         return self.solver.init(p)
 
     def step(self, p: Problem, s: Any, at: Level) -> Any:
-        return blend(torch.full_like(p.unit, self.share), s, self.solver.step(p, s, at))
+        new = self.solver.step(p, s, at)
+        return latest(blend(torch.full_like(p.unit, self.own), s, new), new)
 
     def point(self, p: Problem, s: Any, at: Level) -> tuple[Tensor, ...]:
         return self.solver.point(p, s, at)
-
-    def moved(self, p: Problem, old: Any, new: Any, at: Level) -> Tensor:
-        """That of a whole step."""
-        return super().moved(p, old, new, at) / self.share
 
 
 class Iterate(NamedTuple):

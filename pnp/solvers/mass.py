@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator
-from operators.linalg import column, rough_norms
+from operators.linalg import column
 
 from ..fit import Fit
 from ..levels import Level
 from ..likelihood import Gaussian
-from ..problem import Facts, Problem, last_level
+from ..problem import Facts, Problem, last_level, sample_norms
 from ..solver import Solver
 
 __all__ = ["PnPMass"]
@@ -57,8 +57,7 @@ class PnPMass(Solver):
         if not bool((likelihood.deviation(p.fit.y) > 0).all()):
             raise ValueError("noise_std: PnPMass divides by it, expected values > 0")
         raw: Any = likelihood.measured
-        with rough_norms():
-            return Iterate(p.start, torch.full_like(p.unit, raw.norm()))
+        return Iterate(p.start, sample_norms(raw, p.unit))
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         likelihood: Gaussian = p.fit.likelihood  # pyright: ignore[reportAssignmentType]

@@ -22,6 +22,7 @@ from pnp import (
     Anderson,
     Damped,
     DiffPIR,
+    Expert,
     PnPADMM,
     PnPFISTA,
     PnPHQS,
@@ -84,6 +85,54 @@ def test_small_shares_do_not_end_sooner(share, around):
     assert result.reason == "converged"
     far = ((result.x - exact).norm() / exact.norm()).item()
     assert far < 3 * ((plain(y) - exact).norm() / exact.norm()).item() + 1e-3
+
+
+def test_shares_within_shares_count_and_accelerated_ones_stay_finite():
+    op = Inpainting(random_mask((32, 32), 0.5, seed=0)) @ Blur(gaussian_kernel(1.0), (32, 32))
+    y, stop = op(photograph()), Stop(1e-3, 3000)
+
+    def plain(tolerance):
+        return PnPHQS(op, lambda x, sigma: x / (1 + sigma), noise_std=0.02, stop=Stop(tolerance, 4000))
+
+    exact, usual = plain(1e-7)(y), plain(1e-3)
+    error = ((usual(y) - exact).norm() / exact.norm()).item()
+    for solver in (Damped(Damped(usual, 0.3), 0.3), Anderson(Damped(usual, 0.05)), Damped(Anderson(usual), 0.05)):
+        result = solver.solve(y)
+        assert result.reason == "converged"
+        assert ((result.x - exact).norm() / exact.norm()).item() < 3 * error + 2e-3
+    wild = Damped(PnPFISTA(op, expanding(1.05), noise_std=0.05, calibration=None, stop=stop)).solve(y)
+    assert float(wild.x.abs().max()) < 3 and bool(wild.state.values.size.isfinite().all())
+
+
+@pytest.mark.parametrize("scale", [255.0, 2e4])
+@pytest.mark.parametrize("method", [PnPADMM, PnPHQS, PnPFISTA])
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.filterwarnings("ignore:.*calibration:RuntimeWarning")
+def test_large_intensities_end_as_others_do(method, scale, by_hand):
+    op = Blur(gaussian_kernel(1.0), (32, 32))
+    y = op(photograph()) + 0.02 * torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def solved(unit):
+        expert = {"expert": Expert(rho=(0.05 * unit) ** -2, sigma=0.05 * unit), "calibration": None}
+        levels = expert if by_hand else {}
+        return method(op, even, noise_std=0.02 * unit, **levels).solve(unit * y)
+
+    def even(x, sigma):
+        return x - 0.2 * (x - x.mean((-2, -1), keepdim=True))
+
+    one, many = solved(1.0), solved(scale)
+    assert one.reason == many.reason == "converged" and abs(len(one.history) - len(many.history)) <= 1
+    torch.testing.assert_close(many.x / scale, one.x, rtol=1e-3, atol=1e-3)
+
+
+def test_whitening_of_constants_of_each_sample():
+    kernels = torch.stack((gaussian_kernel(1.0), 2 * gaussian_kernel(1.0)))[:, None]
+    x = torch.cat((photograph(), photograph().flip(-1)))
+    y = Blur(kernels, (32, 32))(x)
+    both = PnPMass(Blur(kernels, (32, 32)), LoFiDenoiser(), noise_std=0.02)(y)
+    for b in range(2):
+        alone = PnPMass(Blur(kernels[b : b + 1], (32, 32)), LoFiDenoiser(), noise_std=0.02)(y[b : b + 1])
+        torch.testing.assert_close(both[b : b + 1], alone, rtol=0, atol=2e-3)
 
 
 def test_bright_sources_do_not_hide_that_a_sky_still_changes():
