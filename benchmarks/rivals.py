@@ -6,7 +6,7 @@ stepsizes for each image, by the truth, and end at a relative change of 0.001, o
 the best of four noise levels and its own eight iterations. Ours know the noise level, and nothing else. Median PSNR in
 dB, denoiser calls and seconds of one run, that of the best setting.
 
-    python -m benchmarks.rivals --data DIR [--images 5] [--prior drunet:natural-gray-fast] [--problems ...]
+    python -m benchmarks.rivals --data DIR [--images 20] [--prior drunet:natural-gray-fast] [--problems ...]
 """
 
 import statistics
@@ -26,7 +26,6 @@ from pnp.train.in_solver import PROBLEMS, measured
 from .common import data_folder, parser, save, shipped, table
 from .reconstruction import SIZE, score
 
-WANTED = ("motion blur 15 px, noise 0.01", "inpainting 30 %, noise 0.01", "MRI 4 x, noise 0.02")
 _TOLERANCE, _LIMIT = 1e-3, 60
 
 
@@ -85,7 +84,7 @@ def compare(op: Any, y: Tensor, x: Tensor, std: float, denoiser: Denoiser) -> di
 def main() -> None:
     """Print the table."""
     p = parser(__doc__)
-    p.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(WANTED))
+    p.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     p.add_argument("--prior", default="drunet:natural-gray-fast")
     options = p.parse_args()
     warnings.simplefilter("ignore")
@@ -93,7 +92,7 @@ def main() -> None:
     folder, denoiser, rows, names = data_folder(options.data, "bsd68"), shipped(options.prior), [], []
     for problem in options.problems:
         every: dict[str, list[tuple[float, int, float]]] = {}
-        for i in range(min(len(folder), options.images or 5)):
+        for i in range(min(len(folder), options.images or 20)):
             x = folder[i][None]
             top, left = ((n - SIZE) // 2 for n in x.shape[-2:])
             x = x[..., top : top + SIZE, left : left + SIZE]

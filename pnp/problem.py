@@ -201,13 +201,13 @@ def _within_range(size: float, dtype: torch.dtype) -> float:
 
 
 @torch.no_grad()
-def sample_norms(op: LinearOperator, gain: Tensor) -> Tensor:
-    """Norm of the operator, to a thousandth, of each sample where its constants have a batch axis, (B,)."""
+def sample_norms(op: LinearOperator, like: Tensor) -> Tensor:
+    """Norm of the operator, to a thousandth, of each sample where its constants have a batch axis, as ``like`` (B,)."""
     with rough_norms():
-        largest = _within_range(op.norm(), gain.dtype)
-        if len(gain) == 1 or len(op.A(torch.zeros(1, *op.in_shape, dtype=op.in_dtype, device=gain.device))) == 1:
-            return torch.full_like(gain, largest)
-        return op.norms().to(gain)
+        largest = _within_range(op.norm(), like.dtype)
+        if len(like) == 1 or len(op.A(torch.zeros(1, *op.in_shape, dtype=op.in_dtype, device=like.device))) == 1:
+            return torch.full_like(like, largest)
+        return op.norms().to(like)
 
 
 def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: bool = False) -> tuple[Facts, Tensor]:

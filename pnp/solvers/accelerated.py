@@ -75,7 +75,7 @@ class Damped(Wrapped):
         if not 0 < share <= 1:
             raise ValueError(f"share: expected a number above 0 and up to 1, got {share!r}")
         self.own = float(share)
-        self.share = self.own * solver.share
+        self.share = self.own * solver.share  # of a step of the innermost method
 
     def of_field(self, field: str) -> Usual:  # pyright: ignore[reportIncompatibleMethodOverride]
         usual = self.solver.of_field(field)

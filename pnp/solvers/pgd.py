@@ -16,7 +16,6 @@ from ..state import blend
 __all__ = ["PnPFISTA", "PnPPGD"]
 
 _PLAIN = 1.7  # the momentum's number is less after a step without momentum
-_SLOWEST = 1 / 16
 
 
 class Iterate(NamedTuple):
@@ -103,7 +102,8 @@ class PnPFISTA(PnPPGD):
         size = dot((s.ahead - x) / unit, (s.ahead - x) / unit)
         grown = size > s.size
         expands = grown & (s.t < _PLAIN) & (at.step >= self.settled)
-        pace = torch.where(expands, (s.pace / 2).clamp_min(_SLOWEST), s.pace)
+        slowest = self.of_field(self.op.field).slowest
+        pace = torch.where(expands, (s.pace / 2).clamp_min(slowest), s.pace)
         x = blend(pace, s.ahead, x)
         t = torch.where(uphill | grown, torch.ones_like(s.t), s.t)
         after = 0.5 + (0.25 + t**2).sqrt()
