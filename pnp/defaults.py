@@ -1,7 +1,8 @@
 """Levels and the end of a solve where the user does not say, for each field."""
 
+import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from .stopping import Stop
 
@@ -52,6 +53,12 @@ class Defaults:
         (8, 16)
         """
         return cls.fields.get(field, Usual(cls.annealing, cls.usual))
+
+    def copied(self) -> Self:
+        """Another one with the same modules, whose settings are its own."""
+        other = copy.copy(self)
+        vars(other)["_modules"] = dict(vars(self)["_modules"])
+        return other
 
     def anneal(self, levels: int) -> None:
         """Take so many levels; what the class says is not kept twice, so that saved solves need not tell it."""

@@ -131,6 +131,10 @@ class Fit:
             return (self.smooth.noise_std / self.unit / self.norm) ** 2
         return 1 / (self.smooth.curvature(self.y) * self.norm**2 * self.unit**2)
 
+    def step_share(self, tau: Tensor) -> Tensor:
+        """Longest step beside the gradient of a prior of curvature 1 over tau, as a share of tau: 1 / (1 + L tau)."""
+        return self.longest() / (self.longest() + tau)
+
     def gamma(self, tau: Tensor) -> Tensor:
         """Weight of the data beside one, (B,), at a length ``tau``; of Gaussian ones no more than the limit."""
         if not isinstance(self.likelihood, Gaussian):

@@ -1,7 +1,6 @@
 """The one loop: a method is ``init`` and ``step``; iterating, stopping, guarding, reporting happen here."""
 
 import contextlib
-import copy
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -109,9 +108,13 @@ class Solver(Defaults, nn.Module):
         """What the next iteration depends on, x first, in the units of the image: the residual is its change."""
         return (s.x,)
 
+    def part(self, p: Problem, s: Any, at: Level) -> Tensor | float:
+        """Share of a whole step, (B,), that the last one made."""
+        return 1.0
+
     def moved(self, p: Problem, old: Any, new: Any, at: Level) -> Tensor:
-        """The residual, (B,), relative to the image."""
-        return distance(self.point(p, old, at), self.point(p, new, at), p.unit)
+        """The residual, (B,), relative to the image: the change, as large as a whole step makes it."""
+        return distance(self.point(p, old, at), self.point(p, new, at), p.unit) / self.part(p, new, at)
 
     def plain(self, s: Any) -> tuple["Solver", Any]:
         """The method without what accelerates it, and its tensors: a plain step that has the same fixed points."""
@@ -186,8 +189,7 @@ class Solver(Defaults, nn.Module):
     # ---- the loop
 
     def iterate(self, y: Tensor, state: State | None = None) -> Iterator[State]:
-        """States after each iteration, without end; samples continue whatever the others do. From ``state`` on, if
-        given; gradients are tracked where :meth:`solve` tracks them."""
+        """States after each iteration, without end, from ``state`` on; no sample ends. Gradients as in `solve`."""
         with self._gradients(y, None):
             state = self.begin(y) if state is None else continued(self, state, y)
             problem = self.problem(y, state.facts)
@@ -262,9 +264,8 @@ class Solver(Defaults, nn.Module):
             run.finish("max_iter")
             x = problem.prior.answer(run.answer()[0].clone())  # the user's: the state is not changed through it
             strength = self.strength if facts.strength is None else facts.strength
-            end = None if by_hand else self.end(facts)[0]
-            told, health = report(problem, run, x, strength=None if by_hand else strength, end=end,
-                                  units=self.calibration)  # fmt: skip
+            strength, end = (None, None) if by_hand else (strength, self.end(facts)[0])
+            told, health = report(problem, run, x, strength=strength, end=end, units=self.calibration)
             x_data, source = run.answer()[1].clone(), Source(self, y, x0, run)
             return Result(x, x_data, run.reasons, run.history, told, run.state, health, source)
 
@@ -277,8 +278,7 @@ class Solver(Defaults, nn.Module):
 
     def with_op(self, op: Any) -> "Solver":
         """The same solver for another operator, or another likelihood; what was not chosen is as its field has it."""
-        other = copy.copy(self)
-        other._modules = dict(self._modules)
+        other = self.copied()
         other.likelihood = op if isinstance(op, Likelihood) else self.likelihood.with_op(op)
         other.follow(self.of_field(self.op.field), self.of_field(other.op.field))
         return other

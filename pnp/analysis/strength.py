@@ -1,6 +1,5 @@
 """Which strength of the prior fits the data: a search along strengths, guided by a criterion without a truth."""
 
-import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -202,8 +201,7 @@ def choose_strength(
     seed = check_seed(seed)
     if not hasattr(solver, "settles"):
         raise no_solver(solver)
-    other = copy.copy(solver)
-    other._modules = dict(solver._modules)
+    other = solver.copied()
     other.strength = 1.0
     state = other.begin(y)
     if held_out is not None:

@@ -1,6 +1,5 @@
 """Wrappers around a method's step: safeguarded Anderson acceleration, and damping."""
 
-import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -40,13 +39,11 @@ class Wrapped(Solver):
     def end(self, facts: Facts) -> tuple[Tensor | float, Tensor | float]:
         return self.solver.end(facts)
 
-    def moved(self, p: Problem, old: Any, new: Any, at: Level) -> Tensor:
-        """That of a whole step."""
-        return super().moved(p, old, new, at) / self.share
+    def part(self, p: Problem, s: Any, at: Level) -> Tensor | float:
+        return self.solver.part(p, s, at)
 
     def with_op(self, op: Any) -> "Wrapped":
-        other = copy.copy(self)
-        other._modules = dict(self._modules)
+        other = self.copied()
         other.solver = self.solver.with_op(op)
         other.likelihood, other.annealing = other.solver.likelihood, other.solver.annealing
         other.stop = other.solver.stop if self.stop == self.solver.stop else self.stop
@@ -90,6 +87,9 @@ class Damped(Wrapped):
 
     def point(self, p: Problem, s: Any, at: Level) -> tuple[Tensor, ...]:
         return self.solver.point(p, s, at)
+
+    def part(self, p: Problem, s: Any, at: Level) -> Tensor | float:
+        return self.own * super().part(p, s, at)
 
 
 class Iterate(NamedTuple):
@@ -153,6 +153,9 @@ class Anderson(Wrapped):
 
     def point(self, p: Problem, s: Iterate, at: Level) -> tuple[Tensor, ...]:
         return self.solver.point(p, s.inner, at)
+
+    def part(self, p: Problem, s: Iterate, at: Level) -> Tensor | float:
+        return super().part(p, s.inner, at)
 
     def plain(self, s: Iterate) -> tuple[Solver, Any]:
         return self.solver.plain(s.inner)

@@ -1,12 +1,12 @@
 """Descent on an objective that holds a denoiser."""
 
-import copy
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from denoisers.base import as_denoiser
+from denoisers.evaluation.precision import full_precision
 from denoisers.wrappers.bounded import Bounded
 from denoisers.wrappers.gradient_step import GradientStep, distance_potential, half_square, value_and_slope
 from operators.linalg import column
@@ -14,19 +14,23 @@ from operators.linalg import column
 from ..levels import Level
 from ..problem import Facts, Problem, end_of_prox
 from ..solver import Solver
+from ..state import distance
 
 __all__ = ["PnPDescent"]
 
 _DECREASE = 0.1  # share of |x+ - x|²/t by which a step has to lower the objective (Hurault et al.)
 _HALVINGS = 12
+_ROUNDED = 8.0  # units in the last place that an objective may be off
 
 
 class Iterate(NamedTuple):
-    """The answer, the objective there at the level of its iteration, the length of a step over tau, (B,) each."""
+    """The answer, the objective there at the level of its iteration, the length of a step over tau, the residual, (B,)
+    each."""
 
     x: Tensor
     objective: Tensor
     share: Tensor
+    moved: Tensor
 
 
 class PnPDescent(Solver):
@@ -40,7 +44,7 @@ class PnPDescent(Solver):
 
     ``method="gradient"``: a gradient step of F, with only A and A*. For each sample, t is halved until
     :math:`F(x_k) - F(x) \ge 0.1\, \|x - x_k\|^2 / t`; one that no t takes down stays where it is. So F falls in every
-    iteration at a constant sigma, whatever N is, and where N is smooth iterates approach points with
+    iteration at a constant sigma, up to rounding, whatever N is, and where N is smooth iterates approach points with
     :math:`\nabla F = 0`. ``result.state.values.objective`` has F, also in a callback.
 
     Args:
@@ -73,14 +77,16 @@ class PnPDescent(Solver):
         self.method = method
 
     def init(self, p: Problem) -> Iterate:
-        return Iterate(p.prior.within(p.start), torch.full_like(p.unit, float("inf")), torch.ones_like(p.unit))
+        ones = torch.ones_like(p.unit)
+        return Iterate(p.prior.within(p.start), float("inf") * ones, ones, float("inf") * ones)
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         network = p.prior.around(self.denoiser.denoiser)  # pyright: ignore[reportArgumentType]
         unit = p.unit
 
         def potential(x: Tensor) -> Tensor:
-            return distance_potential(x / column(unit, x), network(x, at.sigma) / column(unit, x))
+            with full_precision():  # bfloat16 would hide how far it falls
+                return distance_potential(x / column(unit, x), network(x, at.sigma) / column(unit, x))
 
         def objective(x: Tensor) -> Tensor:
             return p.fit.value(x) + potential(x) / at.tau
@@ -99,32 +105,41 @@ class PnPDescent(Solver):
         share = s.share if at.step > self.settled else torch.ones_like(s.share)
         share = torch.minimum(share, self._longest(p, at))
         x = ahead(share)
+        first = distance((s.x,), (x,), unit) / share
         before, after = p.fit.value(s.x) + value / at.tau, objective(x)
+        slack = _ROUNDED * torch.finfo(before.dtype).eps * before  # else nothing goes down near the end
         for _ in range(_HALVINGS):
             length = 2 * half_square((x - s.x) / column(unit, x)) / (share * at.tau)
-            worse = ~(before - after >= _DECREASE * length)
+            worse = ~(before - after + slack >= _DECREASE * length)
             if not bool(worse.any()):
                 break
             share = torch.where(worse, share / 2, share)
             x = torch.where(column(worse, x) > 0, ahead(share), x)
             after = torch.where(worse, objective(x), after)
-        downhill = after <= before
+        downhill = after <= before + slack
         return Iterate(
             torch.where(column(downhill, x) > 0, x, s.x), torch.where(downhill, after, before),
             torch.where(downhill, share, torch.ones_like(share)),
+            torch.where(downhill, distance((s.x,), (x,), unit) / share, first),  # to stay is not to be there
         )  # fmt: skip
 
     def plain(self, s: Iterate) -> tuple[Solver, Iterate]:
         """Steps of the last length, without a search, which rounding decides where nothing changes any more."""
-        other = copy.copy(self)
-        other._modules, other.searches = dict(self._modules), False
+        other = self.copied()
+        other.searches = False
         return other, s
+
+    def part(self, p: Problem, s: Iterate, at: Level) -> Tensor:
+        return s.share
+
+    def moved(self, p: Problem, old: Iterate, new: Iterate, at: Level) -> Tensor:
+        return new.moved
 
     def _longest(self, p: Problem, at: Level) -> Tensor:
         """The first length to try, over tau: that of half-quadratic splitting, or of a gradient step."""
         if self.method == "prox":
             return torch.ones_like(p.unit)
-        return p.fit.longest() / (p.fit.longest() + at.tau)
+        return p.fit.step_share(at.tau)
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
         """As of RED, whose equation :math:`\\nabla f + (x - D(x)) / \\tau = 0` its answers solve."""

@@ -109,8 +109,8 @@ class PnPFISTA(PnPPGD):
         after = 0.5 + (0.25 + t**2).sqrt()
         return Ahead(x, x + column((t - 1) / after, x) * (x - s.x), after, size, pace)
 
-    def moved(self, p: Problem, old: Ahead, new: Ahead, at: Level) -> Tensor:
-        return super().moved(p, old, new, at) / new.pace
+    def part(self, p: Problem, s: Ahead, at: Level) -> Tensor:
+        return s.pace
 
     def point(self, p: Problem, s: Ahead, at: Level) -> tuple[Tensor, ...]:
         return s.x, s.ahead

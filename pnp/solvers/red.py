@@ -57,9 +57,12 @@ class RED(Solver):
         clean = p.prior(s.x, at.sigma)
         if self.method == "fixed-point":
             return Iterate(p.fit.prox((s.x + clean) / 2, at.tau / 2, x0=s.x))
-        share = p.fit.longest() / (p.fit.longest() + at.tau)  # of tau: 1 / (L + 1 / tau)
         slope = column(at.tau, s.x) * p.fit.gradient(s.x) + s.x - clean
-        return Iterate(s.x - column(share, s.x) * slope)
+        return Iterate(s.x - column(p.fit.step_share(at.tau), s.x) * slope)
+
+    def part(self, p: Problem, s: Iterate, at: Level) -> Tensor | float:
+        """Of gradient steps, which are short where data are precise: the residual is that of the equation."""
+        return p.fit.step_share(at.tau) if self.method == "gradient" else 1.0
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
         """As of ADMM, with three times its lambda: x - D(x) hardly weighs fine detail (set on training images)."""

@@ -55,13 +55,15 @@ class SNORE(Solver):
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
         noisy = s.now + column(at.sigma, s.now) * normal(s.now, self.seed, at.step)
-        share = p.fit.longest() / (p.fit.longest() + at.tau)  # of tau: delta
         slope = column(at.tau, s.now) * p.fit.gradient(s.now) + noisy - p.prior(noisy, at.sigma)
-        now = p.prior.within(s.now - column(share, s.now) * slope)
+        now = p.prior.within(s.now - column(p.fit.step_share(at.tau), s.now) * slope)
         if at.step < self.settled:
             return Iterate(now, now, torch.zeros_like(s.count))
         count = s.count + 1
         return Iterate(s.x + (now - s.x) / column(count, now), now, count)
+
+    def part(self, p: Problem, s: Iterate, at: Level) -> Tensor:
+        return p.fit.step_share(at.tau)
 
     def end(self, facts: Facts) -> tuple[Tensor, Tensor]:
         """As of RED."""

@@ -79,7 +79,7 @@ class PnPULA(Solver):
         return Iterate(p.start, torch.zeros_like(p.start), p.start, torch.zeros_like(p.unit))
 
     def step(self, p: Problem, s: Iterate, at: Level) -> Iterate:
-        delta = self.pace * p.fit.longest() * at.tau / (p.fit.longest() + at.tau)
+        delta = self.pace * p.fit.step_share(at.tau) * at.tau
         slope = p.fit.gradient(s.chain) + (s.chain - p.prior(s.chain, at.sigma)) / column(at.tau, s.chain)
         noise = column((2 * delta).sqrt() * p.unit, s.chain) * normal(s.chain, self.seed, at.step)
         chain = p.prior.within(s.chain - column(delta, s.chain) * slope + noise)
