@@ -30,7 +30,12 @@ def test_what_the_data_do_not_hold_has_come_to_its_place(name, noise):
     op = Inpainting(mask).double()
     y = op.A(torch.ones(1, 1, N, N, dtype=torch.float64))
     solver = METHODS[name](
-        op, half, noise_std=noise, calibration=None, expert=Expert(1.0, 1e-4), stop=Stop(tolerance=1e-3, max_iter=20_000)
+        op,
+        half,
+        noise_std=noise,
+        calibration=None,
+        expert=Expert(1.0, 1e-4),
+        stop=Stop(tolerance=1e-3, max_iter=20_000),
     )
     result = solver.solve(y, x0=torch.ones_like(y))
     weight = 0.25 if name == "descent" else 0.5  # of x in the slope of its prior
