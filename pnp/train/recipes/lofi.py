@@ -1,20 +1,53 @@
 """Local fields: the shipped denoisers of natural images, and the networks of the paper's experiments."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import torch
 from torch import Generator, Tensor, nn
 
 from denoisers.networks.lofi import LoFi
+from denoisers.trained.drunet import DRUNetDenoiser
 from denoisers.trained.lofi import LoFiDenoiser
 
 from ..drawing import Drawing
+from ..muon import Muon
+from ..tasks.base import Task
+from ..tasks.taught import Taught
 from .recipe import DenoiserRecipe, PixelRecipe, Recipe
 from .simulate import low_dose_ct, mass_map, with_noise
 
 __all__ = ["LOFI"]
 
 _PAPER = Drawing(orientations=1, fixed=True, shared=True, repeat=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaughtRecipe(DenoiserRecipe):
+    """A cascade of local fields that learns the answers of ``teacher``, a shipped :class:`denoisers.DRUNetDenoiser`
+    (accurate), in place of the images: for the images of the teacher, or such as these.
+
+    ``rate`` is Muon's, for the patches of all fields but the first; all else has a tenth of it, by Adam.
+    """
+
+    teacher: str
+    steps: int = 46_000
+    batch: int = 8
+    crop: int = 64
+    rate: float = 0.015
+    precision: str = "auto"
+
+    _TINY: ClassVar[dict[str, Any]] = {"steps": 4, "batch": 2, "crop": 16}
+
+    def task(self, images: Sequence[Tensor]) -> Task:
+        return Taught(super().task(images), DRUNetDenoiser(self.teacher, preset="accurate"))
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        named = dict(model.named_parameters())
+        patches = [n for n in named if n.endswith(".weight") and "head" not in n and not n.startswith("fields.0.")]
+        others = [weight for name, weight in named.items() if name not in patches]
+        return Muon([named[name] for name in patches], others, lr=self.rate, others_lr=self.rate / 10)
 
 
 def _field(
@@ -39,6 +72,13 @@ LOFI: tuple[Recipe, ...] = (
     DenoiserRecipe(
         name="lofi-natural-gray-fast", family="lofi", build=lambda: LoFiDenoiser(None, preset="fast"), preset="fast",
         channels=1,
+    ),
+    *(
+        TaughtRecipe(
+            name=f"lofi-natural-{c}-taught", family="lofi", build=lambda n=n: LoFiDenoiser(None, channels=n),
+            preset="accurate", channels=n, teacher=f"natural-{c}",
+        )
+        for c, n in (("gray", 1), ("rgb", 3))
     ),
     _field(
         "lofi-faces", "RGB, filter", lambda: LoFi.paper(3, filtered="real"), with_noise(0.15), channels=3,
