@@ -77,8 +77,8 @@ def data_support(
             not linear is linearised at the image.
         image: (B, *op.in_shape), such as an answer.
         noise_std: of the data per real component, a number or (B,).
-        draws: probes of the diagonal, on as many lattices as the largest square up to it; its error is that of what
-            reaches from pixel to pixel of a lattice, none for masks.
+        draws: probes of the diagonal, on as many lattices as the largest prime up to it (:func:`pnp.analysis.probes.
+            lattices`); its error is that of what reaches from pixel to pixel of a lattice, none for masks.
         seed: of the probes.
         batch: probes that go together, of a single image.
 

@@ -159,7 +159,7 @@ def uncertainty(
         solver: any; the calibration of intensities and an estimated noise level are constants in J.
         y: data (B, *op.out_shape).
         level: of the intervals, between 0 and 1.
-        draws: number of them, at least 2; 25 to 100 for maps. Probes of ``"laplace"``: the largest square below.
+        draws: number of them, at least 2; 25 to 100 for maps. Probes of ``"laplace"``: the largest prime below.
         functional: images (B, C, H, W), as the solver gives them, to (B, k) or (B,) real numbers.
         transforms: of the bootstrap, some of ``"flips"``, ``"rotations"`` (square images), ``"shifts"`` (circular,
             where images are periodic), ``()`` for none; ``"auto"``: flips, and rotations of square images.
