@@ -26,14 +26,15 @@ def lattices(shape: tuple[int, ...], draws: int) -> tuple[int, tuple[int, ...]]:
     if math.prod(shape) <= draws:
         return math.prod(shape), tuple(math.prod(shape[k + 1 :]) for k in range(len(shape)))
     axes = [k for k, n in enumerate(shape) if n > 1]
-    best: tuple[tuple[float, float], int, Tensor] = ((-math.inf, 0.0), 1, torch.ones(len(axes), dtype=torch.long))
+    ones = torch.ones(len(axes), dtype=torch.long, device="cpu")
+    best: tuple[tuple[float, float], int, Tensor] = ((-math.inf, 0.0), 1, ones)
     for m in [m for m in range(2, draws + 1) if all(m % k for k in range(2, math.isqrt(m) + 1))][-4:]:
         steps = _steps([shape[k] for k in axes], m)
         length = steps.double().norm(dim=1)
         folds = [n // r for n in shape for r in (2, 3, 4) if n > 4 and n % r == 0]
         folded = -float(sum(fold % m == 0 for fold in folds))
         for g in range(1, m):
-            c = torch.tensor([pow(g, k, m) for k in reversed(range(len(axes)))])
+            c = torch.tensor([pow(g, k, m) for k in reversed(range(len(axes)))], device="cpu")
             near = length[(steps @ c) % m == 0]
             score = (folded, float(near.min()) if len(near) else math.inf)
             if score >= best[0] if m > best[1] else score > best[0]:
@@ -45,8 +46,12 @@ def lattices(shape: tuple[int, ...], draws: int) -> tuple[int, tuple[int, ...]]:
 def _steps(sizes: list[int], m: int) -> Tensor:
     """Steps from a pixel to others, as far as to the next one of its lattice, (steps, axes)."""
     reach = math.ceil(m ** (1 / max(len(sizes), 1))) + 1
-    axes = [torch.arange(-min(reach, n - 1), min(reach, n - 1) + 1) for n in sizes]
-    steps = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2) if axes else torch.zeros(1, 0).long()
+    axes = [torch.arange(-min(reach, n - 1), min(reach, n - 1) + 1, device="cpu") for n in sizes]
+    steps = (
+        torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).flatten(0, -2)
+        if axes
+        else torch.zeros(1, 0, device="cpu").long()
+    )
     return steps[steps.abs().sum(1) > 0]
 
 
@@ -66,9 +71,9 @@ def diagonal(
     generator = torch.Generator().manual_seed(seed)
     signs = torch.randint(2, shape, generator=generator, device="cpu").to(total) * 2 - 1
     count, factors = lattices(shape, draws)
-    place = torch.zeros(shape, dtype=torch.long)
+    place = torch.zeros(shape, dtype=torch.long, device="cpu")
     for axis, (n, factor) in enumerate(zip(shape, factors)):
-        place = place + (factor * torch.arange(n)).reshape(-1, *[1] * (len(shape) - 1 - axis))
+        place = place + (factor * torch.arange(n, device="cpu")).reshape(-1, *[1] * (len(shape) - 1 - axis))
     place = (place % count).to(unit.device)
     places = place.unique().tolist()  # in a small image others hold no pixel
     for group in chunks(len(places), len(unit), batch):

@@ -109,6 +109,12 @@ def _of_noise(problem: Problem, run: "Run", m: Measured) -> Verdict:
 
 def _of_data(problem: Problem, run: "Run", m: Measured) -> tuple[list[Verdict], list[str]]:
     """What the data show by themselves, and, where they do not fit, which mistake explains that."""
+    if m.dead:
+        seen = f"constant where the lines beside are not, {m.dead}"
+        words = (
+            f"data are {seen}: dead detectors or lost views make streaks and rings; mask them, Inpainting(mask) @ op"
+        )
+        return [Verdict("data", "wrong", seen, "dead data", words.partition(": ")[2])], [words]
     if m.repeats:
         seen = f"{m.repeats} values are exactly alike, at the largest or the lowest"
         return [Verdict("data", "wrong", seen, "clipped data", "measure again below saturation, or mask them out")], []
@@ -118,8 +124,12 @@ def _of_data(problem: Problem, run: "Run", m: Measured) -> tuple[list[Verdict], 
     with torch.no_grad():
         doubts = list(op.doubts(y))
     if m.holes > _HOLES and not any(d.sure for d in doubts):  # transforms of simple images have zeros of their own
-        seen = f"{100 * m.holes:.2g} % of what the mask takes as measured are exactly zero"
-        return [Verdict("data", "wrong", seen, "mask", "mask and data belong to different samplings, or axes")], []
+        if op.measured is None:
+            seen, remedy = "of the data are exactly zero", "what was not measured needs a mask, Inpainting(mask) @ op"
+        else:
+            seen, remedy = "of what the mask takes as measured are exactly zero", "mask and data belong to different "
+            remedy += "samplings, or axes"
+        return [Verdict("data", "wrong", f"{100 * m.holes:.2g} % {seen}", "mask", remedy)], []
     level = max(1.0, 0.0 if math.isnan(m.estimate) else m.estimate)
     if not doubts and max(m.ratio) > _MISFIT * level and isinstance(op, LinearOperator):
         doubts += [found] if (found := explain(op, y)) else []

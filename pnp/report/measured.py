@@ -1,7 +1,7 @@
 """What is measured of data and answer when a solve has ended: numbers that findings are made of."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -13,8 +13,9 @@ from ..likelihood import Gaussian
 from ..noise_level.details import fine_detail
 from ..noise_level.estimate import estimate_noise
 from ..problem import Problem
+from .exact_values import dead_lines, missing, repeated
 
-__all__ = ["Measured", "correlations", "holds_noise", "measure", "misfit", "repeated", "unseen_scales"]
+__all__ = ["Measured", "correlations", "holds_noise", "measure", "misfit", "unseen_scales"]
 
 _AT_ONCE = 2**18  # values: volumes of data go in parts
 _FITTED, _LEFT = 0.4, 0.5
@@ -35,6 +36,7 @@ class Measured(NamedTuple):
         estimate: noise level by :func:`pnp.estimate_noise` over the one that was given; NaN where it was not made.
         correlation: of neighbouring residuals along each axis of the data.
         repeats: how many data are at their largest or lowest value, exactly.
+        dead: lines of the data that are constant among others that are not, as "number 3 of 64 along axis -1".
         holes: share of data that are exactly zero where something was measured.
         residual: (A x - y) over the noise level, of the first sample.
     """
@@ -44,6 +46,7 @@ class Measured(NamedTuple):
     estimate: float
     correlation: list[float]
     repeats: int
+    dead: str
     holes: float
     residual: Tensor
 
@@ -90,10 +93,10 @@ def measure(problem: Problem, ratio: Tensor, rest: Tensor, taken: Tensor, *, giv
     scale = torch.as_tensor(noise, device=y.device).expand(len(rest)) if usable else rest.abs().flatten(1).amax(1)
     scaled = rest.div_(column(scale.clamp_min(tiny), rest))
     known = likelihood.op.measured
-    holes = 0.0 if known is None else float((y == 0)[known.expand_as(y)].double().mean())
     return Measured(
         values, math.sqrt(max(0.0, 1 - unknowns / count)), estimate, correlations(scaled, taken), repeated(y, known),
-        holes, scaled if len(scaled) == 1 else scaled[:1].clone(),
+        dead_lines(y, known) if usable or noise is None else "", missing(y, known),
+        scaled if len(scaled) == 1 else scaled[:1].clone(),
     )  # fmt: skip
 
 
@@ -161,38 +164,6 @@ def _in_parts(rest: Tensor, taken: Tensor, axis: int) -> Iterator[tuple[Tensor, 
     across = max(others, key=lambda k: rest.shape[k])
     size = max(1, _AT_ONCE * rest.shape[across] // max(1, rest[0].numel()))
     return zip(rest.split(size, across), taken.split(size, across))
-
-
-def repeated(y: Tensor, known: Tensor | None = None) -> int:
-    """How many values of the first sample that has some are exactly at their largest, or lowest, as often as chance
-    does not make them; of data in steps, more than ten times as often as at the next step. Zeros, and what is not
-    ``known``, (1 | B, ...), do not count."""
-    for b, one in enumerate(y):
-        one = one if known is None else one.masked_fill(~known[b % len(known)].expand_as(one), 0)
-        values = (torch.view_as_real(one.resolve_conj()) if one.is_complex() else one).flatten().split(_AT_ONCE)
-        if sum(int((v != 0).sum()) for v in values) < 64:
-            continue
-        for sign in (1, -1):
-            top, count = _highest(values, sign, math.inf)
-            if count < 4:
-                continue
-            below, next_count = _highest(values, sign, top)
-            if below > -math.inf and count > 10 * next_count / 2:
-                return count
-    return 0
-
-
-def _highest(values: Sequence[Tensor], sign: int, under: float) -> tuple[float, int]:
-    """The largest of ``sign`` times the values that are not zero and less than ``under``, and how many there are."""
-    top, count = -math.inf, 0
-    for v in values:
-        v = sign * v
-        v = v[(v != 0) & (v < under)]
-        if not len(v) or (highest := float(v.amax())) < top:
-            continue
-        count = int((v == highest).sum()) + (count if highest == top else 0)
-        top = highest
-    return top, count
 
 
 @torch.no_grad()
