@@ -3,16 +3,20 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping
-from types import CodeType
+import sys
+from collections.abc import Iterator, Mapping
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["fingerprint", "tensor_hash"]
+__all__ = ["fingerprint", "module_settings", "tensor_hash"]
 
+_LIBRARIES = frozenset((*sys.stdlib_module_names, "torch", "numpy", "scipy", "pnp", "denoisers", "operators")) - {
+    "__main__"
+}
 _DEEPEST = 6  # of values within values; deeper ones count by their kind
 
 
@@ -26,10 +30,10 @@ def tensor_hash(tensor: Tensor) -> str:
 
 
 def fingerprint(value: Any, depth: int = _DEEPEST) -> Any:
-    """A plain value for JSON; ``None`` for what is not a setting: objects that are neither data nor called.
+    """A plain value for JSON; ``None`` for what is no setting: objects of libraries that are neither data nor called.
 
-    Functions count by their code and by what they close over, have as defaults or hold, so that two closures of one
-    function differ.
+    Functions count by their code and by what they close over, have as defaults, hold, or name of their own script, so
+    that two closures of one function differ, and a function whose network was changed differs from what it was.
 
     >>> scaled = lambda factor: lambda x: factor * x
     >>> fingerprint(scaled(2)) == fingerprint(scaled(2)), fingerprint(scaled(2)) == fingerprint(scaled(3))
@@ -50,24 +54,72 @@ def fingerprint(value: Any, depth: int = _DEEPEST) -> Any:
         return [fingerprint(v, depth - 1) for v in value]
     if isinstance(value, Mapping):
         return {str(k): fingerprint(v, depth - 1) for k, v in value.items()}
-    return _of_callable(value, depth) if callable(value) else None
+    if callable(value):
+        return _of_callable(value, depth)
+    return [type(value).__qualname__, fingerprint(vars(value), depth - 1)] if _holds_settings(value) else None
+
+
+def module_settings(module: nn.Module, prefix: str = "", depth: int = _DEEPEST) -> Iterator[tuple[str, Any]]:
+    """Settings, tensors and parts of a module, by name.
+
+    >>> dict(module_settings(nn.Flatten(2)))
+    {'start_dim': '2', 'end_dim': '-1'}
+    """
+    for name, value in vars(module).items():
+        hidden = name.startswith("_") or name in ("training", "of_object")
+        if not hidden and (told := fingerprint(value, depth)) is not None:
+            yield f"{prefix}{name}", told
+    for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+        yield f"{prefix}{name}", tensor_hash(tensor)
+    for name, child in module.named_children():
+        yield f"{prefix}{name}", type(child).__name__
+        yield from module_settings(child, f"{prefix}{name}.", depth)
+
+
+def _holds_settings(value: Any) -> bool:
+    """Whether an object, which is neither data nor called, is one of the user's, or a plain record."""
+    if isinstance(value, SimpleNamespace):
+        return True
+    origin = type(value).__module__.partition(".")[0]
+    own = origin == "argparse" or origin not in (*sys.stdlib_module_names, "torch", "numpy", "scipy")
+    return own and hasattr(value, "__dict__") and not isinstance(value, ModuleType)
 
 
 def _of_callable(value: Any, depth: int) -> Any:
     if isinstance(value, functools.partial):
         return ["partial", *(fingerprint(v, depth - 1) for v in (value.func, value.args, value.keywords))]
     if isinstance(value, nn.Module):
-        return [type(value).__qualname__, {k: tensor_hash(v) for k, v in value.state_dict().items()}]
+        return [type(value).__qualname__, dict(module_settings(value, depth=depth - 1))]
     owner, function = getattr(value, "__self__", None), getattr(value, "__func__", value)
     code = getattr(function, "__code__", None)
     if code is not None:
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-        held = [cells, function.__defaults__, function.__kwdefaults__, owner]
+        held = [cells, function.__defaults__, function.__kwdefaults__, owner, _named(function)]
         return [f"{function.__qualname__} {_of_code(code)}", *(fingerprint(v, depth - 1) for v in held)]
     if isinstance(value, type) or not hasattr(value, "__dict__"):
         return getattr(value, "__qualname__", type(value).__qualname__)
     called = _of_callable(type(value).__call__, depth - 1)
     return [type(value).__qualname__, fingerprint(vars(value), depth - 1), called]
+
+
+def _named(function: Any) -> dict[str, Any]:
+    """What a function names of its own module: data, settings, networks, other functions; not of installed packages,
+    whose versions say what they are."""
+    if function.__module__ is None or function.__module__.partition(".")[0] in _LIBRARIES:
+        return {}
+    names = _names(function.__code__)
+    found = {name: function.__globals__[name] for name in names if name in function.__globals__}
+    return {k: v for k, v in sorted(found.items()) if not isinstance(v, type | ModuleType) and _is_own(v)}
+
+
+def _is_own(value: Any) -> bool:
+    """Whether a value is no function of an installed package."""
+    return str(getattr(value, "__module__", "") or "").partition(".")[0] not in _LIBRARIES
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (_names(c) for c in code.co_consts if isinstance(c, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _is_filled(cell: Any) -> bool:

@@ -20,6 +20,7 @@ from .prior import Prior
 
 __all__ = ["Facts", "Problem", "data_gain", "end_of_prox", "last_level", "prepare", "rough_estimate", "start_from"]
 
+_POWER_STEPS = 60
 _GAMMA_LIMIT = 1e4  # of gamma times the squared norm of A: beyond it the data are as good as exact
 
 
@@ -89,7 +90,6 @@ def end_of_prox(facts: Facts, least: float = 0.1, most: float = 0.1) -> tuple[Te
     return torch.maximum(last_level(facts), floor), 1 - 0.4 * gap
 
 
-@torch.no_grad()
 def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
     """Mean diagonal of A* A for each sample of a batch of images, from two random signs per pixel -> (B,).
 
@@ -108,7 +108,6 @@ def data_gain(op: LinearOperator, like: Tensor) -> Tensor:
     return square / (2 * signs[0].numel())
 
 
-@torch.no_grad()
 def data_coverage(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
     r"""Share of the image that the data hold, (B,): :math:`\tfrac{1.3}{n} \mathrm{tr}\, N (N + 0.3\, g)^{-1}`, with
     N = A* A and g its mean diagonal: 1 for the identity, 0.35 for a mask that keeps 30 %, 0.7 for 180 projections of
@@ -118,7 +117,7 @@ def data_coverage(op: LinearOperator, like: Tensor, gain: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(2, like.shape[1:], generator=generator, device="cpu").to(like.real) * 2 - 1
     signs = signs.to(like.dtype).expand_as(like)
-    rest = op.solve_normal(signs, 1 / (0.3 * gain), rtol=0.1)
+    rest = op.solve_normal(signs, 1 / (0.3 * gain), rtol=0.1 if gain.dtype == torch.float32 else 1e-6)
     return (1.3 * (1 - dot(signs, rest) / signs[0].numel())).clamp(0, 1)
 
 
@@ -154,7 +153,8 @@ def rough_estimate(op: LinearOperator, aty: Tensor, gain: Tensor) -> Tensor:
         return op.A_adjoint_A(x) + mu * _laplacian(x)
 
     def solve(b: Tensor, _: Tensor | None) -> Tensor:
-        return cg(matrix, b, rtol=3e-4, max_iter=100, precond=op.preconditioner(1 / mu))[0]
+        rtol = 3e-4 if b.real.dtype == torch.float32 else 1e-8  # derivatives in double precision are exact
+        return cg(matrix, b, rtol=rtol, max_iter=100, precond=op.preconditioner(1 / mu))[0]
 
     return implicit_solve(matrix, aty, solve)
 
@@ -200,14 +200,30 @@ def _within_range(size: float, dtype: torch.dtype) -> float:
     return size
 
 
-@torch.no_grad()
 def sample_norms(op: LinearOperator, like: Tensor) -> Tensor:
     """Norm of the operator, to a thousandth, of each sample where its constants have a batch axis, as ``like`` (B,)."""
-    with rough_norms():
+    with rough_norms(), torch.no_grad():
         largest = _within_range(op.norm(), like.dtype)
         if len(like) == 1 or len(op.A(torch.zeros(1, *op.in_shape, dtype=op.in_dtype, device=like.device))) == 1:
-            return torch.full_like(like, largest)
-        return op.norms().to(like)
+            found = torch.full_like(like, largest)
+        else:
+            found = op.norms().to(like)
+    wanted = torch.is_grad_enabled() and any(v.requires_grad for v in (*op.parameters(), *op.buffers()))
+    return found * _slope_of_norm(op, like) if wanted else found
+
+
+def _slope_of_norm(op: LinearOperator, like: Tensor) -> Tensor:
+    """One, (B,), with the derivative of the logarithm of the norm: that of |A v|, v where A is largest."""
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(1, *op.in_shape, generator=generator, dtype=like.dtype, device="cpu").to(like.device, op.in_dtype)
+    with torch.no_grad():
+        v = v.expand(len(like), *op.in_shape)
+        for _ in range(_POWER_STEPS):
+            v = op.A_adjoint_A(v)
+            v = v / column(dot(v, v).sqrt(), v)
+    seen = op.A(v)
+    square = dot(seen, seen)
+    return (square / square.detach()).sqrt()
 
 
 def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: bool = False) -> tuple[Facts, Tensor]:

@@ -3,18 +3,18 @@
 import copy
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from denoisers.weights import refuse_existing
+from denoisers.weights import refuse_existing, tensors_hash
 from denoisers.weights.writing import written
 
 from .arguments import no_solver
-from .fingerprints import fingerprint, tensor_hash
+from .fingerprints import module_settings, tensor_hash
 from .report.summary import checked_told
 from .state import State, placed
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare", "described", "read_saved", "replay", "save", "saved_card"]
 
-_FORMAT = 2  # 1 had one norm for all samples
+_FORMAT = 3  # 1 had one norm for all samples, 2 no hash of its tensors
 _PARTS = {"likelihood.op": "operator", "likelihood": "likelihood", "denoiser": "denoiser", "y": "data", "x0": "x0"}
 
 
@@ -54,23 +54,8 @@ class Comparison(NamedTuple):
 
 def described(solver: "Solver", y: Tensor, x0: Tensor | None = None) -> dict[str, Any]:
     """Settings and fingerprints of everything that an answer depends on: name -> number, word, or hash of a tensor."""
-    kept = {"solver": type(solver).__name__, "y": tensor_hash(y), **dict(_of_module(solver, ""))}
+    kept = {"solver": type(solver).__name__, "y": tensor_hash(y), **dict(module_settings(solver))}
     return kept if x0 is None else {**kept, "x0": tensor_hash(x0)}
-
-
-def _of_module(module: nn.Module, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in vars(module).items():
-        if (
-            not name.startswith("_")
-            and name not in ("training", "of_object")
-            and (told := fingerprint(value)) is not None
-        ):
-            yield f"{prefix}{name}", told
-    for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
-        yield f"{prefix}{name}", tensor_hash(tensor)
-    for name, child in module.named_children():
-        yield f"{prefix}{name}", type(child).__name__
-        yield from _of_module(child, f"{prefix}{name}.")
 
 
 # ---- writing
@@ -99,7 +84,7 @@ def save(
         "answer": answer,
     }  # fmt: skip
     card = {"format": _FORMAT, "kind": "pnp solve", "settings": settings, "tree": _packed(kept, tensors, "solve"),
-            "told": told, "torch": str(torch.__version__)}  # fmt: skip
+            "told": told, "torch": str(torch.__version__), "sha256": tensors_hash(tensors)}  # fmt: skip
     with written(path) as partial:
         save_file(tensors, partial, metadata={"solve": json.dumps(card)})
 
@@ -144,7 +129,10 @@ def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if (found := card.get("format")) != _FORMAT:
         raise ValueError(f"path: {path} has the format {found}, expected {_FORMAT}; another version wrote it")
     try:
-        kept = _unpacked(card["tree"], load_file(path))
+        tensors = load_file(path)
+        if tensors_hash(tensors) != card["sha256"]:
+            raise ValueError("its tensors do not have the hash of its card")
+        kept = _unpacked(card["tree"], tensors)
         _check_kept(kept)
         return {**card["settings"]}, {"told": checked_told(card.get("told")), **kept}
     except (AttributeError, IndexError, KeyError, RecursionError, RuntimeError, TypeError, ValueError) as error:

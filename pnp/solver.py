@@ -175,7 +175,7 @@ class Solver(Defaults, nn.Module):
         last, weight = (torch.as_tensor(v, dtype=scale.dtype, device=scale.device) for v in self.end(facts))
         usual = 1.0 if self.strength == "auto" else self.strength  # until it is chosen
         weight = weight * (usual if facts.strength is None else facts.strength)
-        end = torch.minimum(last.expand_as(scale), (weight * limit).sqrt())
+        end = torch.minimum(last.expand_as(scale), (weight * limit.clamp(max=1e30)).sqrt())  # of inf no derivative
         end = torch.where(end > 0, end, torch.full_like(end, 1e-3)).clamp(low, high)
         reach = self.of_field(self.op.field).reach if self.denoiser.intensity_range is None else 1.0
         first = min(max(self.first, low), high) * reach

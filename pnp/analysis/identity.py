@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any
 
-from denoisers.weights import tensors_hash
+import torch
 
-from ..fingerprints import fingerprint
+from ..fingerprints import module_settings
 from ..problem import Facts
 from ..reconstructor import describe
 from ..solver import Solver
@@ -19,19 +19,14 @@ def identity(solver: Solver, facts: Facts) -> dict[str, Any]:
     denoiser: Any = solver.denoiser
     op: Any = getattr(solver.likelihood, "measured", solver.op)
     card = getattr(denoiser, "card", {})
-    state = denoiser.state_dict()
-    digest = card.get("sha256") or (tensors_hash(state) if state else _held(denoiser))
+    digest = card.get("sha256") or hashlib.sha256(json.dumps(dict(module_settings(denoiser))).encode()).hexdigest()
+    uneven = getattr(solver.likelihood, "deviations", None)  # of one noise level a datum the data are whitened
+    noise = facts.noise_std if uneven is None else uneven[torch.isfinite(uneven)]
     return {
         "solver": type(solver).__name__,
         "operator": describe(op),
-        "noise_std": [float(facts.noise_std.min()), float(facts.noise_std.max())],
+        "noise_std": [float(noise.min()), float(noise.max())],
         "strength": solver.strength if solver.expert is None else "by expert",
         "denoiser": type(getattr(denoiser, "function", denoiser)).__name__,
         "weights": digest,
     }
-
-
-def _held(denoiser: Any) -> str:
-    """Of a function, what it holds; of classical denoisers nothing."""
-    function = getattr(denoiser, "function", None)
-    return "" if function is None else hashlib.sha256(json.dumps(fingerprint(function)).encode()).hexdigest()

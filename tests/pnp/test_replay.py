@@ -1,10 +1,12 @@
 """Solves on disk: the same bits after a stop, a kill or a repetition; what differs is named."""
 
+import argparse
 import contextlib
 import functools
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from denoisers import Denoiser
+from denoisers.weights import tensors_hash
 from operators import Blur, LinearOperator, gaussian_kernel
 from pnp import Anderson, Expert, PnPADMM, PnPHQS, Stop, compare, replay
+from pnp.analysis.identity import identity
 from pnp.cli import main
 
 from .problems import data, image, operators
@@ -157,9 +161,80 @@ def test_edited_tensors_are_told(kept, name, change, tmp_path):
     path, op, y = kept
     with safe_open(path, framework="pt") as file:
         tensors, told = load_file(path), file.metadata()
-    save_file({**tensors, name: change(tensors[name]).clone()}, tmp_path / "b", metadata=told)
+    tensors[name] = change(tensors[name]).clone()
+    save_file(tensors, tmp_path / "b", metadata=told)
+    with pytest.raises(ValueError, match="do not have the hash of its card"):
+        replay(tmp_path / "b", solver(op), y)
+    card = json.loads(told["solve"]) | {"sha256": tensors_hash(tensors)}
+    save_file(tensors, tmp_path / "b", metadata={"solve": json.dumps(card)})
     with pytest.raises(ValueError, match="do not fit each other"):
         replay(tmp_path / "b", solver(op), y)
+
+
+@pytest.mark.parametrize("bit", [3, 20, 25])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_bit_of_damage_is_told(kept, bit, share, tmp_path):
+    path, op, y = kept
+    raw = bytearray(path.read_bytes())
+    first = 8 + int.from_bytes(raw[:8], "little")
+    place = first + int(share * (len(raw) - first)) // 4 * 4
+    raw[place + bit // 8] ^= 1 << bit % 8
+    (tmp_path / "b").write_bytes(raw)
+    with pytest.raises(ValueError, match="is damaged, or was changed"):
+        replay(tmp_path / "b", solver(op), y)
+    with pytest.raises(ValueError, match="is damaged, or was changed"):
+        compare(path, tmp_path / "b")
+
+
+NETWORK, SHARE = Smoothing(0.3), {"share": 0.3}
+
+
+def by_name(x, sigma):
+    return NETWORK(x, sigma)
+
+
+def by_number(x, sigma):
+    return x + SHARE["share"] * (torch.nn.functional.avg_pool2d(x, 3, 1, 1) - x)
+
+
+class Configured(torch.nn.Module):
+    """Settings in an object of some kind."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, x, sigma):
+        return x + self.config.share * (torch.nn.functional.avg_pool2d(x, 3, 1, 1) - x)
+
+
+class Config:
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+
+@pytest.mark.parametrize("case", ["network by its name", "number by its name", "namespace", "options", "own class"])
+def test_a_denoiser_that_was_changed_behind_its_name_is_refused(case, tmp_path, monkeypatch):
+    op, y = problem("blur")
+    kinds = {"namespace": SimpleNamespace, "options": argparse.Namespace, "own class": Config}
+    denoiser: Any = {"network by its name": by_name, "number by its name": by_number}.get(case)
+    if denoiser is None:
+        denoiser = Configured(kinds[case](share=0.3))
+    make = functools.partial(PnPADMM, op, noise_std=0.05, stop=STOP)
+    make(denoiser).solve(y).save(tmp_path / "a")
+    replay(tmp_path / "a", make(denoiser), y)  # as it was
+    before = identity(make(denoiser), make(denoiser).begin(y).facts)["weights"]
+    if case == "network by its name":
+        monkeypatch.setattr(sys.modules[__name__], "NETWORK", Smoothing(0.9))
+    elif case == "number by its name":
+        monkeypatch.setitem(SHARE, "share", 0.9)
+    else:
+        denoiser.config.share = 0.9
+    with pytest.raises(ValueError, match="denoiser"):
+        replay(tmp_path / "a", make(denoiser), y)
+    make(denoiser).solve(y).save(tmp_path / "b")
+    assert compare(tmp_path / "a", tmp_path / "b").settings
+    assert identity(make(denoiser), make(denoiser).begin(y).facts)["weights"] != before
 
 
 def test_files_that_are_no_solves(tmp_path):
