@@ -137,6 +137,7 @@ def _coils(problem: str, make: Any, maps: Tensor, y: Tensor, std: float) -> Iter
     yield Case(problem, "coils in reverse order", "coil maps", make(maps.flip(0)), y, std)
     yield Case(problem, "two coils exchanged", "coil maps", make(maps[[1, 0, 2, 3]]), y, std)
     yield Case(problem, "coil maps conjugated", "coil maps", make(maps.conj().resolve_conj()), y, std)
+    yield Case(problem, "coil maps mirrored", "coil maps", make(maps.flip(-1)), y, std)
 
 
 def _checkered(y: Tensor) -> Tensor:
@@ -159,6 +160,10 @@ def ct(data: str | None, count: int) -> Iterator[Case]:
                 std = float(std_from_snr(clean, snr))
                 y = gaussian_noise(clean, std, seed=i)
                 yield from _common(name, op, y, std, 0.8)
+                dead, gains = y.clone(), torch.randn(y.shape[-1], generator=torch.Generator().manual_seed(i))
+                dead[..., op.detector_count // 2 + 5] = 0
+                yield Case(name, "a dead detector", "dead data", op, dead, std)
+                yield Case(name, "gains of bins differ by 3 %", "detector gains", op, y * (1 + 0.03 * gains), std)
                 for shift in (2.5, -1.0):
                     moved = Radon(side, angles, op.detector_count, offset=shift)
                     shifted = gaussian_noise(moved.A(x), std, seed=i)

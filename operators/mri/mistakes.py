@@ -14,7 +14,7 @@ __all__ = ["map_mistakes"]
 def map_mistakes(
     maps: Tensor, images: Tensor, y: Tensor, make: Callable[[Tensor], LinearOperator]
 ) -> Iterator[Variant]:
-    """Coil maps (1 | B, coils, H, W) that are conjugated or in another order than the data's.
+    """Coil maps (1 | B, coils, H, W) that are conjugated, mirrored, turned, or in another order than the data's.
 
     Args:
         images: of each coil, (B, coils, H, W), by the adjoint.
@@ -28,6 +28,16 @@ def map_mistakes(
         yield Variant(Doubt("coil maps", words), make(maps[:, order]), y)
         both = f"{words}, conjugated"
         yield Variant(Doubt("coil maps", both), make(maps[:, order].conj().resolve_conj()), y)
+    for axes, how in (
+        ((-1,), "along the last axis"),
+        ((-2,), "along the axis before it"),
+        ((-2, -1), "along both axes"),
+    ):
+        words = f"coil_maps are mirrored {how}: coil_maps.flip({axes}) fits"
+        yield Variant(Doubt("coil maps", words), make(maps.flip(axes)), y)
+    if maps.shape[-2] == maps.shape[-1]:
+        words = "the axes of coil_maps are exchanged: coil_maps.mT fits"
+        yield Variant(Doubt("coil maps", words), make(maps.mT.contiguous()), y)
 
 
 def best_order(maps: Tensor, images: Tensor) -> list[int]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..doubts import Doubt
 
-__all__ = ["inconsistent", "sees_all"]
+__all__ = ["exchanged", "inconsistent", "sees_all"]
 
 _SURE = 6.0  # standard deviations
 _LEAST = 0.3  # bins: a centre of rotation that is off by less harms nothing
@@ -51,6 +51,16 @@ def sees_all(y: Tensor) -> bool:
     noise = p.diff(n=3, dim=-1).abs().flatten(1).median(1).values / (0.6745 * math.sqrt(20))
     size = p.square().mean((1, 2)).sqrt()
     return bool((ends <= _EMPTY * size + 4 * noise / math.sqrt(count)).all())
+
+
+def exchanged(y: Tensor, angles: Tensor, bins: Tensor, spacing: float) -> tuple[Doubt, ...]:
+    """The doubt about as many views as bins that do not see all of the object, (B, C, angles, detectors), where with
+    their axes exchanged they do, and are projections of one."""
+    other = y.mT
+    if other.shape != y.shape or not sees_all(other) or inconsistent(other, angles, bins, spacing, measured=True):
+        return ()
+    words = "the first and the last rows hold nothing, as ends of a detector do: the axes of the data are exchanged"
+    return (Doubt("geometry", f"{words}; expected (B, C, angles, detectors)"),)
 
 
 def _filled(p: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from .footprint import sinc
 from .radon import Radon
 from .rebin import even_views, levelled, ray_weights
 from .shifts import check_shift, each_view, mean_shift
+from .stripes import uneven_bins
 
 __all__ = ["FanBeam", "FanOptions"]
 
@@ -185,7 +186,8 @@ class FanBeam(LinearOperator):
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         place = torch.arange(self.detector_count, dtype=torch.float64, device="cpu") - (self.detector_count - 1) / 2
         width = self.parallel.pixel_size / self.pixel_width
-        return beyond(y, self._mean_rays(place)[1], self.parallel.image_shape, self.parallel.pixel_size, width)
+        rays = self._mean_rays(place)[1]
+        return beyond(y, rays, self.parallel.image_shape, self.parallel.pixel_size, width) or uneven_bins(y)
 
     @property
     def pixel_width(self) -> float:

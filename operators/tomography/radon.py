@@ -14,12 +14,13 @@ from ..fourier.toeplitz import Toeplitz, fast_length
 from ..modes import constant, lasting
 from ..shapes import check_batch, check_factor, image_axes
 from .angles import check_angles
-from .consistency import inconsistent, sees_all
+from .consistency import exchanged, inconsistent, sees_all
 from .fbp import angle_weights, continued, filter_sinogram, one_sided, warn_of_cut, warn_of_wedge
 from .field_of_view import beyond, covering, too_small
 from .footprint import disc, sinc
 from .rays import BinMeans
 from .shifts import check_shift, each_view, largest_shift, mean_shift
+from .stripes import uneven_bins
 from .view_weights import ViewWeights
 
 __all__ = ["Radon", "sinc"]
@@ -175,9 +176,11 @@ class Radon(LinearOperator):
         s, angles, spacing = self._bins() + offset, self.angles.cpu(), self.detector_spacing
         whole = self.covers or sees_all(y)
         found = inconsistent(y, angles, s, spacing, measured=not self.covers) if whole else ()
+        if not whole:
+            found = exchanged(y, angles, s, spacing)
         if found and found[0].cause == "geometry":  # exchanged axes leave nothing to look at
             return found
-        return beyond(y, s, self.image_shape, self.pixel_size, spacing) or found
+        return beyond(y, s, self.image_shape, self.pixel_size, spacing) or found or uneven_bins(y)
 
     @property
     def pixel_width(self) -> float:

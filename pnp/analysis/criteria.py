@@ -188,19 +188,22 @@ class Residuals(_Simulated):
         s = column(self.sigma, self.data)
         rest = torch.where(self.known, (self.op.A(self.real.x) - self.data) / s, 0 * self.data)
         freedom = dot(self.noise / s, self.op.A(self.fake.x - self.truth) / s)
-        left = (self.count - freedom).clamp(min=1e-3 * self.count)
+        self.left, self.square = (self.count - freedom).clamp(min=1e-3 * self.count), _power(rest)
         if self.kind == "upre":
-            return _power(rest) + 2 * freedom
+            return self.square + 2 * freedom
         if self.kind == "gcv":
-            return (_power(rest) / left**2).log()
-        return (_power(rest) / left).log().abs()
+            return (self.square / self.left**2).log()
+        return (self.square / self.left).log().abs()
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         before = self.real.tried[0][1].x
         x, _ = self.real.at(t), self.fake.at(t)
         moved = self.op.A(x - before) / column(self.sigma, self.data)
-        noise = 2 * _power(moved).sqrt()
-        return self._value() - self.start, noise if self.kind == "upre" else torch.zeros_like(noise)
+        noise = 2 * _power(moved).sqrt()  # of the change of the squared residual
+        value = self._value() - self.start
+        if self.kind == "discrepancy":  # what the residual itself scatters by: a target within it is met
+            return value, (2 / self.left).sqrt().expand_as(value)
+        return value, noise if self.kind == "upre" else noise / self.square.clamp_min(1e-3 * self.count)
 
 
 class Whiteness(Criterion):
@@ -249,4 +252,5 @@ class Whiteness(Criterion):
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         self.real.at(t)
         value = self._value() - self.start
-        return value, torch.zeros_like(value)
+        count = self.known.flatten(1).sum(1).clamp_min(1).to(value)  # W of as much white noise scatters by its root
+        return value, (2 / count).sqrt().expand_as(value)
