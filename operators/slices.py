@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from .base import LinearOperator
@@ -24,7 +25,8 @@ class Slices(Made):
         depth: D.
 
     Raises:
-        TypeError: no linear operator. ValueError: ``depth`` is not positive, or images are no images.
+        TypeError: no linear operator. ValueError: ``depth`` is not positive, images are no images, or constants of the
+            operator are those of several samples.
 
     >>> import torch
     >>> from operators import Radon
@@ -41,6 +43,12 @@ class Slices(Made):
             raise ValueError(f"depth: expected a number of slices >= 1, got {depth!r}")
         if len(op.in_shape) != 3:
             raise ValueError(f"op: expected images (C, H, W), got {tuple(op.in_shape)}")
+        with torch.no_grad():
+            samples = len(op.A(torch.zeros(1, *op.in_shape, dtype=op.in_dtype, device=op._device())))
+        if samples > 1:
+            raise ValueError(
+                f"op: its constants are of {samples} samples, but all slices of a volume have the same ones"
+            )
         self.op, self.depth, self.field = op, depth, op.field
         self.in_shape = (op.in_shape[0], depth, *op.in_shape[1:])
         self.out_shape = (op.out_shape[0], depth, *op.out_shape[1:])

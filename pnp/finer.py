@@ -88,8 +88,7 @@ class FinerGrid(nn.Module):
         self.factor = check_factor(factor)
         rays = self.factor if rays is None else check_factor(rays, "rays")
         self.solver = solver.with_op(likelihood.with_op(op.finer(self.factor, rays)))
-        if isinstance(solver.denoiser, Bounded):
-            self.solver.denoiser = _finer_bounds(solver.denoiser, self.factor)
+        _refine(self.solver, self.factor)
 
     def forward(self, y: Tensor) -> Tensor:
         """The images (B, C, H, W) of data ``y``."""
@@ -103,6 +102,19 @@ class FinerGrid(nn.Module):
         for which images have fine pixels."""
         fine = self.solver.solve(y, **options)
         return FinerResult(block_means(fine.x, self.factor), fine)
+
+
+def _refine(solver: Any, factor: int) -> None:
+    """Give a solver, which is nobody else's, and what it wraps the constraints of finer pixels."""
+    inner, several = getattr(solver, "solver", None), getattr(solver, "denoisers", None)
+    if inner is not None:
+        _refine(inner, factor)
+        solver.denoiser = inner.denoiser
+    elif several is not None:
+        solver.denoisers = nn.ModuleList(_finer_bounds(d, factor) if isinstance(d, Bounded) else d for d in several)
+        solver.denoiser = solver.denoisers[0]
+    elif isinstance(solver.denoiser, Bounded):
+        solver.denoiser = _finer_bounds(solver.denoiser, factor)
 
 
 def _finer_bounds(denoiser: Bounded, factor: int) -> Bounded:

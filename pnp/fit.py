@@ -190,6 +190,8 @@ class Fit:
             back = self.back if offset is None else op.A_adjoint(self.y - offset)
             return self._solve(op, z, back, gamma, x0)
         weight = tau / self.longest() / self.norm**2 * self._typical()
+        if z.real.dtype != torch.float64:  # beyond the limit z would lose its digits beside the data's
+            weight = torch.minimum(weight, self.limit)
         offset = torch.zeros_like(self.y) if offset is None else offset
         x = z if x0 is None else x0
         v = op.A(x) + offset

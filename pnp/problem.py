@@ -251,6 +251,8 @@ def prepare(likelihood: Likelihood, y: Tensor, calibration: Any, *, own_units: b
     if not bool(torch.isfinite(gain).all()):
         raise ValueError("op: gives NaN or infinite data for finite images; operators.check(op) tells more")
     if not bool((gain > 0).all()):
+        if first is not None:
+            raise ValueError("op: its derivative is zero where solvers begin; write first_image(y), where it is not")
         raise ValueError("op: the operator maps everything to zero (a mask of zeros?)")
     if isinstance(likelihood, Gaussian):
         noise = likelihood.noise_std.to(real)

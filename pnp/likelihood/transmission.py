@@ -53,7 +53,9 @@ class Transmission(Counts):
 
     def prox(self, v: Tensor, y: Tensor, s: Tensor) -> Tensor:
         r"""Without background :math:`u = c + w`, :math:`w + \log w = \log(s I_0) - c`, :math:`c = v - s k`; with one,
-        from there by steps with the curvature that is never too small."""
+        from there by steps with the curvature that is never too small. In double precision: s k is far above u."""
+        if v.dtype != torch.float64 and v.device.type != "mps":
+            return self.prox(v.double(), y.double(), s.double()).to(v.dtype)
         weight = column(s, v)
         c = v - weight * y
         level = (weight * self.photons.to(v)).log() - c

@@ -22,13 +22,18 @@ class Wrapped(Solver):
     def __init__(self, solver: Solver) -> None:
         if not isinstance(solver, Solver):
             raise no_solver(solver)
+        if not solver.settles:
+            name = type(solver).__name__
+            raise TypeError(
+                f"solver: {name} draws at random in each iteration; shares and sums of its steps are no draws"
+            )
         torch.nn.Module.__init__(self)
         self.solver = solver
         self.likelihood, self.denoiser = solver.likelihood, solver.denoiser
         self.strength, self.stop = solver.strength, solver.stop
         self.calibration, self.expert = solver.calibration, solver.expert
         self.annealing, self.first, self.training = solver.annealing, solver.first, False
-        self.settles, self.share = solver.settles, solver.share
+        self.share = solver.share
 
     def of_field(self, field: str) -> Usual:  # pyright: ignore[reportIncompatibleMethodOverride] # of the one inside
         return self.solver.of_field(field)

@@ -220,7 +220,7 @@ def test_complex_images_and_counts():
     assert certify(counts, torch.full((1, 1, N, N), 2.0, dtype=torch.float64), powers=False).radius.item() < 1
 
 
-@pytest.mark.parametrize("method", [SNORE, DiffPIR, PnPULA, lambda *a, **o: Anderson(SNORE(*a, **o))])
+@pytest.mark.parametrize("method", [SNORE, DiffPIR, PnPULA])
 def test_samplers_are_refused(method):
     solver, y = problem(OPERATORS["blur"], method, DENOISERS["averaged"])
     with pytest.raises(TypeError, match="solver: .* no fixed point"):
