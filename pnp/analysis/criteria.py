@@ -188,12 +188,12 @@ class Residuals(_Simulated):
         s = column(self.sigma, self.data)
         rest = torch.where(self.known, (self.op.A(self.real.x) - self.data) / s, 0 * self.data)
         freedom = dot(self.noise / s, self.op.A(self.fake.x - self.truth) / s)
-        self.left, self.square = (self.count - freedom).clamp(min=1e-3 * self.count), _power(rest)
+        self.rest, self.square = (self.count - freedom).clamp(min=1e-3 * self.count), _power(rest)
         if self.kind == "upre":
             return self.square + 2 * freedom
         if self.kind == "gcv":
-            return (self.square / self.left**2).log()
-        return (self.square / self.left).log().abs()
+            return (self.square / self.rest**2).log()
+        return (self.square / self.rest).log().abs()
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         before = self.real.tried[0][1].x
@@ -202,7 +202,7 @@ class Residuals(_Simulated):
         noise = 2 * _power(moved).sqrt()  # of the change of the squared residual
         value = self._value() - self.start
         if self.kind == "discrepancy":  # what the residual itself scatters by: a target within it is met
-            return value, (2 / self.left).sqrt().expand_as(value)
+            return value, (2 / self.rest).sqrt().expand_as(value)
         return value, noise if self.kind == "upre" else noise / self.square.clamp_min(1e-3 * self.count)
 
 
