@@ -107,8 +107,9 @@ class LoFiDenoiser(Denoiser):
     residual output; ``python -m benchmarks.denoising`` compares.
 
     Args:
-        weights: ``"natural-gray"``, ``"natural-rgb"`` (optionally with a version, ``"natural-gray@1"``), a
-            ``.safetensors`` file, or ``None`` for an untrained network.
+        weights: ``"natural-gray"``, ``"natural-gray-taught"`` (by a better denoiser's answers), ``"natural-rgb"``
+            (optionally with a version, ``"natural-gray@1"``), a ``.safetensors`` file, or ``None`` for an untrained
+            network.
         preset: ``"accurate"`` or ``"fast"``; ``None``: that of the weights, else ``"accurate"``.
         channels: of the image; ``None``: those of the weights, else 1.
         max_memory: bytes that an evaluation without gradients may use beyond its input and output; larger images

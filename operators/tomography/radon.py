@@ -174,10 +174,8 @@ class Radon(LinearOperator):
     def doubts(self, y: Tensor) -> tuple[Doubt, ...]:
         offset = torch.as_tensor(each_view(self.offset), device="cpu").detach() - mean_shift(self.offset)
         s, angles, spacing = self._bins() + offset, self.angles.cpu(), self.detector_spacing
-        whole = self.covers or sees_all(y)
-        found = inconsistent(y, angles, s, spacing, measured=not self.covers) if whole else ()
-        if not whole:
-            found = exchanged(y, angles, s, spacing)
+        seen = y, angles, s, spacing
+        found = inconsistent(*seen, measured=not self.covers) if self.covers or sees_all(y) else exchanged(*seen)
         if found and found[0].cause == "geometry":  # exchanged axes leave nothing to look at
             return found
         return beyond(y, s, self.image_shape, self.pixel_size, spacing) or found or uneven_bins(y)

@@ -24,7 +24,7 @@ Draws = tuple[Tensor, Iterator[tuple[Tensor, Tensor]], dict[str, Any]]
 
 WORDS = {
     "bootstrap": "equivariant bootstrap: the estimator's error, from noise and from what the data do not hold",
-    "sampling": "draws from the posterior of the denoiser as a prior: what images the data and the prior allow",
+    "sampling": "draws from the posterior of the denoiser as a prior, smoothed by the noise in the image",
     "jacobian": "linearised: what the data's noise does to the answer, and nothing of what the data do not hold",
     "laplace": "curvature at the answer: the Gaussian posterior around it, exact for a Gaussian prior",
 }

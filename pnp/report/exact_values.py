@@ -23,31 +23,30 @@ def missing(y: Tensor, known: Tensor | None) -> float:
 
 
 def dead_lines(y: Tensor, known: Tensor | None = None) -> str:
-    """Which lines of the first sample that has some are constant between others that are not: detectors that are dead
-    or stuck in all views, views that were lost. Lines at either end, or of which not all is ``known``, do not count.
+    """Which lines of real data, of the first sample that has some, are constant between others that are not: detectors
+    that are dead or stuck in all views, views that were lost. Lines at either end, or of which not all is ``known``, do
+    not count; k-space of simple images has such lines by itself.
 
     >>> y = torch.rand(1, 1, 16, 32)
     >>> y[..., 7] = 0
     >>> dead_lines(y), dead_lines(torch.rand(1, 1, 16, 32))
     ('number 7 of 32 along axis -1', '')
     """
-    for b, one in enumerate(y):
-        parts = torch.view_as_real(one.resolve_conj()) if one.is_complex() else one[..., None]
+    for b, one in enumerate(() if y.is_complex() else y):
         whole = None if known is None else known[b % len(known)].expand_as(one)
         for axis in range(1 if one.ndim > 2 else 0, one.ndim):
-            if numbers := _constant(parts, whole, axis):
+            if numbers := _constant(one, whole, axis):
                 told = ", ".join(map(str, numbers[:4])) + (", ..." if len(numbers) > 4 else "")
                 return f"number {told} of {one.shape[axis]} along axis {axis - one.ndim}"
     return ""
 
 
-def _constant(parts: Tensor, whole: Tensor | None, axis: int) -> list[int]:
-    """Numbers of the dead lines along an axis of data (..., 1 | 2)."""
-    others = [k for k in range(parts.ndim - 1) if k != axis]
-    if parts[..., 0].numel() < _LINE * parts.shape[axis] or parts.shape[axis] < _LINE:
+def _constant(one: Tensor, whole: Tensor | None, axis: int) -> list[int]:
+    """Numbers of the dead lines along an axis of data."""
+    others = [k for k in range(one.ndim) if k != axis]
+    if one.numel() < _LINE * one.shape[axis] or one.shape[axis] < _LINE:
         return []
-    low, high = parts.amin(others), parts.amax(others)
-    alike = (low == high).all(-1)
+    alike = one.amin(others) == one.amax(others)
     if whole is not None:
         alike &= whole.amin(others)
     lively = torch.nonzero(~alike).flatten().tolist()
@@ -56,7 +55,7 @@ def _constant(parts: Tensor, whole: Tensor | None, axis: int) -> list[int]:
     inner = [k for k in torch.nonzero(alike).flatten().tolist() if lively[0] < k < lively[-1]]
     if len(inner) > _FEW * (lively[-1] - lively[0]):
         return []
-    return [k for k in inner if all(_differs(parts, axis, k, n) for n in _beside(k, lively))]
+    return [k for k in inner if all(_differs(one, axis, k, n) for n in _beside(k, lively))]
 
 
 def _beside(k: int, lively: list[int]) -> tuple[int, int]:
@@ -64,9 +63,9 @@ def _beside(k: int, lively: list[int]) -> tuple[int, int]:
     return max(n for n in lively if n < k), min(n for n in lively if n > k)
 
 
-def _differs(parts: Tensor, axis: int, k: int, n: int) -> bool:
+def _differs(one: Tensor, axis: int, k: int, n: int) -> bool:
     """Whether line n hardly ever has the value of line k, as it has where both are of something empty."""
-    return float((parts.select(axis, n) == parts.select(axis, k)).all(-1).double().mean()) < _NEXT
+    return float((one.select(axis, n) == one.select(axis, k)).double().mean()) < _NEXT
 
 
 def repeated(y: Tensor, known: Tensor | None = None) -> int:

@@ -123,7 +123,8 @@ def _of_data(problem: Problem, run: "Run", m: Measured) -> tuple[list[Verdict], 
         return [_from(doubt)], [doubt.words]
     with torch.no_grad():
         doubts = list(op.doubts(y))
-    if m.holes > _HOLES and not any(d.sure for d in doubts):  # transforms of simple images have zeros of their own
+    noisy = op.measured is not None or m.estimate > _TOO_LARGE  # transforms of simple images have zeros of their own
+    if m.holes > _HOLES and noisy and not any(d.sure for d in doubts):
         if op.measured is None:
             seen, remedy = "of the data are exactly zero", "what was not measured needs a mask, Inpainting(mask) @ op"
         else:

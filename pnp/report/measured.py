@@ -95,7 +95,7 @@ def measure(problem: Problem, ratio: Tensor, rest: Tensor, taken: Tensor, *, giv
     known = likelihood.op.measured
     return Measured(
         values, math.sqrt(max(0.0, 1 - unknowns / count)), estimate, correlations(scaled, taken), repeated(y, known),
-        dead_lines(y, known) if usable or noise is None else "", missing(y, known),
+        dead_lines(y, taken) if usable or noise is None else "", missing(y, known),
         scaled if len(scaled) == 1 else scaled[:1].clone(),
     )  # fmt: skip
 
