@@ -48,7 +48,7 @@ def fingerprint(value: Any, depth: int = _DEEPEST) -> Any:
         return hashlib.sha256(f"{array.shape} {array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return repr(value)
-    if depth == 0:
+    if depth <= 0:
         return type(value).__qualname__
     if isinstance(value, tuple | list):
         return [fingerprint(v, depth - 1) for v in value]
@@ -94,8 +94,9 @@ def _of_callable(value: Any, depth: int) -> Any:
     code = getattr(function, "__code__", None)
     if code is not None:
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-        held = [cells, function.__defaults__, function.__kwdefaults__, owner, _named(function)]
-        return [f"{function.__qualname__} {_of_code(code)}", *(fingerprint(v, depth - 1) for v in held)]
+        held = [cells, function.__defaults__, function.__kwdefaults__, owner]
+        told = [*(fingerprint(v, depth - 1) for v in held), fingerprint(_named(function), depth - 2)]  # they branch
+        return [f"{function.__qualname__} {_of_code(code)}", *told]
     if isinstance(value, type) or not hasattr(value, "__dict__"):
         return getattr(value, "__qualname__", type(value).__qualname__)
     called = _of_callable(type(value).__call__, depth - 1)
@@ -103,18 +104,21 @@ def _of_callable(value: Any, depth: int) -> Any:
 
 
 def _named(function: Any) -> dict[str, Any]:
-    """What a function names of its own module: data, settings, networks, other functions; not of installed packages,
-    whose versions say what they are."""
-    if function.__module__ is None or function.__module__.partition(".")[0] in _LIBRARIES:
+    """What a function of the user's names of its own module: data, settings, networks, other functions; not of
+    installed packages, whose versions say what they are."""
+    if _is_installed(function):
         return {}
-    names = _names(function.__code__)
-    found = {name: function.__globals__[name] for name in names if name in function.__globals__}
-    return {k: v for k, v in sorted(found.items()) if not isinstance(v, type | ModuleType) and _is_own(v)}
+    found = {k: function.__globals__[k] for k in sorted(_names(function.__code__)) if k in function.__globals__}
+    return {k: v for k, v in found.items() if not isinstance(v, type | ModuleType) and not _is_installed(v)}
 
 
-def _is_own(value: Any) -> bool:
-    """Whether a value is no function of an installed package."""
-    return str(getattr(value, "__module__", "") or "").partition(".")[0] not in _LIBRARIES
+def _is_installed(value: Any) -> bool:
+    """Whether a function, or an object's class, is of Python or of an installed package."""
+    if isinstance(value, nn.Module | Tensor | np.ndarray):
+        return False
+    name = str(getattr(value, "__module__", None) or "__main__")
+    path = str(getattr(sys.modules.get(name), "__file__", None) or "")
+    return name.partition(".")[0] in _LIBRARIES or "site-packages" in path or "dist-packages" in path
 
 
 def _names(code: CodeType) -> set[str]:

@@ -109,7 +109,7 @@ def _of_noise(problem: Problem, run: "Run", m: Measured) -> Verdict:
 
 def _of_data(problem: Problem, run: "Run", m: Measured) -> tuple[list[Verdict], list[str]]:
     """What the data show by themselves, and, where they do not fit, which mistake explains that."""
-    if m.dead:
+    if m.dead and not m.estimate <= _TOO_LARGE:  # clean data may have such lines
         seen = f"constant where the lines beside are not, {m.dead}"
         words = (
             f"data are {seen}: dead detectors or lost views make streaks and rings; mask them, Inpainting(mask) @ op"

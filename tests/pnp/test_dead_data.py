@@ -139,3 +139,14 @@ def test_zeros_of_complex_data_were_not_measured():
     assert causes(solved(whole, kspace, 0.01)) == []
     kspace[..., :12] = 0  # partial Fourier, without a mask
     assert "mask" in causes(solved(whole, kspace, 0.01))
+
+
+def test_lines_of_clean_pictures_are_no_dead_data():
+    """Where the data hold no noise, what is constant says nothing."""
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 4 * N, 4 * N), 4)
+    picture[..., 20, :] = 0.7
+    result = solved(Identity((N, N)), picture * 0.1 + 0.4, 0.2)
+    assert "dead data" not in causes(result)
+    spoilt = noisy(picture, 0.05)
+    spoilt[..., 20, :] = 0.7
+    assert "dead data" in causes(solved(Identity((N, N)), spoilt, 0.05))
