@@ -48,7 +48,7 @@ def fingerprint(value: Any, depth: int = _DEEPEST) -> Any:
         return hashlib.sha256(f"{array.shape} {array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return repr(value)
-    if depth <= 0:
+    if depth <= 0 and not isinstance(value, nn.Module):  # whose weights count however deep they lie
         return type(value).__qualname__
     if isinstance(value, tuple | list):
         return [fingerprint(v, depth - 1) for v in value]
@@ -89,7 +89,7 @@ def _of_callable(value: Any, depth: int) -> Any:
     if isinstance(value, functools.partial):
         return ["partial", *(fingerprint(v, depth - 1) for v in (value.func, value.args, value.keywords))]
     if isinstance(value, nn.Module):
-        return [type(value).__qualname__, dict(module_settings(value, depth=depth - 1))]
+        return [type(value).__qualname__, dict(module_settings(value, depth=max(depth - 1, 0)))]
     owner, function = getattr(value, "__self__", None), getattr(value, "__func__", value)
     code = getattr(function, "__code__", None)
     if code is not None:

@@ -193,6 +193,10 @@ def by_name(x, sigma):
     return NETWORK(x, sigma)
 
 
+def through_another(x, sigma):
+    return by_name(x, sigma)
+
+
 def by_number(x, sigma):
     return x + SHARE["share"] * (torch.nn.functional.avg_pool2d(x, 3, 1, 1) - x)
 
@@ -213,18 +217,21 @@ class Config:
         self.share = share
 
 
-@pytest.mark.parametrize("case", ["network by its name", "number by its name", "namespace", "options", "own class"])
+@pytest.mark.parametrize(
+    "case", ["network by its name", "network by a helper", "number by its name", "namespace", "options", "own class"]
+)
 def test_a_denoiser_that_was_changed_behind_its_name_is_refused(case, tmp_path, monkeypatch):
     op, y = problem("blur")
     kinds = {"namespace": SimpleNamespace, "options": argparse.Namespace, "own class": Config}
-    denoiser: Any = {"network by its name": by_name, "number by its name": by_number}.get(case)
+    named = {"network by its name": by_name, "network by a helper": through_another, "number by its name": by_number}
+    denoiser: Any = named.get(case)
     if denoiser is None:
         denoiser = Configured(kinds[case](share=0.3))
     make = functools.partial(PnPADMM, op, noise_std=0.05, stop=STOP)
     make(denoiser).solve(y).save(tmp_path / "a")
     replay(tmp_path / "a", make(denoiser), y)  # as it was
     before = identity(make(denoiser), make(denoiser).begin(y).facts)["weights"]
-    if case == "network by its name":
+    if case.startswith("network"):
         monkeypatch.setattr(sys.modules[__name__], "NETWORK", Smoothing(0.9))
     elif case == "number by its name":
         monkeypatch.setitem(SHARE, "share", 0.9)
